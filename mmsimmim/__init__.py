@@ -1,3 +1,5 @@
-"""SimMIM for OpenMMLab."""
+"""SimMIM for OpenMMLab: importing the package registers all of it in the scope ``mmsimmim``."""
 
-__version__ = "0.1.0"
+from . import datasets, models  # noqa: F401
+
+__version__ = '0.1.0'

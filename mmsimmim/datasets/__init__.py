@@ -1,0 +1,5 @@
+"""Data."""
+
+from .transforms import SimMIMMaskGenerator
+
+__all__ = ['SimMIMMaskGenerator']

@@ -1,0 +1,5 @@
+"""Mask generators."""
+
+from .random_mask import SimMIMMaskGenerator
+
+__all__ = ['SimMIMMaskGenerator']

@@ -1,0 +1,89 @@
+"""The paper's masking: patches drawn at random, each as likely as any other."""
+
+import math
+from typing import Optional, Tuple, Union
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+
+from ...registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class SimMIMMaskGenerator(BaseTransform):
+    """Mask a share of an image's patches (``MaskGenerator`` in the official ``data/data_simmim.py``).
+
+    The masked patch and the patch of the model are independent: with 32 and 4 pixels, each drawn patch masks 8 x 8
+    tokens.
+
+    **Required keys:** ``sample_idx``, if a seed is given.
+
+    **Added keys:** ``mask``, uint8 array of shape (H / model_patch_size, W / model_patch_size), 1 = masked.
+
+    Args:
+        input_size (int | tuple[int, int]): Size of the images, pixels; one side or (H, W). Defaults to 192.
+        mask_patch_size (int): Side of a masked patch, pixels. Defaults to 32.
+        model_patch_size (int): Side of a token of the model, pixels. Defaults to 4.
+        mask_ratio (float): Share of the patches to mask, in (0, 1]; their count is rounded up. Defaults to 0.6.
+        seed (int, optional): Gives each image the same mask always, drawn from the seed and the image's index: for
+            validation. Defaults to None: drawn anew from NumPy's global generator, which MMEngine seeds.
+
+    Raises:
+        ValueError: If sizes do not divide one another, or the ratio is outside (0, 1].
+    """
+
+    def __init__(self,
+                 input_size: Union[int, Tuple[int, int]] = 192,
+                 mask_patch_size: int = 32,
+                 model_patch_size: int = 4,
+                 mask_ratio: float = 0.6,
+                 seed: Optional[int] = None) -> None:
+        self.input_size = (input_size, input_size) if isinstance(input_size, int) else tuple(input_size)
+        self.mask_patch_size = mask_patch_size
+        self.model_patch_size = model_patch_size
+        self.mask_ratio = mask_ratio
+        self.seed = seed
+        self._check()
+        self.grid = tuple(side // mask_patch_size for side in self.input_size)
+        self.mask_count = math.ceil(mask_ratio * math.prod(self.grid))
+
+    def _check(self) -> None:
+        if not 0 < self.mask_ratio <= 1:
+            raise ValueError(f'mask_ratio must lie in (0, 1], got {self.mask_ratio}')
+        if min(*self.input_size, self.mask_patch_size, self.model_patch_size) < 1:
+            raise ValueError(f'sizes must be positive, got input_size {self.input_size}, mask_patch_size '
+                             f'{self.mask_patch_size}, model_patch_size {self.model_patch_size}')
+        if any(side % self.mask_patch_size for side in self.input_size):
+            raise ValueError(f'input_size {self.input_size} must be a multiple of '
+                             f'mask_patch_size {self.mask_patch_size}')
+        if self.mask_patch_size % self.model_patch_size:
+            raise ValueError(f'mask_patch_size {self.mask_patch_size} must be a multiple of '
+                             f'model_patch_size {self.model_patch_size}')
+
+    def transform(self, results: dict) -> dict:
+        """Add a mask."""
+        results['mask'] = self.draw(self._generator(results))
+        return results
+
+    def draw(self, generator: np.random.RandomState) -> np.ndarray:
+        """Draw a mask.
+
+        Args:
+            generator (np.random.RandomState): Source of randomness, or the module ``np.random`` itself.
+
+        Returns:
+            np.ndarray: uint8, shape (H / model_patch_size, W / model_patch_size), 1 = masked.
+        """
+        mask = np.zeros(math.prod(self.grid), dtype=np.uint8)
+        mask[generator.permutation(mask.size)[:self.mask_count]] = 1
+        tokens = self.mask_patch_size // self.model_patch_size
+        return mask.reshape(self.grid).repeat(tokens, axis=0).repeat(tokens, axis=1)
+
+    def _generator(self, results: dict) -> np.random.RandomState:
+        if self.seed is None:
+            return np.random
+        return np.random.RandomState([self.seed, results['sample_idx']])
+
+    def __repr__(self) -> str:
+        return (f'{type(self).__name__}(input_size={self.input_size}, mask_patch_size={self.mask_patch_size}, '
+                f'model_patch_size={self.model_patch_size}, mask_ratio={self.mask_ratio}, seed={self.seed})')

@@ -1,0 +1,22 @@
+"""The two-layer perceptron of a transformer block."""
+
+from torch import Tensor, nn
+
+
+class FeedForward(nn.Module):
+    """Linear, GELU, linear; the parameters are named as in mmcv's ``FFN``.
+
+    Args:
+        channels (int): Channels in and out.
+        hidden_channels (int): Channels between the layers.
+    """
+
+    def __init__(self, channels: int, hidden_channels: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Sequential(nn.Linear(channels, hidden_channels), nn.GELU()),
+            nn.Linear(hidden_channels, channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (..., channels) to (..., channels)."""
+        return self.layers(x)

@@ -1,0 +1,67 @@
+"""From pixels to tokens, and from four tokens to one."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class PatchEmbed(nn.Module):
+    """Project non-overlapping patches to tokens and normalise them.
+
+    Args:
+        in_channels (int): Channels of the image.
+        channels (int): Channels of a token.
+        patch_size (int): Side of a patch, pixels.
+    """
+
+    def __init__(self, in_channels: int, channels: int, patch_size: int) -> None:
+        super().__init__()
+        self.patch_size = patch_size
+        self.projection = nn.Conv2d(in_channels, channels, kernel_size=patch_size, stride=patch_size)
+        self.norm = nn.LayerNorm(channels)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Embed images.
+
+        Args:
+            images (Tensor): Shape (B, in_channels, H, W); padded right and bottom with zeros to whole patches.
+
+        Returns:
+            Tensor: Shape (B, ceil(H / patch_size), ceil(W / patch_size), channels).
+        """
+        pad_bottom, pad_right = -images.shape[2] % self.patch_size, -images.shape[3] % self.patch_size
+        if pad_bottom or pad_right:
+            images = F.pad(images, (0, pad_right, 0, pad_bottom))
+        return self.norm(self.projection(images).permute(0, 2, 3, 1))
+
+
+class PatchMerging(nn.Module):
+    """Join each 2 x 2 group of tokens into one of twice the channels.
+
+    The four tokens are interleaved channel by channel, in the order of ``nn.Unfold`` and so of OpenMMLab's weights
+    (the official code puts them one after another, left column first).
+
+    Args:
+        channels (int): Channels of a token before merging.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(4 * channels)
+        self.reduction = nn.Linear(4 * channels, 2 * channels, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Merge tokens.
+
+        Args:
+            x (Tensor): Shape (B, H, W, C); padded right and bottom with zeros to even sizes.
+
+        Returns:
+            Tensor: Shape (B, ceil(H / 2), ceil(W / 2), 2 * C).
+        """
+        pad_bottom, pad_right = x.shape[1] % 2, x.shape[2] % 2
+        if pad_bottom or pad_right:
+            x = F.pad(x, (0, 0, 0, pad_right, 0, pad_bottom))
+        batch, height, width, channels = x.shape
+        x = x.reshape(batch, height // 2, 2, width // 2, 2, channels)
+        x = x.permute(0, 1, 3, 5, 2, 4).flatten(3)
+        return self.reduction(self.norm(x))

@@ -1,0 +1,148 @@
+"""Relative-position bias: index tables, and resizing of learned tables to another window.
+
+A bias table holds one row per relative offset of two tokens in a window of side ``w``: ``(2w - 1)**2`` rows in
+row-major order of (vertical, horizontal) offset, one column per head.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def relative_position_index(height: int, width: int) -> Tensor:
+    """Rows of the bias table for each pair of tokens in a window.
+
+    Args:
+        height (int): Tokens in a column of the window.
+        width (int): Tokens in a row of the window.
+
+    Returns:
+        Tensor: int64, shape (height * width, height * width); entry [i, j] is the row for query i and key j.
+    """
+    rows, cols = torch.meshgrid(torch.arange(height), torch.arange(width), indexing='ij')
+    rows, cols = rows.flatten(), cols.flatten()
+    row_offset = rows[:, None] - rows[None, :] + height - 1
+    col_offset = cols[:, None] - cols[None, :] + width - 1
+    return row_offset * (2 * width - 1) + col_offset
+
+
+def resize_bias_table(table: Tensor, num_rows: int, mode: str = 'geometric') -> Tensor:
+    """Resize a bias table to the window of another model.
+
+    ``geometric`` is the official SimMIM fine-tuning rule (``remap_pretrained_keys_swin`` in the official
+    ``utils.py``): the source offsets are spread as a geometric sequence, dense near zero, so that they span the
+    target's offsets, and a bicubic spline through them is read at the integers. ``bicubic`` is the rule of
+    supervised Swin, mmdet and mmseg: plain bicubic interpolation of the table as an image.
+
+    Args:
+        table (Tensor): Floating point, shape (L, heads) with L an odd square.
+        num_rows (int): Rows wanted, an odd square.
+        mode (str): ``'geometric'`` or ``'bicubic'``.
+
+    Returns:
+        Tensor: Shape (num_rows, heads), dtype and device of ``table``; ``table`` itself if it already fits.
+
+    Raises:
+        ValueError: If a number of rows is no odd square, or the mode is unknown.
+    """
+    source, target = _offsets_per_side(table.shape[0]), _offsets_per_side(num_rows)
+    if source == target:
+        return table
+    if mode == 'geometric':
+        resized = _resize_geometric(table, source, target)
+    elif mode == 'bicubic':
+        resized = _resize_bicubic(table, source, target)
+    else:
+        raise ValueError(f"mode must be 'geometric' or 'bicubic', got {mode!r}")
+    return resized.to(table.dtype)
+
+
+def _offsets_per_side(num_rows: int) -> int:
+    """Side of a square table, ``2 * window - 1``."""
+    side = math.isqrt(num_rows)
+    if side * side != num_rows or side % 2 == 0:
+        raise ValueError(f'a bias table of a square window has (2 * window - 1)**2 rows, got {num_rows}')
+    return side
+
+
+def _resize_bicubic(table: Tensor, source: int, target: int) -> Tensor:
+    # bf16 and fp16 have no bicubic kernel on every device
+    image = table.T.reshape(1, -1, source, source).to(torch.promote_types(table.dtype, torch.float32))
+    image = F.interpolate(image, size=(target, target), mode='bicubic', align_corners=False)
+    return image.reshape(-1, target * target).T.contiguous()
+
+
+def _resize_geometric(table: Tensor, source: int, target: int) -> Tensor:
+    knots = geometric_positions(source, target)
+    half = target // 2
+    queries = torch.arange(-half, half + 1, dtype=torch.float64)
+    weights = spline_weights(knots, queries).to(table.device)
+    image = table.to(torch.float64).reshape(source, source, -1)
+    resized = torch.einsum('ab,cd,bdh->ach', weights, weights, image)
+    return resized.reshape(target * target, -1)
+
+
+def geometric_positions(source: int, target: int) -> Tensor:
+    """Where the official rule puts the offsets of the source table on the axis of the target's.
+
+    The distances between neighbours grow as 1, q, q**2, ... away from zero; q is bisected in [1.01, 1.5] until the
+    last one meets the last offset of the target. Beyond q = 1.5 they fall short, below 1.01 they overshoot.
+
+    Args:
+        source (int): Offsets per side of the source table.
+        target (int): Offsets per side of the target table.
+
+    Returns:
+        Tensor: float64, shape (source,), increasing and symmetric around 0.
+    """
+    low, high = 1.01, 1.5
+    while high - low > 1e-6:
+        ratio = (low + high) / 2
+        if sum(ratio**i for i in range(source // 2)) > target // 2:
+            high = ratio
+        else:
+            low = ratio
+    positive = torch.tensor([ratio**i for i in range(source // 2)], dtype=torch.float64).cumsum(0)
+    return torch.cat([-positive.flip(0), torch.zeros(1, dtype=torch.float64), positive])
+
+
+def spline_weights(knots: Tensor, queries: Tensor) -> Tensor:
+    """Matrix that reads, at ``queries``, the interpolating spline through values given at ``knots``.
+
+    The spline is cubic without free ends: the second and the last but one knot are no breakpoints ("not-a-knot"),
+    as in FITPACK, which SciPy's ``interp2d`` called. With fewer than four knots the degree drops to what they
+    determine. Queries beyond the knots read the value at the border.
+
+    Args:
+        knots (Tensor): float64, shape (n,), increasing.
+        queries (Tensor): float64, shape (m,).
+
+    Returns:
+        Tensor: float64, shape (m, n).
+    """
+    degree = min(3, len(knots) - 1)
+    first, inner, last = knots[:1], knots[2:max(2, len(knots) - 2)], knots[-1:]
+    breakpoints = torch.cat([first.expand(degree + 1), inner, last.expand(degree + 1)])
+    at_knots = _bspline_basis(breakpoints, degree, knots)
+    at_queries = _bspline_basis(breakpoints, degree, queries.clamp(first, last))
+    return torch.linalg.solve(at_knots, at_queries, left=False)
+
+
+def _bspline_basis(breakpoints: Tensor, degree: int, x: Tensor) -> Tensor:
+    """B-splines of ``degree`` over ``breakpoints`` at ``x``, by the recursion of Cox and de Boor: (len(x), n)."""
+    last_interval = len(breakpoints) - degree - 2
+    interval = torch.searchsorted(breakpoints, x, right=True).sub(1).clamp(max=last_interval)
+    basis = F.one_hot(interval, len(breakpoints) - 1).to(x.dtype)
+    for order in range(1, degree + 1):
+        start, end = breakpoints[:-order - 1], breakpoints[order + 1:]
+        rising = _divide(x[:, None] - start, breakpoints[order:-1] - start)
+        falling = _divide(end - x[:, None], end - breakpoints[1:-order])
+        basis = rising * basis[:, :-1] + falling * basis[:, 1:]
+    return basis
+
+
+def _divide(numerator: Tensor, width: Tensor) -> Tensor:
+    """Quotient, and 0 where breakpoints coincide."""
+    return torch.where(width > 0, numerator / width.where(width > 0, 1), 0)

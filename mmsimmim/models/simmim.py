@@ -1,0 +1,154 @@
+"""SimMIM, the whole method: mask, encode, predict, compare."""
+
+from typing import Dict, List, Optional, Tuple, Union
+
+import torch
+from mmengine.model import BaseModel
+from mmengine.structures import BaseDataElement
+from torch import Tensor, nn
+
+from ..registry import MODELS
+
+
+@MODELS.register_module()
+class SimMIM(BaseModel):
+    """`SimMIM: A Simple Framework for Masked Image Modeling <https://arxiv.org/abs/2111.09886>`_.
+
+    A part of each image is masked, the encoder sees a learned token in its place, and a light neck predicts the
+    missing pixels from the encoder's last map.
+
+    Args:
+        backbone (dict): Encoder, called with (images, mask); gets its mask token here.
+        neck (dict): Predicts image-shaped values from the last map. Where it does not say ``out_channels``, it
+            predicts as many channels as the images have.
+        head (dict): Its ``loss(prediction, target, mask)`` compares.
+        target_generator (dict, optional): Makes the target from the normalised images. Defaults to None: the images
+            themselves.
+        data_preprocessor (dict, optional): Stacks, moves and normalises images. Defaults to mmpretrain's
+            ``SelfSupDataPreprocessor``.
+        init_cfg (dict, optional): MMEngine initialisation. Defaults to None.
+    """
+
+    def __init__(self,
+                 backbone: dict,
+                 neck: dict,
+                 head: dict,
+                 target_generator: Optional[dict] = None,
+                 data_preprocessor: Optional[Union[dict, nn.Module]] = None,
+                 init_cfg: Optional[dict] = None) -> None:
+        if data_preprocessor is None or isinstance(data_preprocessor, dict):
+            data_preprocessor = {'type': 'mmpretrain.SelfSupDataPreprocessor', **(data_preprocessor or {})}
+        super().__init__(data_preprocessor, init_cfg)
+        self.backbone = MODELS.build(backbone)
+        self.backbone.add_mask_token()
+        self.neck = MODELS.build({'out_channels': self.backbone.in_channels, **neck})
+        self.head = MODELS.build(head)
+        self.target_generator = MODELS.build(target_generator) if target_generator else nn.Identity()
+
+    def forward(self,
+                inputs: Tensor,
+                data_samples: Optional[List[BaseDataElement]] = None,
+                mode: str = 'tensor') -> Union[Tuple[Tensor, ...], Dict[str, Tensor], List[BaseDataElement]]:
+        """MMEngine's entry to :meth:`extract_feat`, :meth:`loss` and :meth:`predict`.
+
+        Args:
+            inputs (Tensor): Normalised images, shape (B, C, H, W).
+            data_samples (list[BaseDataElement], optional): One per image, with its ``mask``.
+            mode (str): ``'tensor'``, ``'loss'`` or ``'predict'``.
+
+        Raises:
+            ValueError: If the mode is none of these.
+        """
+        if mode == 'tensor':
+            return self.extract_feat(inputs)
+        if mode == 'loss':
+            return self.loss(inputs, data_samples)
+        if mode == 'predict':
+            return self.predict(inputs, data_samples)
+        raise ValueError(f"mode must be 'tensor', 'loss' or 'predict', got {mode!r}")
+
+    def extract_feat(self, inputs: Tensor) -> Tuple[Tensor, ...]:
+        """Maps of whole images, nothing masked: (B, C, H, W) to the backbone's tuple of maps."""
+        return self.backbone(inputs)
+
+    def loss(self, inputs: Tensor, data_samples: List[BaseDataElement]) -> Dict[str, Tensor]:
+        """One step of pre-training.
+
+        Args:
+            inputs (Tensor): Normalised images, shape (B, C, H, W).
+            data_samples (list[BaseDataElement]): One per image; ``mask`` of shape (H / p, W / p), 1 = masked, with p
+                the patch size of the backbone.
+
+        Returns:
+            dict[str, Tensor]: ``loss``, a scalar.
+        """
+        return dict(loss=self.masked_loss(inputs, stack_masks(data_samples, inputs.device)))
+
+    def masked_loss(self, images: Tensor, mask: Tensor) -> Tensor:
+        """The same on tensors alone: images (B, C, H, W) and mask (B, H / p, W / p) to a scalar."""
+        return self.head.loss(self.reconstruct(images, mask), self.target(images), mask)
+
+    def reconstruct(self, images: Tensor, mask: Tensor) -> Tensor:
+        """Encode the visible part and predict the whole: (B, C, H, W), in normalised colours for pixel targets."""
+        latent = self.backbone(images, mask)[-1]
+        return self.neck(latent)
+
+    def target(self, images: Tensor) -> Tensor:
+        """What is to be predicted of normalised images (B, C, H, W)."""
+        return self.target_generator(images)
+
+    @torch.no_grad()
+    def predict(self,
+                inputs: Tensor,
+                data_samples: List[BaseDataElement],
+                paste_visible: bool = False) -> List[BaseDataElement]:
+        """Reconstruct images, and measure how well.
+
+        Args:
+            inputs (Tensor): Normalised images, shape (B, C, H, W).
+            data_samples (list[BaseDataElement]): One per image, with its ``mask``.
+            paste_visible (bool): Put the visible pixels of the image back into the reconstruction. Defaults to False.
+
+        Returns:
+            list[BaseDataElement]: The samples, with ``reconstruction``, shape (C, H, W), in normalised colours, and
+            ``reconstruction_loss``, the scalar loss of that image alone.
+        """
+        mask = stack_masks(data_samples, inputs.device)
+        pred, target = self.reconstruct(inputs, mask), self.target(inputs)
+        for i, sample in enumerate(data_samples):
+            one = slice(i, i + 1)
+            sample.reconstruction_loss = self.head.loss(pred[one], target[one], mask[one])
+            sample.reconstruction = paste(pred[i], inputs[i], mask[i]) if paste_visible else pred[i]
+        return data_samples
+
+    def get_layer_depth(self, param_name: str) -> Tuple[int, int]:
+        """Depth of a parameter for layer-wise learning rates, see the backbone's method."""
+        return self.backbone.get_layer_depth(param_name, 'backbone.')
+
+
+def stack_masks(data_samples: List[BaseDataElement], device: torch.device) -> Tensor:
+    """The masks of a batch on the device, shape (B, h, w).
+
+    Raises:
+        ValueError: If a sample has no mask.
+    """
+    if not data_samples or not all('mask' in sample for sample in data_samples):
+        raise ValueError('SimMIM needs a mask with every image: put a mask generator such as '
+                         'mmsimmim.SimMIMMaskGenerator before PackInputs in the pipeline')
+    return torch.stack([sample.mask for sample in data_samples]).to(device)
+
+
+def paste(reconstruction: Tensor, image: Tensor, mask: Tensor) -> Tensor:
+    """Reconstruction where masked, image elsewhere.
+
+    Args:
+        reconstruction (Tensor): Shape (C, H, W).
+        image (Tensor): Shape (C, H, W).
+        mask (Tensor): Shape (h, w), 1 = masked; h and w divide H and W.
+
+    Returns:
+        Tensor: Shape (C, H, W), dtype of ``image``.
+    """
+    rows, cols = image.shape[1] // mask.shape[0], image.shape[2] // mask.shape[1]
+    pixels = mask.repeat_interleave(rows, 0).repeat_interleave(cols, 1).bool()
+    return torch.where(pixels, reconstruction.to(image.dtype), image)

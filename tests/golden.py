@@ -1,0 +1,53 @@
+"""Reference numbers of the official implementation, and models loaded with them."""
+
+from pathlib import Path
+from typing import Dict, Tuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmsimmim.checkpoints import convert_state_dict
+from mmsimmim.registry import MODELS
+
+DATA = Path(__file__).parent / 'data'
+
+
+def load(name: str) -> Dict[str, Tensor]:
+    """All arrays of a file, numbers as float64 and texts left out."""
+    with np.load(DATA / name) as file:
+        arrays = {key: file[key] for key in file.files}
+    return {key: torch.from_numpy(np.array(value, np.float64)) for key, value in arrays.items() if value.dtype.kind in 'fiub'}
+
+
+def below(arrays: Dict[str, Tensor], prefix: str) -> Dict[str, Tensor]:
+    """The arrays whose name starts with ``prefix``, without it."""
+    return {key[len(prefix):]: value for key, value in arrays.items() if key.startswith(prefix)}
+
+
+def relative_error(ours: Tensor, theirs: Tensor) -> float:
+    """Largest difference over the largest value."""
+    assert ours.shape == theirs.shape
+    return ((ours - theirs).abs().max() / theirs.abs().max()).item()
+
+
+def simmim_swin(**backbone: object) -> Tuple[torch.nn.Module, Dict[str, Tensor]]:
+    """The model of ``simmim_swin.npz`` in float64 with the official parameters, and the file."""
+    arrays = load('simmim_swin.npz')
+    model = MODELS.build(
+        dict(
+            type='mmsimmim.SimMIM',
+            backbone=dict(
+                type='mmsimmim.SwinTransformer',
+                arch=dict(embed_dims=4, depths=[2, 2, 2, 2], num_heads=[1, 2, 2, 4]),
+                img_size=96,
+                window_size=6,
+                drop_path_rate=0.,
+                **backbone),
+            neck=dict(type='mmsimmim.SimMIMLinearDecoder', in_channels=32, encoder_stride=32),
+            head=dict(
+                type='mmsimmim.SimMIMHead', patch_size=4,
+                loss=dict(type='mmsimmim.PixelReconstructionLoss', criterion='L1')),
+            data_preprocessor=dict(type='mmengine.BaseDataPreprocessor'))).double()
+    model.load_state_dict(convert_state_dict(below(arrays, 'param/'), to='mmsimmim'))
+    return model, arrays
