@@ -1,0 +1,5 @@
+"""Measures of pre-training."""
+
+from .reconstruction import ReconstructionLoss
+
+__all__ = ['ReconstructionLoss']

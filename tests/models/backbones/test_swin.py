@@ -1,0 +1,186 @@
+"""Swin against the official logits and the Swin of mmpretrain, mmdet and mmsegmentation."""
+
+import copy
+import warnings
+
+import pytest
+import torch
+from mmengine.runner.checkpoint import load_checkpoint
+
+import mmsimmim  # noqa: F401  (repairs before the frameworks)
+from mmsimmim.checkpoints import convert_state_dict
+from mmsimmim.models import SwinTransformer
+from tests.golden import below, load, relative_error
+
+TINY = dict(embed_dims=8, depths=[2, 2, 2, 2], num_heads=[1, 2, 2, 4])
+ALL_STAGES = (0, 1, 2, 3)
+
+
+def randomised(model, seed=0):
+    """Every parameter drawn at random, so that nothing hides behind an initial zero or one."""
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in model.parameters():
+        parameter.data = torch.randn(parameter.shape, generator=generator, dtype=torch.float64) / 2
+    model.double().eval()  # mmpretrain's returns None
+    return model
+
+
+def build_mmpretrain(**kwargs):
+    from mmpretrain.models import SwinTransformer as Swin
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        return Swin(TINY, drop_path_rate=0., **kwargs)
+
+
+def build_mmdet(**kwargs):
+    from mmdet.models.backbones import SwinTransformer as Swin
+    return Swin(embed_dims=8, depths=(2, 2, 2, 2), num_heads=(1, 2, 2, 4), out_indices=ALL_STAGES, **kwargs)
+
+
+def build_mmseg(**kwargs):
+    from mmseg.models.backbones import SwinTransformer as Swin
+    return Swin(embed_dims=8, depths=(2, 2, 2, 2), num_heads=(1, 2, 2, 4), out_indices=ALL_STAGES, **kwargs)
+
+
+def assert_same_maps(ours, theirs, size, tolerance=1e-6):
+    """Load theirs into ours, strictly, and compare the maps of all stages."""
+    ours.double().eval().load_state_dict(theirs.state_dict(), strict=True)
+    images = torch.randn(1, 3, *size, dtype=torch.float64)
+    with torch.no_grad():
+        for map_ours, map_theirs in zip(ours(images), theirs(images), strict=True):
+            assert relative_error(map_ours, map_theirs) < tolerance
+
+
+def test_finetuning_after_pretraining_equals_official():
+    golden = below(load('finetune.npz'), 'swin_finetune/')
+    state = convert_state_dict(below(golden, 'pretrained/'), to='mmsimmim')
+    backbone = SwinTransformer(dict(embed_dims=4, depths=[2, 2, 2, 2], num_heads=[1, 2, 2, 4]), img_size=224,
+                               window_size=7).double().eval()
+    backbone.load_state_dict(below(state, 'backbone.'))
+    features = backbone(golden['input'])[0].mean((2, 3))
+    logits = features @ golden['head/weight'].T + golden['head/bias']
+    assert relative_error(logits, golden['logits']) < 1e-6
+
+
+@pytest.mark.parametrize('size, windows', [(192, 6), (96, (6, 6, 6, 3)), (192, (12, 12, 12, 6))])
+def test_equals_mmpretrain_in_pretraining(size, windows):
+    stage_windows = windows if isinstance(windows, tuple) else [windows] * 4
+    theirs = randomised(build_mmpretrain(
+        img_size=size, out_indices=ALL_STAGES,
+        stage_cfgs=[dict(block_cfgs=dict(window_size=window)) for window in stage_windows]))
+    ours = SwinTransformer(TINY, img_size=size, window_size=max(stage_windows), out_indices=ALL_STAGES)
+    assert_same_maps(ours, theirs, (size, size))
+
+
+@pytest.mark.parametrize('size', [(224, 224), (203, 334), (64, 96)])
+@pytest.mark.parametrize('build', [build_mmdet, build_mmseg])
+def test_equals_detection_and_segmentation(build, size):
+    assert_same_maps(SwinTransformer(TINY, out_indices=ALL_STAGES), randomised(build()), size)
+
+
+@pytest.mark.parametrize('size', [(224, 224), (203, 334), (64, 96)])
+def test_equals_mmpretrain_downstream(size):
+    theirs = randomised(build_mmpretrain(out_indices=ALL_STAGES, pad_small_map=True))
+    assert_same_maps(SwinTransformer(TINY, out_indices=ALL_STAGES), theirs, size)
+
+
+@pytest.mark.parametrize('build', [build_mmdet, build_mmseg])
+def test_state_dict_keys_are_those_of_openmmlab_without_index_buffers(build):
+    theirs = {key for key in build().state_dict() if not key.endswith('relative_position_index')}
+    assert set(SwinTransformer(TINY, out_indices=ALL_STAGES).state_dict()) == theirs
+
+
+@pytest.mark.parametrize('resize', ['geometric', 'bicubic'])
+@pytest.mark.parametrize('way', ['load_state_dict', 'load_checkpoint', 'init_cfg', 'load_from'])
+def test_tables_are_resized_in_every_way_of_loading(tmp_path, way, resize):
+    from mmsimmim.layers import resize_bias_table
+    source = randomised(SwinTransformer(TINY, img_size=192, window_size=6))
+    source.add_mask_token()
+    file = str(tmp_path / 'pretrained.pth')
+    torch.save(dict(state_dict={f'backbone.{key}': value for key, value in source.state_dict().items()}), file)
+
+    init_cfg = dict(type='Pretrained', checkpoint=file, prefix='backbone.') if way == 'init_cfg' else None
+    backbone = SwinTransformer(TINY, bias_resize=resize, init_cfg=init_cfg).double()
+    whole = torch.nn.ModuleDict(dict(backbone=backbone))
+    if way == 'load_state_dict':
+        backbone.load_state_dict(source.state_dict())
+    elif way == 'load_checkpoint':
+        load_checkpoint(backbone, file, revise_keys=[(r'^backbone\.', '')], strict=True)
+    elif way == 'init_cfg':
+        backbone.init_weights()
+    else:
+        load_checkpoint(whole, file, strict=True)
+    table = 'stages.0.blocks.1.attn.w_msa.relative_position_bias_table'
+    expected = resize_bias_table(source.state_dict()[table], 169, resize)
+    assert torch.equal(backbone.state_dict()[table], expected)
+    assert torch.equal(backbone.norm3.weight, source.norm3.weight)
+
+
+def test_windows_shrink_to_known_maps_only():
+    attention = [stage.blocks[1].attn for stage in SwinTransformer(TINY, img_size=192, window_size=12).stages]
+    assert [(a.window_size, a.shift) for a in attention] == [(12, 6), (12, 6), (12, 0), (6, 0)]
+    attention = [stage.blocks[1].attn for stage in SwinTransformer(TINY, window_size=12).stages]
+    assert [(a.window_size, a.shift) for a in attention] == [(12, 6)] * 4
+
+
+def test_drop_path_grows_linearly_over_all_blocks():
+    model = SwinTransformer(TINY, drop_path_rate=0.7)
+    rates = [getattr(block.drop_path, 'p', 0) for stage in model.stages for block in stage.blocks]
+    torch.testing.assert_close(torch.tensor(rates), torch.linspace(0, 0.7, 8))
+
+
+def test_frozen_stages_stay_as_they_are_and_train_returns_the_model():
+    model = SwinTransformer(TINY, out_indices=ALL_STAGES, frozen_stages=1, drop_path_rate=0.5)
+    assert model.train() is model
+    trainable = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    assert {name.split('.')[0] + '.' + name.split('.')[1] for name in trainable if name.startswith('stages')} == {
+        'stages.2', 'stages.3'}
+    assert not any(name.startswith(('patch_embed', 'norm0', 'norm1')) for name in trainable)
+    assert not model.stages[1].training and model.stages[2].training
+
+
+@pytest.mark.parametrize('name, depth', [
+    ('backbone.patch_embed.norm.bias', 0), ('backbone.mask_token', 0),
+    ('backbone.stages.0.blocks.0.norm1.weight', 1), ('backbone.stages.1.downsample.norm.weight', 4),
+    ('backbone.stages.3.blocks.1.ffn.layers.1.bias', 8), ('backbone.norm3.weight', 9), ('head.fc.weight', 9)])
+def test_layer_depth(name, depth):
+    assert SwinTransformer(TINY).get_layer_depth(name, 'backbone.') == (depth, 10)
+
+
+def test_layer_depth_equals_mmpretrain():
+    theirs = build_mmpretrain()
+    ours = SwinTransformer(TINY)
+    for name, _ in ours.named_parameters():
+        assert ours.get_layer_depth(name) == theirs.get_layer_depth(name)
+
+
+@pytest.mark.parametrize('kwargs, message', [
+    (dict(arch='huge'), 'arch'), (dict(arch=dict(depths=[2], num_heads=[1])), 'embed_dims'),
+    (dict(arch=dict(embed_dims=8, depths=[2, 2], num_heads=[1])), 'num_heads'),
+    (dict(window_size=(7, 7)), 'window_size'), (dict(out_indices=(4, )), 'out_indices'),
+    (dict(frozen_stages=4), 'frozen_stages')])
+def test_what_does_not_fit_together_is_refused(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        SwinTransformer(**kwargs)
+
+
+def test_masks_are_refused_off_the_grid_and_without_token():
+    model = SwinTransformer(TINY, img_size=64)
+    with pytest.raises(ValueError, match='mask token'):
+        model(torch.zeros(1, 3, 64, 64), torch.zeros(1, 16, 16))
+    model.add_mask_token()
+    with pytest.raises(ValueError, match='input_size'):
+        model(torch.zeros(1, 3, 64, 64), torch.zeros(1, 8, 8))
+
+
+def test_official_initialisation():
+    torch.manual_seed(0)
+    model = SwinTransformer('tiny')
+    block = model.stages[2].blocks[0]
+    for weight in (block.attn.w_msa.qkv.weight, block.ffn.layers[1].weight,
+                   block.attn.w_msa.relative_position_bias_table):
+        assert abs(weight.std().item() - 0.02) < 1e-3
+    assert block.attn.w_msa.qkv.bias.abs().max() == 0
+    before = copy.deepcopy(model.state_dict())
+    model.init_weights()
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
