@@ -1,5 +1,7 @@
 """Data."""
 
-from .transforms import SimMIMMaskGenerator
+from .image_folder import ImageFolder
+from .samplers import SeededInfiniteSampler, SeededSampler
+from .transforms import LoadImage, SeedSample, SimMIMMaskGenerator
 
-__all__ = ['SimMIMMaskGenerator']
+__all__ = ['ImageFolder', 'LoadImage', 'SeedSample', 'SeededInfiniteSampler', 'SeededSampler', 'SimMIMMaskGenerator']

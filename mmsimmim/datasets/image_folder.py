@@ -1,0 +1,240 @@
+"""All images below a folder, without labels."""
+
+import hashlib
+import os
+import warnings
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+
+import numpy as np
+from mmengine.dataset import BaseDataset
+from mmengine.logging import print_log
+
+from ..errors import UserError
+from ..registry import DATASETS
+from .seeding import SampleIndex
+from .transforms.load_image import UnreadableImage
+
+IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.bmp', '.tif', '.tiff', '.webp', '.ppm', '.pgm', '.pbm',
+                  '.pnm', '.gif')
+
+
+@DATASETS.register_module()
+class ImageFolder(BaseDataset):
+    """Every image below ``data_root``, however deep, as unlabelled training data.
+
+    Linked folders are followed, each real folder once; names that begin with a dot are left out. The order is that of
+    the sorted relative paths. A sample has the keys ``img_path`` and ``sample_idx``.
+
+    A file that :class:`LoadImage` cannot read is replaced by another one, drawn from the sample's own random numbers.
+    The packed sample says so in the field ``skipped_files`` of its meta information, which
+    :class:`SkippedFilesHook` turns into log lines.
+
+    Args:
+        data_root (str): The folder.
+        split (str, optional): 'train' or 'val' to divide the folder, or None to use all of it. Which side a file is
+            on depends on its relative path alone, so that adding files moves no other. Defaults to None.
+        val_ratio (float): Share of the files that 'val' gets (at least one file). Defaults to 0.05.
+        suffixes (Sequence[str]): Endings that count as images, upper or lower case.
+            Defaults to the common ones that Pillow reads.
+        max_refetch (int): Files to try in place of unreadable ones before giving up. Defaults to 100.
+        **kwargs: Further arguments of MMEngine's ``BaseDataset``: ``pipeline``, ``indices``, ``test_mode``, ...
+
+    Raises:
+        UserError: No such folder, no images in it, or none on the wanted side of the split; from ``dataset[i]`` if
+            no image could be read in ``max_refetch`` tries.
+
+    Examples:
+        >>> ImageFolder(data_root='demo/data', split='train', pipeline=[dict(type='mmsimmim.LoadImage')])
+    """
+
+    def __init__(self,
+                 data_root: str,
+                 split: Optional[str] = None,
+                 val_ratio: float = 0.05,
+                 suffixes: Sequence[str] = IMAGE_SUFFIXES,
+                 max_refetch: int = 100,
+                 **kwargs) -> None:
+        if split not in (None, 'train', 'val'):
+            raise UserError(f"ImageFolder: split must be 'train', 'val' or None, got {split!r}.")
+        if not 0 < val_ratio < 1:
+            raise UserError(f'ImageFolder: val_ratio must lie between 0 and 1, got {val_ratio}.')
+        suffixes = [suffixes] if isinstance(suffixes, str) else suffixes
+        self.split = split
+        self.val_ratio = val_ratio
+        self.suffixes = tuple('.' + suffix.lower().lstrip('.') for suffix in suffixes)
+        super().__init__(data_root=data_root, data_prefix={}, max_refetch=max_refetch, **kwargs)
+
+    def load_data_list(self) -> List[str]:
+        """Search the folder.
+
+        Returns:
+            list[str]: Paths relative to ``data_root``, sorted. (Not dictionaries: millions of them take gigabytes.)
+        """
+        self._check_root()
+        paths = sorted(list_files(self.data_root, self.suffixes))
+        if not paths:
+            raise UserError(f'No images in {self.data_root!r} or the folders below it. Looked for names that end in '
+                            f'{", ".join(self.suffixes)}; set `suffixes` if yours end otherwise.')
+        chosen = choose_split(paths, self.split, self.val_ratio)
+        if not chosen:
+            raise UserError(f'The split {self.split!r} of {self.data_root!r} is empty: the folder holds {len(paths)} '
+                            'image(s), too few to divide. Add images, or use split=None for training.')
+        return chosen
+
+    def get_data_info(self, idx: int) -> dict:
+        """The path of a sample.
+
+        Args:
+            idx (int): Its index; a negative one counts from the end.
+
+        Returns:
+            dict: ``img_path`` (str) and ``sample_idx`` (the given index).
+        """
+        idx = idx if idx >= 0 else len(self) + idx
+        return dict(img_path=os.path.join(self.data_root, self._relative_path(idx)), sample_idx=idx)
+
+    def __getitem__(self, idx: int) -> dict:
+        """A sample after the pipeline; if its file cannot be read, another one in its place.
+
+        Args:
+            idx (int): Its index.
+
+        Returns:
+            dict: What the pipeline packs.
+        """
+        skipped: Dict[str, str] = {}
+        for index in self._candidates(idx):
+            try:
+                sample = self.prepare_data(index)
+                reason = 'the pipeline returned nothing for it'
+            except UnreadableImage as error:
+                sample, reason = None, str(error)
+            if sample is not None:
+                return note_skipped(sample, skipped) if skipped else sample
+            skipped[self._relative_path(index)] = reason
+        raise UserError(self._nothing_readable(skipped))
+
+    def _check_root(self) -> None:
+        if not self.data_root:
+            raise UserError('ImageFolder needs data_root, the folder that holds the images.')
+        if not os.path.exists(self.data_root):
+            raise UserError(f'The image folder {self.data_root!r} does not exist (working folder: {os.getcwd()}). '
+                            'Set data_root to the folder that holds your images.')
+        if not os.path.isdir(self.data_root):
+            raise UserError(f'data_root {self.data_root!r} is a file; give the folder that holds the images.')
+
+    def _relative_path(self, idx: int) -> str:
+        if not self.serialize_data:
+            return self.data_list[idx]
+        start = self.data_address[idx - 1] if idx > 0 else 0
+        return os.fsdecode(self.data_bytes[start:self.data_address[idx]].tobytes())
+
+    def _serialize_data(self) -> Tuple[np.ndarray, np.ndarray]:
+        """One block of bytes and the end of each path in it, which worker processes share without copies.
+
+        Returns:
+            tuple[np.ndarray, np.ndarray]: The bytes (uint8) and the ends (int64, one per path).
+        """
+        encoded = [os.fsencode(path) for path in self.data_list]
+        self.data_list.clear()
+        ends = np.cumsum([len(path) for path in encoded], dtype=np.int64)
+        return np.frombuffer(b''.join(encoded), dtype=np.uint8), ends
+
+    def _candidates(self, idx: int) -> Iterator[int]:
+        """The index, then others without repetition, the same ones whenever the same sample is asked for."""
+        yield idx
+        key = idx.key if isinstance(idx, SampleIndex) else (int(idx) % len(self), )
+        others = np.random.default_rng((len(key), *key)).choice(
+            len(self), size=min(len(self), self.max_refetch), replace=False)
+        for attempt, other in enumerate(others.tolist(), start=1):
+            if other != idx:
+                yield SampleIndex(other, key=(*key, attempt)) if isinstance(idx, SampleIndex) else other
+
+    def _nothing_readable(self, skipped: Dict[str, str]) -> str:
+        examples = '; '.join(f'{path}: {reason}' for path, reason in list(skipped.items())[:3])
+        return (f'None of {len(skipped)} images tried in {self.data_root!r} can be read (it lists {len(self)}). '
+                f'Stopped, as there is nothing to train on. For example {examples}.')
+
+
+def list_files(root: str, suffixes: Tuple[str, ...]) -> Iterator[str]:
+    """Walk a folder and all below it, linked ones included, entering each real folder once.
+
+    Args:
+        root (str): The folder.
+        suffixes (tuple[str]): Lower-case endings of the wanted names, with the dot.
+
+    Yields:
+        str: Path relative to ``root``.
+    """
+    seen = set()
+    pending = ['']
+    while pending:
+        folder = pending.pop()
+        real = os.stat(os.path.join(root, folder))
+        if (real.st_dev, real.st_ino) in seen:
+            continue
+        seen.add((real.st_dev, real.st_ino))
+        files, folders = _scan(root, folder, suffixes)
+        yield from files
+        # Popped from the end: in sorted order, so that it does not depend on the file system by which of two paths a
+        # folder is reached first.
+        pending.extend(sorted(folders, reverse=True))
+
+
+def _scan(root: str, folder: str, suffixes: Tuple[str, ...]) -> Tuple[List[str], List[str]]:
+    files, folders = [], []
+    try:
+        with os.scandir(os.path.join(root, folder)) as entries:
+            for entry in entries:
+                if entry.name.startswith('.'):
+                    continue
+                if entry.is_dir():
+                    folders.append(os.path.join(folder, entry.name))
+                elif entry.name.lower().endswith(suffixes):
+                    files.append(os.path.join(folder, entry.name))
+    except PermissionError:
+        print_log(f'No permission to list the folder {os.path.join(root, folder)}: its images are left out.',
+                  logger='current', level=30)
+    return files, folders
+
+
+def choose_split(paths: List[str], split: Optional[str], val_ratio: float) -> List[str]:
+    """Keep one side of a split that a hash of each path decides.
+
+    Args:
+        paths (list[str]): All paths.
+        split (str, optional): 'train', 'val' or None for all.
+        val_ratio (float): Expected share of 'val'. If it catches none, the path with the smallest hash goes there.
+
+    Returns:
+        list[str]: The chosen ones, in the given order.
+    """
+    if split is None:
+        return paths
+    positions = [_position(path) for path in paths]
+    border = max(val_ratio, min(positions))
+    return [path for path, position in zip(paths, positions) if (position <= border) == (split == 'val')]
+
+
+def _position(path: str) -> float:
+    """A number in [0, 1), evenly spread over all paths and the same on every system."""
+    digest = hashlib.blake2b(os.fsencode(path.replace(os.sep, '/')), digest_size=8).digest()
+    return int.from_bytes(digest, 'big') / 2**64
+
+
+def note_skipped(sample: dict, skipped: Dict[str, str]) -> dict:
+    """Write into a packed sample which files it stands in for.
+
+    Args:
+        sample (dict): What the pipeline packed.
+        skipped (dict[str, str]): Reason for each unreadable file.
+
+    Returns:
+        dict: The sample.
+    """
+    if 'data_samples' in sample:
+        sample['data_samples'].set_metainfo(dict(skipped_files=skipped))
+    else:
+        for path, reason in skipped.items():
+            warnings.warn(f'{path} cannot be read and is left out: {reason}')
+    return sample

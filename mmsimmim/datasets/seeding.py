@@ -1,0 +1,46 @@
+"""Random draws that depend on what is drawn for, not on which process draws or how often it drew before."""
+
+import random
+from typing import Tuple
+
+import numpy as np
+import torch
+
+
+class SampleIndex(int):
+    """The index of a sample together with everything its random draws depend on.
+
+    It is an ordinary ``int`` to datasets and data loaders, and keeps its key when it is pickled to a worker process.
+
+    Args:
+        value (int): Index into the dataset.
+        key (tuple[int]): Non-negative integers, by convention (seed, epoch, index).
+
+    Examples:
+        >>> index = SampleIndex(3, key=(0, 12, 3))
+        >>> [10, 11, 12, 13][index], index.key
+        (13, (0, 12, 3))
+    """
+
+    key: Tuple[int, ...]
+
+    def __new__(cls, value: int, key: Tuple[int, ...] = ()) -> 'SampleIndex':
+        index = super().__new__(cls, value)
+        index.key = key
+        return index
+
+
+def seed_all(*key: int) -> None:
+    """Seed the generators of Python, NumPy and PyTorch (CPU) of this process from ``key``.
+
+    Different keys give unrelated streams: (1, 0) and (0, 1) have nothing in common.
+
+    Args:
+        *key (int): Non-negative integers.
+    """
+    # The length of the key counts too: without it SeedSequence takes (5,) and (5, 0) for the same.
+    words = np.random.SeedSequence((len(key), *key)).generate_state(4)
+    random.seed(int(words[0]))
+    np.random.seed(words[1:3])
+    # Not torch.manual_seed: it also walks to CUDA, which a data loading worker must not touch.
+    torch.default_generator.manual_seed(int(words[3]))

@@ -1,0 +1,86 @@
+"""Reading an image file completely, or saying why that cannot be done."""
+
+from typing import Optional
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+from PIL import Image, ImageOps
+
+from ...registry import TRANSFORMS
+
+
+class UnreadableImage(Exception):
+    """A file that is cut off, broken, or not an image. The message is the reason."""
+
+
+@TRANSFORMS.register_module()
+class LoadImage(BaseTransform):
+    """Read an image as three channels of 8 bits, in the order blue, green, red that OpenMMLab's pipelines expect.
+
+    Pillow decodes: it reports a file that lacks some of its pixels, whatever the format, where other decoders may fill
+    in grey. The rotation written in the EXIF data is applied. Greyscale, palette and CMYK images are converted to RGB;
+    an alpha channel is dropped.
+
+    More than 8 bits: colour images keep the upper 8 bits of each channel. Single-channel images of 16 or 32 bits and
+    of floating point are scaled so that ``max_value`` becomes 255, and clipped to 0..255.
+
+    **Required Keys:** ``img_path``
+
+    **Added Keys:** ``img`` (np.ndarray, (H, W, 3), uint8), ``img_shape``, ``ori_shape`` ((H, W))
+
+    Args:
+        max_value (float, optional): The brightest value of single-channel images with more than 8 bits: 4095 for a
+            12-bit camera, 1 for floats in [0, 1]. Defaults to None: 65535 for integers; floats count as unreadable.
+
+    Examples:
+        >>> LoadImage()(dict(img_path='demo.png'))['img'].shape
+        (192, 192, 3)
+    """
+
+    def __init__(self, max_value: Optional[float] = None) -> None:
+        if max_value is not None and not max_value > 0:
+            raise ValueError(f'LoadImage: max_value must be above 0, got {max_value}.')
+        self.max_value = max_value
+
+    def transform(self, results: dict) -> dict:
+        """Add the image to the results.
+
+        Args:
+            results (dict): With ``img_path``.
+
+        Returns:
+            dict: With the added keys.
+
+        Raises:
+            UnreadableImage: The file is missing, cut off, broken or not an image.
+        """
+        try:
+            with Image.open(results['img_path']) as file:
+                rgb = self._to_rgb(ImageOps.exif_transpose(file))
+        except MemoryError:
+            raise
+        except Exception as error:  # Pillow's decoders raise nearly every type there is on a broken file.
+            raise UnreadableImage(self._reason(error)) from error
+        results['img'] = np.ascontiguousarray(rgb[..., ::-1])
+        results['img_shape'] = results['ori_shape'] = rgb.shape[:2]
+        return results
+
+    def _to_rgb(self, image: Image.Image) -> np.ndarray:
+        if image.mode == 'F' or image.mode.startswith('I'):
+            grey = np.asarray(image, dtype=np.float32) * (255 / self._brightest(image.mode))
+            return np.repeat(grey.clip(0, 255).round().astype(np.uint8)[..., None], 3, axis=2)
+        return np.asarray(image.convert('RGB'))
+
+    def _brightest(self, mode: str) -> float:
+        if self.max_value is None and mode == 'F':
+            raise ValueError('floating point pixels, whose range is unknown: set LoadImage(max_value=...)')
+        return self.max_value or 65535
+
+    @staticmethod
+    def _reason(error: Exception) -> str:
+        if type(error).__name__ == 'UnidentifiedImageError':
+            return 'not an image'
+        return getattr(error, 'strerror', None) or str(error) or type(error).__name__
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(max_value={self.max_value})'

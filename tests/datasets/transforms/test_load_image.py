@@ -1,0 +1,103 @@
+"""What LoadImage makes of all sorts of files."""
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmsimmim.datasets.transforms import LoadImage, UnreadableImage
+
+RGB = np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8)
+
+
+def load(path, **arguments):
+    return LoadImage(**arguments)(dict(img_path=str(path)))['img']
+
+
+@pytest.mark.parametrize('suffix', ['png', 'bmp', 'tif', 'ppm'])
+def test_lossless_formats_give_the_same_as_opencv(tmp_path, suffix):
+    path = tmp_path / f'image.{suffix}'
+    Image.fromarray(RGB).save(path)
+    assert np.array_equal(load(path), cv2.imread(str(path)))
+
+
+def test_adds_the_usual_keys(tmp_path):
+    Image.fromarray(RGB).save(tmp_path / 'x.png')
+    results = LoadImage()(dict(img_path=str(tmp_path / 'x.png'), sample_idx=4))
+    assert results['img'].dtype == np.uint8 and results['img'].flags.c_contiguous
+    assert results['img_shape'] == results['ori_shape'] == (40, 60)
+    assert results['sample_idx'] == 4
+
+
+@pytest.mark.parametrize('mode', ['1', 'L', 'LA', 'P', 'RGBA', 'CMYK', 'YCbCr'])
+def test_every_mode_becomes_three_channels(tmp_path, mode):
+    path = tmp_path / 'image.tif' if mode in ('CMYK', 'YCbCr') else tmp_path / 'image.png'
+    Image.fromarray(RGB).convert(mode).save(path)
+    image = load(path)
+    assert image.shape == (40, 60, 3) and image.dtype == np.uint8
+    if mode in ('RGBA', 'CMYK'):
+        assert np.abs(image[..., ::-1].astype(int) - RGB).max() <= 2
+    if mode in ('L', 'LA', '1'):
+        assert np.array_equal(image[..., 0], image[..., 2])
+
+
+@pytest.mark.parametrize('suffix', ['png', 'tiff', 'pgm'])
+def test_16_bit_grey(tmp_path, suffix):
+    values = np.linspace(0, 65535, 2400).astype(np.uint16).reshape(40, 60)
+    path = tmp_path / f'image.{suffix}'
+    cv2.imwrite(str(path), values)
+    assert np.abs(load(path)[..., 0] - values / 257.).max() <= 0.51
+    cv2.imwrite(str(path), values // 16)
+    assert np.abs(load(path, max_value=4095)[..., 0] - values / 257.).max() <= 1
+
+
+@pytest.mark.parametrize('suffix', ['png', 'tiff'])
+def test_16_bit_colour_keeps_the_upper_bits(tmp_path, suffix):
+    values = np.random.default_rng(0).integers(0, 65535, (40, 60, 3)).astype(np.uint16)
+    cv2.imwrite(str(tmp_path / f'image.{suffix}'), values)
+    assert np.array_equal(load(tmp_path / f'image.{suffix}'), values // 256)
+
+
+def test_floats_need_their_range(tmp_path):
+    values = np.linspace(-.1, 1.1, 2400, dtype=np.float32).reshape(40, 60)
+    cv2.imwrite(str(tmp_path / 'x.tiff'), values)
+    with pytest.raises(UnreadableImage, match='max_value'):
+        load(tmp_path / 'x.tiff')
+    assert np.abs(load(tmp_path / 'x.tiff', max_value=1)[..., 0] - values.clip(0, 1) * 255).max() <= 0.51
+
+
+def test_exif_rotation_is_applied(tmp_path):
+    image = Image.fromarray(RGB)
+    exif = image.getexif()
+    exif[0x0112] = 6  # turn by 90 degrees to the right
+    image.save(tmp_path / 'x.png', exif=exif)
+    assert np.array_equal(load(tmp_path / 'x.png')[..., ::-1], np.rot90(RGB, -1))
+
+
+@pytest.mark.parametrize('share', [0.1, 0.5, 0.9])
+@pytest.mark.parametrize('suffix', ['jpg', 'png', 'bmp', 'tif', 'webp', 'ppm', 'gif'])
+def test_truncated_files_are_refused(tmp_path, suffix, share):
+    path = tmp_path / f'image.{suffix}'
+    Image.fromarray(RGB).save(path)
+    path.write_bytes(path.read_bytes()[:int(share * path.stat().st_size)])
+    with pytest.raises(UnreadableImage):
+        load(path)
+
+
+def test_a_jpeg_that_lacks_only_its_last_bytes_is_refused(tmp_path):
+    path = tmp_path / 'image.jpg'
+    Image.fromarray(RGB).save(path)
+    path.write_bytes(path.read_bytes()[:-3])
+    with pytest.raises(UnreadableImage, match='truncated'):
+        load(path)
+
+
+def test_reasons(tmp_path):
+    for name, content in {'empty.jpg': b'', 'text.jpg': b'hello'}.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(UnreadableImage, match='not an image'):
+            load(tmp_path / name)
+    with pytest.raises(UnreadableImage, match='No such file'):
+        load(tmp_path / 'missing.jpg')
+    with pytest.raises(ValueError, match='max_value'):
+        LoadImage(max_value=0)
