@@ -2,8 +2,8 @@
 
 ``torch.load`` then unpickles with ``weights_only=True``, which admits listed types only. MMEngine's checkpoints hold a
 message hub: ``HistoryBuffer`` with NumPy arrays and scalars, and metadata that may be ``ConfigDict``. Moreover a
-HistoryBuffer pickles its four statistics as methods, which pickle writes as calls of ``builtins.getattr``; admitting the
-real one would let a hostile file reach any attribute, and through it run code.
+HistoryBuffer pickles its four statistics as methods, which pickle writes as calls of ``builtins.getattr``; were the
+real one admitted, a hostile file could reach any attribute, and through it run code.
 
 Repair: exactly those types are listed with ``torch.serialization.add_safe_globals``, and in place of ``getattr`` stands
 a function that gives out the four statistics of HistoryBuffer and refuses everything else. ``weights_only=False`` is

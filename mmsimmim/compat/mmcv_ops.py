@@ -1,8 +1,8 @@
 """Fault: mmcv's compiled operators exist for no current PyTorch unless one compiles them.
 
-``mmcv-lite`` ships the Python side of ``mmcv.ops`` without the extension ``mmcv._ext``, so ``import mmcv.ops`` fails, and
-with it every mmdet model and most of mmseg. The last prebuilt wheels of full mmcv below 2.2 (mmdet's limit) are for
-PyTorch 2.1.
+``mmcv-lite`` ships the Python side of ``mmcv.ops`` without the extension ``mmcv._ext``, so ``import mmcv.ops`` fails,
+and with it the models of mmdet and mmseg. Prebuilt wheels of full mmcv below 2.2, which is mmdet's limit, are for older
+PyTorch only.
 
 Repair: where there is no ``mmcv._ext``, this file puts one in its place. Operators with an exact counterpart in
 torchvision or PyTorch run on that: NMS, RoIAlign (average), deformable convolution with and without modulation,

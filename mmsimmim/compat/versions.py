@@ -120,7 +120,7 @@ def _older(version: str, limit: str) -> bool:
 
 
 def _check_torch_pair(blocking: list[str]) -> None:
-    """torch and torchvision must come from one release and one build, else torchvision's kernels do not load."""
+    """PyTorch and torchvision must come from one release and one build, else torchvision's kernels do not load."""
     torch, torchvision = installed_version('torch'), installed_version('torchvision')
     if torch is None or torchvision is None:
         return
@@ -148,7 +148,7 @@ def _check_mmcv(blocking: list[str], doubtful: list[str]) -> None:
     full, lite = installed_version('mmcv'), installed_version('mmcv-lite')
     if full is not None and lite is not None:
         found = f'mmcv {full} and mmcv-lite {lite}'
-        command = "pip uninstall -y mmcv mmcv-lite, then install the one you want, for example " + MMCV_COMMAND
+        command = f'pip uninstall -y mmcv mmcv-lite, then install the one you want, for example {MMCV_COMMAND}'
         doubtful.append(_line('mmcv', found, 'one of the two (each overwrites the files of the other)', command))
     found = full or lite
     if found is None or _older(found, MMCV.oldest):
@@ -166,7 +166,8 @@ def _check_helpers(doubtful: list[str]) -> None:
     if installed_version('mmsegmentation') is not None:
         for name in ('ftfy', 'regex'):
             if importlib.util.find_spec(name) is None:
-                doubtful.append(_line(name, 'nothing', 'any version (mmsegmentation imports it)', f'pip install {name}'))
+                wanted = 'any version (mmsegmentation imports it)'
+                doubtful.append(_line(name, 'nothing', wanted, f'pip install {name}'))
 
 
 def _line(name: str, found: str, wanted: str, command: str) -> str:

@@ -1,0 +1,43 @@
+# Everything here needs python3 and a network, and nothing else: the virtual environment is made on first use and made
+# anew when requirements/ or setup.py changed.
+#
+#   make demo PYTHON=python3.12     another interpreter
+#   make test VENV=/somewhere/venv  another place for the environment
+#   make test TESTS=tests/compat    some of the tests
+
+VENV ?= .venv
+PYTHON ?=
+TESTS ?=
+SHELL := /bin/bash
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint test-matrix clean
+
+help:
+	@echo 'make demo         pre-train, look at reconstructions, detect and segment, on the data in demo/data'
+	@echo 'make test         all tests'
+	@echo 'make lint         ruff'
+	@echo 'make test-matrix  the fast tests on the oldest and newest supported PyTorch, and on other Pythons'
+	@echo 'make install      only the virtual environment ($(VENV))'
+	@echo 'make clean        remove what the above made, the environment included'
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: $(wildcard requirements/*.txt) setup.py .ci/install
+	@PYTHON='$(PYTHON)' .ci/install '$(VENV)'
+
+demo: $(VENV)/.installed
+	$(VENV)/bin/python demo/run_demo.py
+
+test: $(VENV)/.installed
+	$(VENV)/bin/python -m pytest -q $(TESTS)
+
+lint: $(VENV)/.installed
+	$(VENV)/bin/ruff check .
+
+test-matrix: $(VENV)/.installed
+	.ci/test_matrix
+
+clean:
+	rm -rf .venv .venvs build dist *.egg-info .pytest_cache .ruff_cache mmsimmim/.mim
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
