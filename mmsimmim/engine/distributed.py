@@ -1,0 +1,59 @@
+"""Several processes: how many there are, and how they talk to each other without a GPU."""
+
+import os
+
+import torch.distributed
+from mmengine.config import Config
+from mmengine.device import get_device
+
+from ..errors import UserError
+
+# Where each launcher says how many processes it started.
+WORLD_SIZE_VARIABLES = dict(pytorch='WORLD_SIZE', slurm='SLURM_NTASKS', mpi='OMPI_COMM_WORLD_SIZE')
+
+
+def get_world_size(launcher: str) -> int:
+    """The number of processes of this run, before they are connected.
+
+    Args:
+        launcher (str): 'none', 'pytorch', 'slurm' or 'mpi'.
+
+    Returns:
+        int: Number of processes.
+
+    Raises:
+        UserError: The launcher's environment variable is not set: it did not start this process.
+    """
+    if launcher == 'none':
+        return 1
+    name = WORLD_SIZE_VARIABLES[launcher]
+    if name not in os.environ:
+        how = dict(pytorch='tools/dist_train.sh CONFIG GPUS', slurm='tools/slurm_train.sh', mpi='mpirun')[launcher]
+        raise UserError(f'--launcher {launcher} needs the environment variable {name}, which {launcher} sets. '
+                        f'Start with {how}, or leave --launcher out for a single process.')
+    return int(os.environ[name])
+
+
+def connect_on_cpu(cfg: Config) -> None:
+    """Connect the processes through gloo where there is no accelerator; otherwise leave it to MMEngine.
+
+    MMEngine's own start assumes CUDA devices in two places: when it connects the processes, and when it wraps the
+    model.
+
+    Args:
+        cfg (Config): With ``launcher``. Backend and model wrapper are changed in place.
+
+    Raises:
+        UserError: A launcher other than PyTorch's, which MMEngine cannot connect without a GPU.
+    """
+    if cfg.launcher == 'none' or get_device() != 'cpu':
+        return
+    if cfg.launcher != 'pytorch':
+        raise UserError(f'--launcher {cfg.launcher} needs GPUs, and none is visible. On CPUs start with '
+                        'tools/dist_train.sh.')
+    cfg.setdefault('env_cfg', {}).setdefault('dist_cfg', {})['backend'] = 'gloo'
+    wrapper = dict(type='MMDistributedDataParallel', broadcast_buffers=False,
+                   find_unused_parameters=cfg.get('find_unused_parameters', False))
+    cfg.model_wrapper_cfg = {**wrapper, **(cfg.get('model_wrapper_cfg') or {}), 'device_ids': None}
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group('gloo')
