@@ -451,7 +451,7 @@ def _sigmoid_focal_loss(input, target, weight, gamma: float, alpha: float) -> to
     positive = target[:, None] == classes
     # Of a positive the probability of "yes" counts, of a negative that of "no", which is the one of the negated logit.
     signed = torch.where(positive, logits, -logits)
-    factor = torch.where(positive, alpha, 1 - alpha)
+    factor = torch.full_like(logits, 1 - alpha).masked_fill(positive, alpha)
     loss = -factor * torch.sigmoid(-signed) ** gamma * F.logsigmoid(signed)
     return loss * weight.to(loss)[target][:, None] if weight.numel() else loss
 

@@ -1,0 +1,246 @@
+"""MMEngine's checkpoints are read and resumed; files that would run code are refused before they do."""
+
+import pickle
+import struct
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config, ConfigDict
+from mmengine.logging import HistoryBuffer, MessageHub
+from mmengine.model import BaseModel
+from mmengine.runner import Runner
+from mmengine.runner.checkpoint import load_checkpoint
+
+import mmsimmim  # noqa: F401
+from mmsimmim.compat import checkpoint_globals
+
+TORCH = tuple(int(part) for part in torch.__version__.split('+')[0].split('.')[:2])
+
+
+class Line(BaseModel):
+    """The smallest thing a Runner trains."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(2, 1)
+
+    def forward(self, x, y, mode='tensor'):
+        return dict(loss=(self.layer(x) - y).square().mean())
+
+
+def points():
+    x = torch.linspace(-1, 1, 8)[:, None].repeat(1, 2)
+    return [(sample, sample.sum(0, keepdim=True)) for sample in x]
+
+
+def make_runner(work_dir, epochs, **kwargs):
+    torch.manual_seed(0)
+    optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.1, momentum=0.9), clip_grad=dict(max_norm=1.0))
+    return Runner(
+        Line(),
+        str(work_dir),
+        train_dataloader=dict(
+            dataset=points(),
+            batch_size=4,
+            sampler=dict(type='DefaultSampler', shuffle=False),
+            collate_fn=dict(type='default_collate'),
+        ),
+        optim_wrapper=kwargs.pop('optim_wrapper', optim_wrapper),
+        train_cfg=dict(by_epoch=True, max_epochs=epochs),
+        param_scheduler=dict(type='MultiStepLR', milestones=[1]),
+        default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=1)),
+        log_level='WARNING',
+        experiment_name=f'run{epochs}{kwargs}',
+        **kwargs,
+    )
+
+
+def test_runner_resumes_its_own_checkpoint(tmp_path):
+    straight = make_runner(tmp_path / 'straight', 3)
+    straight.train()
+
+    make_runner(tmp_path / 'parts', 1).train()
+    resumed = make_runner(tmp_path / 'parts', 3, resume=True)
+    resumed.train()
+
+    assert resumed.epoch == 3 and resumed.iter == 6
+    assert torch.equal(resumed.model.layer.weight, straight.model.layer.weight)
+    losses = [runner.message_hub.get_scalar('train/loss') for runner in (straight, resumed)]
+    np.testing.assert_array_equal(losses[0].data[0], losses[1].data[0])
+    assert losses[1].mean() == losses[0].mean()
+
+
+def test_checkpoint_with_everything_mmengine_may_put_there_is_read_weights_only(tmp_path):
+    buffer = HistoryBuffer([1.0, 3.0], [1, 1])
+    contents = dict(
+        meta=dict(dataset_meta=ConfigDict(classes=('a', 'b'), palette=np.zeros((2, 3), np.uint8)), seed=3),
+        state_dict=OrderedDict(weight=torch.ones(2)),
+        message_hub=dict(
+            log_scalars=OrderedDict(loss=buffer),
+            runtime_info=OrderedDict(
+                best=np.float64(0.5), low=np.float32(0.25), count=np.int64(7), flag=np.bool_(True)
+            ),
+            resumed_keys=OrderedDict(loss=True),
+        ),
+    )
+    torch.save(contents, tmp_path / 'file.pth')
+    loaded = torch.load(tmp_path / 'file.pth', weights_only=True)
+    assert loaded['message_hub']['log_scalars']['loss'].statistics('mean') == 2.0
+    assert loaded['message_hub']['log_scalars']['loss'].statistics('current') == 3.0
+    assert loaded['message_hub']['runtime_info'] == contents['message_hub']['runtime_info']
+    assert loaded['meta']['dataset_meta'].classes == ('a', 'b')
+    np.testing.assert_array_equal(loaded['meta']['dataset_meta'].palette, np.zeros((2, 3)))
+
+
+@pytest.mark.parametrize('package', [b'numpy.core', b'numpy._core'])
+def test_numbers_of_both_numpy_generations_are_read(tmp_path, package):
+    torch.save([np.float64(0.5), np.arange(3)], tmp_path / 'own.pth')
+    names = {b'numpy._core.multiarray': package + b'.multiarray', b'numpy.core.multiarray': package + b'.multiarray'}
+    rewrite_pickle(tmp_path / 'own.pth', tmp_path / 'other.pth', names)
+    number, array = torch.load(tmp_path / 'other.pth', weights_only=True)
+    assert number == 0.5
+    np.testing.assert_array_equal(array, [0, 1, 2])
+
+
+def rewrite_pickle(source, target, names):
+    """Copy a file of torch.save with other module names in its pickle."""
+    import zipfile
+
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, 'w') as new:
+        for entry in old.namelist():
+            data = old.read(entry)
+            if entry.endswith('data.pkl'):
+                for before, after in names.items():
+                    data = data.replace(b'c' + before + b'\n', b'c' + after + b'\n')
+            new.writestr(entry, data)
+
+
+# --- hostile files ---
+
+
+class WritesFile:
+    """Its pickle calls ``open(path, 'w')``."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (self.path, 'w')
+
+
+def save_raw(pickled: bytes, path):
+    """A checkpoint with the given pickle inside, as torch.save would pack it."""
+    torch.save(0, path)
+    import zipfile
+
+    with zipfile.ZipFile(path) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, 'w') as archive:
+        for name, data in entries.items():
+            archive.writestr(name, pickled if name.endswith('data.pkl') else data)
+
+
+def text(string: str) -> bytes:
+    encoded = string.encode()
+    return b'X' + struct.pack('<I', len(encoded)) + encoded
+
+
+def getattr_pickle(*chain: bytes, argument: str) -> bytes:
+    """getattr(...getattr(HistoryBuffer, chain[0])..., chain[-1])(argument)."""
+    body = b'cmmengine.logging.history_buffer\nHistoryBuffer\n'
+    for name in chain:
+        body = b'cbuiltins\ngetattr\n' + body + text(name.decode()) + b'\x86R'
+    return b'\x80\x02' + body + text(argument) + b'\x85R.'
+
+
+@pytest.mark.skipif(TORCH < (2, 6), reason='torch.load of this version runs whatever a file says, unless told not to')
+def test_runner_and_load_checkpoint_refuse_a_pickle_that_would_run_code(tmp_path):
+    victim, file = tmp_path / 'victim', tmp_path / 'file.pth'
+    torch.save(dict(state_dict=dict(), meta=WritesFile(str(victim))), file)
+    with pytest.raises(pickle.UnpicklingError):
+        load_checkpoint(Line(), str(file))
+    with pytest.raises(pickle.UnpicklingError):
+        make_runner(tmp_path / 'work', 1).load_or_resume() or make_runner(
+            tmp_path / 'work', 1, load_from=str(file)
+        ).load_or_resume()
+    assert not victim.exists()
+
+    torch.load(file, weights_only=False)
+    assert victim.exists(), 'the file is harmless, so the test above shows nothing'
+
+
+@pytest.mark.parametrize(
+    'chain',
+    [
+        (b'__init__', b'__globals__'),
+        (b'_statistics_methods',),
+        (b'register_statistics',),
+        (b'mean', b'__globals__'),
+        (b'__class__',),
+        (b'update',),
+    ],
+)
+def test_getattr_in_a_checkpoint_reaches_only_the_statistics(tmp_path, chain):
+    save_raw(getattr_pickle(*chain, argument='anything'), tmp_path / 'file.pth')
+    with pytest.raises(pickle.UnpicklingError, match='refused'):
+        torch.load(tmp_path / 'file.pth', weights_only=True)
+
+
+def test_getattr_cannot_be_used_to_run_code(tmp_path):
+    victim = tmp_path / 'victim'
+    # numpy.ndarray is listed too; its __class__ leads to type, from there to everything.
+    getattrs = [b'__init__', b'__globals__']
+    save_raw(getattr_pickle(*getattrs, argument=str(victim)), tmp_path / 'file.pth')
+    with pytest.raises(pickle.UnpicklingError):
+        torch.load(tmp_path / 'file.pth', weights_only=True)
+
+    save_raw(b'\x80\x02cos\nsystem\n' + text(f'touch {victim}') + b'\x85R.', tmp_path / 'system.pth')
+    with pytest.raises(pickle.UnpicklingError):
+        torch.load(tmp_path / 'system.pth', weights_only=True)
+
+    opener = b'\x80\x02cbuiltins\ngetattr\ncnumpy\nndarray\n' + text('tofile') + b'\x86' + b'R' + text(str(victim))
+    save_raw(opener + b'\x85R.', tmp_path / 'tofile.pth')
+    with pytest.raises(pickle.UnpicklingError):
+        torch.load(tmp_path / 'tofile.pth', weights_only=True)
+    assert not victim.exists()
+
+
+def test_guard_gives_out_exactly_four_methods():
+    for name in ('min', 'max', 'mean', 'current'):
+        assert checkpoint_globals.guarded_getattr(HistoryBuffer, name) is getattr(HistoryBuffer, name)
+
+    class Disguise(HistoryBuffer):
+        """Not the class itself."""
+
+    class Name(str):
+        """Compares as it likes."""
+
+        def __hash__(self):
+            return hash('mean')
+
+        def __eq__(self, other):
+            return True
+
+    for owner, name in [(Disguise, 'mean'), (HistoryBuffer([1.0], [1]), 'mean'), (HistoryBuffer, Name('x')), (dict, 'get')]:
+        with pytest.raises(pickle.UnpicklingError):
+            checkpoint_globals.guarded_getattr(owner, name)
+
+
+def test_real_getattr_is_left_alone():
+    import builtins
+
+    assert builtins.getattr is not checkpoint_globals.guarded_getattr
+    assert getattr(Config(dict(a=1)), 'a') == 1  # noqa: B009
+
+
+def test_message_hub_state_survives_a_file(tmp_path):
+    hub = MessageHub('checkpoint-globals-test')
+    hub.update_scalar('train/loss', 0.5)
+    hub.update_info('iter', 3)
+    torch.save(hub.state_dict(), tmp_path / 'hub.pth')
+    other = MessageHub('checkpoint-globals-other')
+    other.load_state_dict(torch.load(tmp_path / 'hub.pth', weights_only=True))
+    assert other.get_scalar('train/loss').current() == 0.5
+    assert other.get_info('iter') == 3
