@@ -2,6 +2,7 @@
 
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
+import numpy as np
 import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -140,7 +141,7 @@ class SwinTransformer(BaseModule):
 
         self.patch_embed = PatchEmbed(in_channels, self.embed_dims, patch_size)
         windows = _windows_and_shifts(window_size, img_size, patch_size, num_stages)
-        drop_paths = torch.linspace(0, drop_path_rate, sum(self.depths)).split(list(self.depths))
+        drop_paths = np.split(np.linspace(0, drop_path_rate, sum(self.depths)), np.cumsum(self.depths))
         self.stages = nn.ModuleList(
             SwinStage(
                 self.embed_dims * 2**i, num_heads[i], *windows[i], drop_paths=drop_paths[i].tolist(),

@@ -1,0 +1,58 @@
+"""ImageNet-1K without its labels, masked as in the paper: 60 % of the 32 x 32 px patches of a 192 px crop."""
+
+data_preprocessor = dict(
+    type='SelfSupDataPreprocessor',
+    mean=[123.675, 116.28, 103.53],
+    std=[58.395, 57.12, 57.375],
+    bgr_to_rgb=True)
+
+train_pipeline = [
+    dict(type='mmsimmim.SeedSample'),
+    dict(type='mmsimmim.LoadImage'),
+    dict(
+        type='RandomResizedCrop',
+        scale=192,
+        crop_ratio_range=(0.67, 1.0),
+        backend='pillow',  # antialiased, as in the official pipeline
+        interpolation='bilinear'),
+    dict(type='RandomFlip', prob=0.5),
+    dict(
+        type='mmsimmim.SimMIMMaskGenerator', input_size=192, mask_patch_size=32, model_patch_size=4, mask_ratio=0.6),
+    dict(type='PackInputs')
+]
+
+val_pipeline = [
+    dict(type='mmsimmim.LoadImage'),
+    dict(type='ResizeEdge', scale=192, edge='short', backend='pillow', interpolation='bilinear'),
+    dict(type='CenterCrop', crop_size=192),
+    dict(
+        type='mmsimmim.SimMIMMaskGenerator',
+        input_size=192,
+        mask_patch_size=32,
+        model_patch_size=4,
+        mask_ratio=0.6,
+        seed=0),
+    dict(type='PackInputs')
+]
+
+train_dataloader = dict(
+    batch_size=128,
+    num_workers=8,
+    persistent_workers=True,
+    pin_memory=True,
+    drop_last=True,
+    sampler=dict(type='mmsimmim.SeededSampler', shuffle=True),
+    collate_fn=dict(type='default_collate'),
+    dataset=dict(type='mmsimmim.ImageFolder', data_root='data/imagenet/train', pipeline=train_pipeline))
+
+val_dataloader = dict(
+    batch_size=128,
+    num_workers=4,
+    persistent_workers=True,
+    pin_memory=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    collate_fn=dict(type='default_collate'),
+    dataset=dict(type='mmsimmim.ImageFolder', data_root='data/imagenet/val', pipeline=val_pipeline))
+
+val_cfg = dict()
+val_evaluator = dict(type='mmsimmim.ReconstructionLoss')

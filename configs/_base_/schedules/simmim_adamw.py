@@ -1,0 +1,15 @@
+"""Optimizer of the official Swin runs, for a total batch of 2048 in bf16; the schedules give it a learning rate."""
+
+optim_wrapper = dict(
+    type='AmpOptimWrapper',
+    dtype='bfloat16',
+    loss_scale=1.0,  # bf16 has the range of float32
+    optimizer=dict(type='AdamW', lr=1e-4 * 2048 / 512, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.05),
+    clip_grad=dict(max_norm=5.0),
+    # Bias tables do decay: the official pre-training means to exempt them, but asks for names that start with
+    # 'encoder.relative_position_bias_table', and none does. Its fine-tuning exempts them.
+    paramwise_cfg=dict(
+        flat_decay_mult=0.0,  # biases and norms
+        custom_keys=dict(mask_token=dict(decay_mult=0.0))))
+
+auto_scale_lr = dict(base_batch_size=2048)

@@ -1,0 +1,15 @@
+"""Your own images: one folder, no labels. `data_root` is the only thing to set.
+
+All images in it and in the folders below it are used; one in twenty is held out, chosen by its name.
+"""
+
+_base_ = ['simmim_swin-tiny-w6_8xb256-amp-coslr-100e_in1k-192px.py']
+
+data_root = 'data/my_images'
+
+train_dataloader = dict(batch_size=128, drop_last=False, dataset=dict(data_root=data_root, split='train'))
+val_dataloader = dict(dataset=dict(data_root=data_root, split='val'))
+
+# the official rate for 2048 images a step, for one GPU with 128
+optim_wrapper = dict(optimizer=dict(lr=2e-4 * 128 / 512))
+auto_scale_lr = dict(base_batch_size=128)

@@ -1,0 +1,6 @@
+_base_ = [
+    '../_base_/models/simmim_swin-tiny-w6.py', '../_base_/datasets/imagenet_simmim_192.py',
+    '../_base_/schedules/simmim_100e.py', '../_base_/default_runtime.py'
+]
+
+train_dataloader = dict(batch_size=256)
