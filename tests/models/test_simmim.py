@@ -5,6 +5,7 @@ import torch
 from mmengine.structures import BaseDataElement
 
 from mmsimmim.checkpoints import convert_state_dict
+from mmsimmim.registry import MODELS
 from tests.golden import below, relative_error, simmim_swin
 
 
@@ -24,3 +25,166 @@ def test_swin_equals_official(with_cp):
     assert gradients.keys() == expected.keys()
     for name, gradient in expected.items():
         assert relative_error(gradients[name], gradient) < 1e-6, name
+
+
+TINY = dict(embed_dims=8, depths=[2, 2, 2, 2], num_heads=[1, 2, 2, 4])
+
+
+def build(in_channels=3, drop_path_rate=0., **kwargs):
+    return MODELS.build(
+        dict(
+            type='mmsimmim.SimMIM',
+            backbone=dict(type='mmsimmim.SwinTransformer', arch=TINY, img_size=64, window_size=4,
+                          in_channels=in_channels, drop_path_rate=drop_path_rate),
+            neck=dict(type='mmsimmim.SimMIMLinearDecoder', in_channels=64, encoder_stride=32),
+            head=dict(type='mmsimmim.SimMIMHead', patch_size=4,
+                      loss=dict(type='mmsimmim.PixelReconstructionLoss', criterion='L1')),
+            data_preprocessor=dict(type='mmengine.BaseDataPreprocessor'),
+            **kwargs))
+
+
+def random_batch(images=2, channels=3, seed=0):
+    """Images (B, C, 64, 64), masks (B, 16, 16) in squares of 8 x 8 tokens, one sample each."""
+    generator = torch.Generator().manual_seed(seed)
+    inputs = torch.randn(images, channels, 64, 64, generator=generator)
+    cells = torch.stack([torch.randperm(4, generator=generator).reshape(2, 2) < 3 for _ in range(images)])
+    mask = cells.repeat_interleave(8, 1).repeat_interleave(8, 2).to(torch.uint8)
+    return inputs, mask, [BaseDataElement(mask=one) for one in mask]
+
+
+def test_same_keys_and_same_loss_as_mmpretrain(tmp_path):
+    import mmpretrain.models
+    from mmengine.runner.checkpoint import load_checkpoint
+    torch.manual_seed(0)
+    theirs = mmpretrain.models.SimMIM(
+        backbone=dict(type='SimMIMSwinTransformer', arch=TINY, img_size=96, drop_path_rate=0.,
+                      stage_cfgs=[dict(block_cfgs=dict(window_size=window)) for window in (6, 6, 6, 3)]),
+        neck=dict(type='SimMIMLinearDecoder', in_channels=64, encoder_stride=32),
+        head=dict(type='SimMIMHead', patch_size=4,
+                  loss=dict(type='PixelReconstructionLoss', criterion='L1', channel=3)))
+    theirs.init_weights()
+    torch.nn.init.normal_(theirs.backbone.mask_token)
+    ours = build()
+    ours.backbone = MODELS.build(dict(type='mmsimmim.SwinTransformer', arch=TINY, img_size=96, window_size=6,
+                                      drop_path_rate=0.))
+    ours.backbone.add_mask_token()
+    indices = {key for key in theirs.state_dict() if key.endswith('relative_position_index')}
+    assert set(ours.state_dict()) == set(theirs.state_dict()) - indices
+
+    file = str(tmp_path / 'mmpretrain.pth')
+    torch.save(dict(state_dict=theirs.state_dict(), meta={}), file)
+    load_checkpoint(ours, file, strict=True)
+    inputs = torch.randn(2, 3, 96, 96, dtype=torch.float64)
+    mask = (torch.rand(2, 3, 3) < 0.6).repeat_interleave(8, 1).repeat_interleave(8, 2)
+    mask[:, 0, 0] = True
+    samples = [BaseDataElement(mask=one.long()) for one in mask]
+    loss, expected = (model.double().loss(inputs, samples)['loss'] for model in (ours, theirs))
+    # theirs leaves out the 1e-5 that the official code adds to the number of masked pixels
+    assert relative_error(loss, expected) < 1e-6
+
+
+def test_target_generator_and_modes():
+    class Halved(torch.nn.Module):
+        def forward(self, images):
+            return images / 2
+
+    model = build()
+    inputs, mask, samples = random_batch()
+    whole = model.loss(inputs, samples)['loss']
+    model.target_generator = Halved()
+    expected = model.head.loss(model.reconstruct(inputs, mask), inputs / 2, mask)
+    assert torch.equal(model(inputs, samples, mode='loss')['loss'], expected) and expected != whole
+    for features, again in zip(model(inputs), model.backbone(inputs)):
+        assert torch.equal(features, again)
+    with pytest.raises(ValueError, match='mode'):
+        model(inputs, samples, mode='train')
+    with pytest.raises(ValueError, match='SimMIMMaskGenerator'):
+        model.loss(inputs, [BaseDataElement()])
+
+
+def test_predict_gives_images_and_their_losses():
+    model = build()
+    inputs, mask, samples = random_batch()
+    predicted = model(inputs, samples, mode='predict')
+    with torch.no_grad():
+        reconstruction = model.reconstruct(inputs, mask)
+    for i, sample in enumerate(predicted):
+        assert torch.equal(sample.reconstruction, reconstruction[i])
+    # equally many masked pixels per image, so the mean of the images is the loss of the batch
+    losses = torch.stack([sample.reconstruction_loss for sample in predicted])
+    torch.testing.assert_close(losses.mean(), model.loss(inputs, samples)['loss'])
+
+    pasted = model.predict(inputs, samples, paste_visible=True)[0].reconstruction
+    pixels = mask[0].repeat_interleave(4, 0).repeat_interleave(4, 1).bool()
+    assert torch.equal(pasted[:, ~pixels], inputs[0][:, ~pixels])
+    assert torch.equal(pasted[:, pixels], reconstruction[0][:, pixels])
+
+
+@pytest.mark.parametrize('channels', [1, 4])
+def test_any_number_of_channels_reaches_decoder_and_loss(channels):
+    model = build(in_channels=channels)
+    inputs, mask, samples = random_batch(channels=channels)
+    loss = model.loss(inputs, samples)['loss']
+    pixels = mask.repeat_interleave(4, 1).repeat_interleave(4, 2).unsqueeze(1).bool().expand_as(inputs)
+    expected = (model.reconstruct(inputs, mask) - inputs).abs()[pixels].mean()
+    torch.testing.assert_close(loss, expected)
+
+
+def test_nothing_masked_gives_zero_not_nan():
+    model = build()
+    inputs, mask, _ = random_batch()
+    assert model.masked_loss(inputs, torch.zeros_like(mask)) == 0
+
+
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_large_inputs_give_a_finite_loss_in_half_precision(dtype):
+    """The sum over a batch of such differences is far beyond float16, so it must not be taken there."""
+    model = build()
+    inputs, mask, _ = random_batch(images=8)
+    inputs = inputs * 1e4
+    with torch.autocast('cpu', dtype=dtype):
+        loss = model.masked_loss(inputs, mask)
+    assert loss.dtype == torch.float32 and loss.isfinite()
+    loss.backward()
+    assert all(p.grad.isfinite().all() for p in model.parameters())
+    assert relative_error(loss, model.masked_loss(inputs, mask)) < 0.02
+
+
+@pytest.mark.parametrize('drop_path_rate', [0., 0.2])
+def test_compiles_as_one_graph(drop_path_rate):
+    """Without a C++ compiler, which test machines may lack: capture and autograd, not code generation."""
+    model = build(drop_path_rate=drop_path_rate)
+    inputs, mask, _ = random_batch()
+    torch.compiler.reset()
+    compiled = torch.compile(model.masked_loss, fullgraph=True, backend='aot_eager')
+    losses, gradients = [], []
+    for loss_function in (model.masked_loss, compiled):
+        torch.manual_seed(0)
+        model.zero_grad()
+        loss = loss_function(inputs, mask)
+        loss.backward()
+        losses.append(loss.detach())
+        gradients.append([p.grad.clone() for p in model.parameters()])
+    torch.testing.assert_close(*losses)
+    if drop_path_rate == 0:
+        torch.testing.assert_close(*gradients)
+
+
+def test_parts_that_do_not_fit_say_what_to_change():
+    inputs, mask, _ = random_batch()
+    model = build()
+    model.head.patch_size = 8
+    with pytest.raises(ValueError, match='patch_size of the head'):
+        model.masked_loss(inputs, mask)
+    model = build(target_generator=None)
+    model.neck = MODELS.build(dict(type='mmsimmim.SimMIMLinearDecoder', in_channels=64, encoder_stride=16))
+    with pytest.raises(ValueError, match='encoder_stride'):
+        model.masked_loss(inputs, mask)
+    with pytest.raises(ValueError, match='criterion'):
+        MODELS.build(dict(type='mmsimmim.PixelReconstructionLoss', criterion='L3'))
+
+
+def test_layer_depth_reaches_the_backbone():
+    model = build()
+    assert model.get_layer_depth('backbone.stages.0.blocks.1.norm1.weight') == (2, 10)
+    assert model.get_layer_depth('neck.decoder.0.bias') == (9, 10)
