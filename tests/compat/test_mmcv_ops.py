@@ -469,7 +469,8 @@ def test_multi_scale_deformable_attention_equals_reference():
 def test_unsupported_op_resolves_and_raises_with_its_name_and_the_cure_when_called():
     extension = sys.modules['mmcv._ext']
     op = extension.carafe_forward
-    with pytest.raises(mmcv_ops.UnsupportedOpError, match="'carafe_forward'.*pip uninstall -y mmcv-lite && pip install"):
+    message = "'carafe_forward'.*pip uninstall -y mmcv-lite && pip install"
+    with pytest.raises(mmcv_ops.UnsupportedOpError, match=message):
         op(1, two=2)
 
 
