@@ -1,0 +1,94 @@
+"""A training run that is killed and resumed ends with the weights of one that was not."""
+
+import os
+import signal
+
+import pytest
+import torch
+
+import mmsimmim  # noqa: F401  lets torch read MMEngine's checkpoints
+
+from .conftest import CONFIG
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope='module')
+def train(run_tool):
+    """A function that runs tools/train.py on the tiny model."""
+
+    def train(work_dir, *arguments, options=()):
+        return run_tool('tools/train.py', CONFIG, '--work-dir', work_dir, *arguments, options=options)
+
+    return train
+
+
+@pytest.fixture(scope='module')
+def uninterrupted(train, tmp_path_factory):
+    """The checkpoint and the output of a run from beginning to end."""
+    folder = tmp_path_factory.mktemp('uninterrupted')
+    code, output = train(folder)
+    assert code == 0, output
+    return torch.load(folder / 'epoch_4.pth', weights_only=True), output
+
+
+def assert_identical(ours, theirs):
+    """Bit for bit, tensors or anything else, however nested."""
+    if isinstance(ours, torch.Tensor):
+        assert torch.equal(ours, theirs)
+    elif isinstance(ours, dict):
+        assert ours.keys() == theirs.keys()
+        for key in ours:
+            assert_identical(ours[key], theirs[key])
+    elif isinstance(ours, (list, tuple)):
+        assert len(ours) == len(theirs)
+        for pair in zip(ours, theirs):
+            assert_identical(*pair)
+    else:
+        assert ours == theirs
+
+
+def killer(name, **moment):
+    """Options that add a hook of killers.py."""
+    return [f'default_hooks.killer.type=mmsimmim.{name}',
+            *(f'default_hooks.killer.{key}={value}' for key, value in moment.items())]
+
+
+def assert_same_end(folder, uninterrupted):
+    resumed = torch.load(folder / 'epoch_4.pth', weights_only=True)
+    for part in ('state_dict', 'optimizer', 'param_schedulers'):
+        assert_identical(resumed[part], uninterrupted[part])
+
+
+def test_progress_and_time_left_are_shown(uninterrupted):
+    assert 'Epoch(train) [4][3/3]' in uninterrupted[1] and 'eta: ' in uninterrupted[1]
+
+
+def test_killed_between_and_during_checkpoints(train, uninterrupted, tmp_path):
+    code, output = train(tmp_path, options=killer('KillAfterIteration', iteration=5))
+    assert code == -signal.SIGKILL, output
+    assert sorted(file.name for file in tmp_path.glob('*.pth*')) == ['epoch_1.pth']
+
+    code, output = train(tmp_path, '--resume', options=killer('KillDuringSave', epoch=3))
+    assert code == -signal.SIGKILL, output
+    assert 'resumed epoch: 1, iter: 3' in output
+    assert sorted(file.name for file in tmp_path.glob('*.pth*')) == ['epoch_2.pth', 'epoch_3.pth.tmp']
+
+    code, output = train(tmp_path, '--resume')
+    assert code == 0, output
+    assert f'Resuming from {tmp_path}/epoch_2.pth' in output and 'resumed epoch: 2, iter: 6' in output
+    assert sorted(file.name for file in tmp_path.glob('*.pth*')) == ['epoch_4.pth']
+    assert_same_end(tmp_path, uninterrupted[0])
+
+
+def test_killed_while_mmengines_hook_writes_in_place(train, uninterrupted, tmp_path):
+    plain = ['default_hooks.checkpoint.type=CheckpointHook', 'default_hooks.checkpoint.max_keep_ckpts=2']
+    code, output = train(tmp_path, options=[*plain, *killer('KillDuringSave', epoch=2)])
+    assert code == -signal.SIGKILL, output
+    assert os.path.getsize(tmp_path / 'epoch_2.pth') < os.path.getsize(tmp_path / 'epoch_1.pth')
+
+    code, output = train(tmp_path, '--resume', options=plain)
+    assert code == 0, output
+    assert f'The checkpoint {tmp_path}/epoch_2.pth is not used: it is cut off' in output
+    assert f'Resuming from {tmp_path}/epoch_1.pth' in output
+    assert_same_end(tmp_path, uninterrupted[0])
