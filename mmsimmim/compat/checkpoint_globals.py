@@ -14,6 +14,7 @@ Stand-ins carry the name they stand for, because tuples of object and name are u
 """
 
 import pickle
+from _codecs import encode
 
 import numpy as np
 import torch
@@ -74,5 +75,6 @@ SAFE_GLOBALS = (
     np.dtype,
     *(type(np.dtype(name)) for name in NUMBER_TYPES),
     *_numpy_functions(),
+    encode,  # how pickle spells bytes; torch lists it itself from 2.6 on
     _named(guarded_getattr, 'builtins', 'getattr'),
 )
