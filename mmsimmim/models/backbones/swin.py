@@ -226,9 +226,27 @@ class SwinTransformer(BaseModule):
             module.eval().requires_grad_(False)
 
     def _load_from_state_dict(self, state_dict: Dict[str, Tensor], prefix: str, *args: Any) -> None:
+        _find_own_keys(state_dict, prefix, list(self.state_dict()))
         if not hasattr(self, 'mask_token'):
             state_dict.pop(prefix + 'mask_token', None)
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def _find_own_keys(state_dict: Dict[str, Tensor], prefix: str, names: List[str]) -> None:
+    """Take ``backbone.`` off the keys of a whole model that is loaded into the backbone alone; refuse strangers.
+
+    MMEngine loads without strictness, and would leave a network at random whose keys it does not find.
+    """
+    given = [key for key in state_dict if key.startswith(prefix)]
+    if not given or any(prefix + name in state_dict for name in names):
+        return
+    if not any(key.startswith('backbone.') and key[len('backbone.'):] in names for key in given):
+        raise RuntimeError(f'not one key fits this {SwinTransformer.__name__}: the file has {", ".join(given[:3])}, '
+                           f'wanted is {", ".join(prefix + name for name in names[:3])}. Give the checkpoint of a model '
+                           'with this backbone; official files go through '
+                           'mmsimmim.checkpoints.convert_state_dict first')
+    for key in given:
+        state_dict[key.removeprefix('backbone.')] = state_dict.pop(key)
 
 
 def _architecture(arch: Union[str, dict]) -> Tuple[int, List[int], List[int]]:

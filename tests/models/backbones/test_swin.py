@@ -91,7 +91,7 @@ def test_state_dict_keys_are_those_of_openmmlab_without_index_buffers(build):
 
 
 @pytest.mark.parametrize('resize', ['geometric', 'bicubic'])
-@pytest.mark.parametrize('way', ['load_state_dict', 'load_checkpoint', 'init_cfg', 'load_from'])
+@pytest.mark.parametrize('way', ['load_state_dict', 'load_checkpoint', 'init_cfg', 'init_cfg_without_prefix', 'load_from'])
 def test_tables_are_resized_in_every_way_of_loading(tmp_path, way, resize):
     from mmsimmim.layers import resize_bias_table
     source = randomised(SwinTransformer(TINY, img_size=192, window_size=6))
@@ -99,14 +99,15 @@ def test_tables_are_resized_in_every_way_of_loading(tmp_path, way, resize):
     file = str(tmp_path / 'pretrained.pth')
     torch.save(dict(state_dict={f'backbone.{key}': value for key, value in source.state_dict().items()}), file)
 
-    init_cfg = dict(type='Pretrained', checkpoint=file, prefix='backbone.') if way == 'init_cfg' else None
+    prefix = {} if way.endswith('without_prefix') else dict(prefix='backbone.')
+    init_cfg = dict(type='Pretrained', checkpoint=file, **prefix) if way.startswith('init_cfg') else None
     backbone = SwinTransformer(TINY, bias_resize=resize, init_cfg=init_cfg).double()
     whole = torch.nn.ModuleDict(dict(backbone=backbone))
     if way == 'load_state_dict':
         backbone.load_state_dict(source.state_dict())
     elif way == 'load_checkpoint':
         load_checkpoint(backbone, file, revise_keys=[(r'^backbone\.', '')], strict=True)
-    elif way == 'init_cfg':
+    elif way.startswith('init_cfg'):
         backbone.init_weights()
     else:
         load_checkpoint(whole, file, strict=True)
@@ -114,6 +115,16 @@ def test_tables_are_resized_in_every_way_of_loading(tmp_path, way, resize):
     expected = resize_bias_table(source.state_dict()[table], 169, resize)
     assert torch.equal(backbone.state_dict()[table], expected)
     assert torch.equal(backbone.norm3.weight, source.norm3.weight)
+
+
+def test_a_file_of_which_nothing_fits_is_refused(tmp_path):
+    file = str(tmp_path / 'resnet.pth')
+    torch.save({'conv1.weight': torch.zeros(3)}, file)
+    backbone = SwinTransformer(TINY, init_cfg=dict(type='Pretrained', checkpoint=file))
+    with pytest.raises(RuntimeError, match='not one key fits'):
+        backbone.init_weights()
+    with pytest.raises(RuntimeError, match='not one key fits'):
+        torch.nn.ModuleDict(dict(backbone=backbone)).load_state_dict({'backbone.conv1.weight': 0}, strict=False)
 
 
 def test_windows_shrink_to_known_maps_only():
