@@ -1,6 +1,8 @@
 """Around the training loop."""
 
-from .hooks import CheckpointHook, SeedStepHook, SkippedFilesHook
+from .hooks import CheckpointHook, ReconstructionHook, SeedStepHook, SkippedFilesHook
 from .schedulers import WarmupCosineLR, WarmupMultiStepLR
 
-__all__ = ['CheckpointHook', 'SeedStepHook', 'SkippedFilesHook', 'WarmupCosineLR', 'WarmupMultiStepLR']
+__all__ = [
+    'CheckpointHook', 'ReconstructionHook', 'SeedStepHook', 'SkippedFilesHook', 'WarmupCosineLR', 'WarmupMultiStepLR'
+]

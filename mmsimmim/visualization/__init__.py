@@ -1,0 +1,10 @@
+"""Pictures of what a model reconstructs."""
+
+from .panels import CAPTIONS, draw_row, hide_masked, make_tiles, paste_visible, stack_rows, to_display
+from .pictures import PictureLoader
+from .reconstruction import Reconstruction, draw_sheet, encoder_stride, reconstruct, require_pixel_model
+
+__all__ = [
+    'CAPTIONS', 'PictureLoader', 'Reconstruction', 'draw_row', 'draw_sheet', 'encoder_stride', 'hide_masked',
+    'make_tiles', 'paste_visible', 'reconstruct', 'require_pixel_model', 'stack_rows', 'to_display'
+]
