@@ -1,7 +1,6 @@
 """Reference numbers of the official implementation, and models loaded with them."""
 
 from pathlib import Path
-from typing import Dict, Tuple
 
 import numpy as np
 import torch
@@ -13,14 +12,15 @@ from mmsimmim.registry import MODELS
 DATA = Path(__file__).parent / 'data'
 
 
-def load(name: str) -> Dict[str, Tensor]:
+def load(name: str) -> dict[str, Tensor]:
     """All arrays of a file, numbers as float64 and texts left out."""
     with np.load(DATA / name) as file:
         arrays = {key: file[key] for key in file.files}
-    return {key: torch.from_numpy(np.array(value, np.float64)) for key, value in arrays.items() if value.dtype.kind in 'fiub'}
+    numbers = {key: value for key, value in arrays.items() if value.dtype.kind in 'fiub'}
+    return {key: torch.from_numpy(np.array(value, np.float64)) for key, value in numbers.items()}
 
 
-def below(arrays: Dict[str, Tensor], prefix: str) -> Dict[str, Tensor]:
+def below(arrays: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """The arrays whose name starts with ``prefix``, without it."""
     return {key[len(prefix):]: value for key, value in arrays.items() if key.startswith(prefix)}
 
@@ -31,7 +31,7 @@ def relative_error(ours: Tensor, theirs: Tensor) -> float:
     return ((ours - theirs).abs().max() / theirs.abs().max()).item()
 
 
-def simmim_swin(**backbone: object) -> Tuple[torch.nn.Module, Dict[str, Tensor]]:
+def simmim_swin(**backbone: object) -> tuple[torch.nn.Module, dict[str, Tensor]]:
     """The model of ``simmim_swin.npz`` in float64 with the official parameters, and the file."""
     arrays = load('simmim_swin.npz')
     model = MODELS.build(

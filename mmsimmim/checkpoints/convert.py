@@ -1,14 +1,14 @@
 """Rename and lay out a state dict for another code base."""
 
 import re
-from typing import Dict, Iterable, Optional
+from collections.abc import Iterable
 
 from torch import Tensor
 
 from .key_maps import OFFICIAL_SWIN, KeyMap
 
 
-def convert_state_dict(state_dict: Dict[str, Tensor], to: str) -> Dict[str, Tensor]:
+def convert_state_dict(state_dict: dict[str, Tensor], to: str) -> dict[str, Tensor]:
     """Convert a SimMIM pre-training state dict between microsoft/SimMIM and this package.
 
     Swin Transformer (V1) with the linear head. Values are rearranged, never changed, so that there and back gives
@@ -46,7 +46,7 @@ def _is_named_for(key: str, to: str, key_map: KeyMap) -> bool:
     return _first_match(key, templates) is not None
 
 
-def _convert(state_dict: Dict[str, Tensor], to: str, key_map: KeyMap) -> Dict[str, Tensor]:
+def _convert(state_dict: dict[str, Tensor], to: str, key_map: KeyMap) -> dict[str, Tensor]:
     last = _last_stage(state_dict)
     converted, unknown = {}, []
     for key, tensor in state_dict.items():
@@ -67,11 +67,11 @@ def _convert(state_dict: Dict[str, Tensor], to: str, key_map: KeyMap) -> Dict[st
     return converted
 
 
-def _first_match(key: str, templates: Iterable[str]) -> Optional[Dict[str, str]]:
+def _first_match(key: str, templates: Iterable[str]) -> dict[str, str] | None:
     return next((parts for parts in (_match(key, template) for template in templates) if parts is not None), None)
 
 
-def _match(key: str, template: str, last: str = r'\d+') -> Optional[Dict[str, str]]:
+def _match(key: str, template: str, last: str = r'\d+') -> dict[str, str] | None:
     """Parts of a key that the names in a template stand for; None if the key does not fit."""
     pattern = re.escape(template).replace(r'\{', '{').replace(r'\}', '}').replace('{last}', last)
     pattern = re.sub(r'\{(\w+)\}', lambda name: f'(?P<{name[1]}>{".+" if name[1] == "rest" else "[^.]+"})', pattern)

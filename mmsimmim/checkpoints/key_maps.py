@@ -4,7 +4,8 @@ In a template ``{name}`` stands for one part of a key between dots, the same on 
 of the last stage; and ``{rest}`` for all that follows.
 """
 
-from typing import Callable, NamedTuple, Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from torch import Tensor
 

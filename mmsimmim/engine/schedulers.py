@@ -1,7 +1,8 @@
 """Learning-rate curves of the official runs, iteration by iteration."""
 
 import math
-from typing import Any, List, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from mmengine.optim import _ParamScheduler
 from mmengine.optim.scheduler.lr_scheduler import LRSchedulerMixin
@@ -54,7 +55,7 @@ class WarmupLR(LRSchedulerMixin, _ParamScheduler):
         """MMEngine's constructor for ``convert_to_iter_based=True``: epochs become iterations."""
         return cls(*args, warmup=round(warmup * epoch_length), end=round(end * epoch_length), by_epoch=False, **kwargs)
 
-    def _get_value(self) -> List[float]:
+    def _get_value(self) -> list[float]:
         step = max(self.last_step - 1, 0)
         peak = max(self.base_values)
         if step >= self.warmup:

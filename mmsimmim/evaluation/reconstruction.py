@@ -1,6 +1,6 @@
 """Masked reconstruction loss on held-out images."""
 
-from typing import Dict, List, Sequence
+from collections.abc import Sequence
 
 from mmengine.evaluator import BaseMetric
 
@@ -27,6 +27,6 @@ class ReconstructionLoss(BaseMetric):
         """Keep the loss of each image of a batch."""
         self.results.extend(float(sample['reconstruction_loss']) for sample in data_samples)
 
-    def compute_metrics(self, results: List[float]) -> Dict[str, float]:
+    def compute_metrics(self, results: list[float]) -> dict[str, float]:
         """Average."""
         return dict(masked_loss=sum(results) / len(results))

@@ -1,7 +1,7 @@
 """Attention within windows, shifted or not (Swin Transformer, section 3.2)."""
 
 from functools import lru_cache
-from typing import Any, Optional
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -87,7 +87,7 @@ class WindowAttention(nn.Module):
         index = relative_position_index(window_size, window_size)
         self.register_buffer('_index', index.flatten(), persistent=False)
 
-    def forward(self, windows: Tensor, mask: Optional[Tensor] = None) -> Tensor:
+    def forward(self, windows: Tensor, mask: Tensor | None = None) -> Tensor:
         """Attend within each window.
 
         Args:

@@ -1,6 +1,5 @@
 """SimMIM, the whole method: mask, encode, predict, compare."""
 
-from typing import Dict, List, Optional, Tuple, Union
 
 import torch
 from mmengine.model import BaseModel
@@ -33,9 +32,9 @@ class SimMIM(BaseModel):
                  backbone: dict,
                  neck: dict,
                  head: dict,
-                 target_generator: Optional[dict] = None,
-                 data_preprocessor: Optional[Union[dict, nn.Module]] = None,
-                 init_cfg: Optional[dict] = None) -> None:
+                 target_generator: dict | None = None,
+                 data_preprocessor: dict | nn.Module | None = None,
+                 init_cfg: dict | None = None) -> None:
         if data_preprocessor is None or isinstance(data_preprocessor, dict):
             data_preprocessor = {'type': 'mmpretrain.SelfSupDataPreprocessor', **(data_preprocessor or {})}
         super().__init__(data_preprocessor, init_cfg)
@@ -47,8 +46,8 @@ class SimMIM(BaseModel):
 
     def forward(self,
                 inputs: Tensor,
-                data_samples: Optional[List[BaseDataElement]] = None,
-                mode: str = 'tensor') -> Union[Tuple[Tensor, ...], Dict[str, Tensor], List[BaseDataElement]]:
+                data_samples: list[BaseDataElement] | None = None,
+                mode: str = 'tensor') -> tuple[Tensor, ...] | dict[str, Tensor] | list[BaseDataElement]:
         """MMEngine's entry to :meth:`extract_feat`, :meth:`loss` and :meth:`predict`.
 
         Args:
@@ -67,11 +66,11 @@ class SimMIM(BaseModel):
             return self.predict(inputs, data_samples)
         raise ValueError(f"mode must be 'tensor', 'loss' or 'predict', got {mode!r}")
 
-    def extract_feat(self, inputs: Tensor) -> Tuple[Tensor, ...]:
+    def extract_feat(self, inputs: Tensor) -> tuple[Tensor, ...]:
         """Maps of whole images, nothing masked: (B, C, H, W) to the backbone's tuple of maps."""
         return self.backbone(inputs)
 
-    def loss(self, inputs: Tensor, data_samples: List[BaseDataElement]) -> Dict[str, Tensor]:
+    def loss(self, inputs: Tensor, data_samples: list[BaseDataElement]) -> dict[str, Tensor]:
         """One step of pre-training.
 
         Args:
@@ -100,8 +99,8 @@ class SimMIM(BaseModel):
     @torch.no_grad()
     def predict(self,
                 inputs: Tensor,
-                data_samples: List[BaseDataElement],
-                paste_visible: bool = False) -> List[BaseDataElement]:
+                data_samples: list[BaseDataElement],
+                paste_visible: bool = False) -> list[BaseDataElement]:
         """Reconstruct images, and measure how well.
 
         Args:
@@ -121,12 +120,12 @@ class SimMIM(BaseModel):
             sample.reconstruction = paste(pred[i], inputs[i], mask[i]) if paste_visible else pred[i]
         return data_samples
 
-    def get_layer_depth(self, param_name: str) -> Tuple[int, int]:
+    def get_layer_depth(self, param_name: str) -> tuple[int, int]:
         """Depth of a parameter for layer-wise learning rates, see the backbone's method."""
         return self.backbone.get_layer_depth(param_name, 'backbone.')
 
 
-def stack_masks(data_samples: List[BaseDataElement], device: torch.device) -> Tensor:
+def stack_masks(data_samples: list[BaseDataElement], device: torch.device) -> Tensor:
     """The masks of a batch on the device, shape (B, h, w).
 
     Raises:

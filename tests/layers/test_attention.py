@@ -30,14 +30,14 @@ def attend_naively(layer, x):
                  if (places[other][0][0], places[other][1][0]) == (places[i, j][0][0], places[i, j][1][0])]
         for head in range(heads):
             logits = []
-            for k, l in mates:
-                rows = (i - shift) % padded_height % window - (k - shift) % padded_height % window + window - 1
-                cols = (j - shift) % padded_width % window - (l - shift) % padded_width % window + window - 1
-                bias = layer.w_msa.relative_position_bias_table[rows * (2 * window - 1) + cols, head]
-                apart = 0 if places[k, l] == places[i, j] else -100
-                logits.append(qkv[i, j, 0, head] @ qkv[k, l, 1, head] * (channels // heads)**-0.5 + bias + apart)
+            for row, col in mates:
+                down = (i - shift) % padded_height % window - (row - shift) % padded_height % window + window - 1
+                right = (j - shift) % padded_width % window - (col - shift) % padded_width % window + window - 1
+                bias = layer.w_msa.relative_position_bias_table[down * (2 * window - 1) + right, head]
+                apart = 0 if places[row, col] == places[i, j] else -100
+                logits.append(qkv[i, j, 0, head] @ qkv[row, col, 1, head] * (channels // heads)**-0.5 + bias + apart)
             weights = torch.stack(logits).softmax(0)
-            values = torch.stack([qkv[k, l, 2, head] for k, l in mates])
+            values = torch.stack([qkv[row, col, 2, head] for row, col in mates])
             out[i, j].view(heads, -1)[head] = weights @ values
     return layer.w_msa.proj(out)[:height, :width]
 

@@ -1,7 +1,6 @@
 """The paper's masking: patches drawn at random, each as likely as any other."""
 
 import math
-from typing import Optional, Tuple, Union
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -33,11 +32,11 @@ class SimMIMMaskGenerator(BaseTransform):
     """
 
     def __init__(self,
-                 input_size: Union[int, Tuple[int, int]] = 192,
+                 input_size: int | tuple[int, int] = 192,
                  mask_patch_size: int = 32,
                  model_patch_size: int = 4,
                  mask_ratio: float = 0.6,
-                 seed: Optional[int] = None) -> None:
+                 seed: int | None = None) -> None:
         self.input_size = (input_size, input_size) if isinstance(input_size, int) else tuple(input_size)
         self.mask_patch_size = mask_patch_size
         self.model_patch_size = model_patch_size

@@ -1,6 +1,7 @@
 """Swin Transformer: one class from pre-training to detection."""
 
-from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -121,17 +122,17 @@ class SwinTransformer(BaseModule):
     """
 
     def __init__(self,
-                 arch: Union[str, dict] = 'tiny',
-                 img_size: Optional[Union[int, Tuple[int, int]]] = None,
+                 arch: str | dict = 'tiny',
+                 img_size: int | tuple[int, int] | None = None,
                  patch_size: int = 4,
                  in_channels: int = 3,
-                 window_size: Union[int, Sequence[int]] = 7,
+                 window_size: int | Sequence[int] = 7,
                  drop_path_rate: float = 0.1,
                  out_indices: Sequence[int] = (3, ),
                  with_cp: bool = False,
                  frozen_stages: int = -1,
                  bias_resize: str = 'geometric',
-                 init_cfg: Optional[dict] = None) -> None:
+                 init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
         self.embed_dims, self.depths, num_heads = _architecture(arch)
         num_stages = len(self.depths)
@@ -157,7 +158,7 @@ class SwinTransformer(BaseModule):
         self.mask_token = nn.Parameter(torch.zeros(1, 1, self.embed_dims))
         nn.init.trunc_normal_(self.mask_token, std=0.02)
 
-    def forward(self, x: Tensor, mask: Optional[Tensor] = None) -> Tuple[Tensor, ...]:
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, ...]:
         """Encode images.
 
         Args:
@@ -190,7 +191,7 @@ class SwinTransformer(BaseModule):
         self._freeze_stages()
         return self
 
-    def get_layer_depth(self, param_name: str, prefix: str = '') -> Tuple[int, int]:
+    def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
         """Depth of a parameter for layer-wise learning rates (``get_swin_layer`` in the official ``optimizer.py``).
 
         Args:
@@ -225,14 +226,14 @@ class SwinTransformer(BaseModule):
         for module in frozen:
             module.eval().requires_grad_(False)
 
-    def _load_from_state_dict(self, state_dict: Dict[str, Tensor], prefix: str, *args: Any) -> None:
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
         _find_own_keys(state_dict, prefix, list(self.state_dict()))
         if not hasattr(self, 'mask_token'):
             state_dict.pop(prefix + 'mask_token', None)
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
-def _find_own_keys(state_dict: Dict[str, Tensor], prefix: str, names: List[str]) -> None:
+def _find_own_keys(state_dict: dict[str, Tensor], prefix: str, names: list[str]) -> None:
     """Take ``backbone.`` off the keys of a whole model that is loaded into the backbone alone; refuse strangers.
 
     MMEngine loads without strictness, and would leave a network at random whose keys it does not find.
@@ -241,15 +242,15 @@ def _find_own_keys(state_dict: Dict[str, Tensor], prefix: str, names: List[str])
     if not given or any(prefix + name in state_dict for name in names):
         return
     if not any(key.startswith('backbone.') and key[len('backbone.'):] in names for key in given):
-        raise RuntimeError(f'not one key fits this {SwinTransformer.__name__}: the file has {", ".join(given[:3])}, '
-                           f'wanted is {", ".join(prefix + name for name in names[:3])}. Give the checkpoint of a model '
-                           'with this backbone; official files go through '
-                           'mmsimmim.checkpoints.convert_state_dict first')
+        wanted = [prefix + name for name in names[:3]]
+        raise RuntimeError(f'not one key fits this Swin Transformer: the file has {", ".join(given[:3])}, ..., wanted is '
+                           f'{", ".join(wanted)}, ... Give the checkpoint of a model with this backbone; official files '
+                           'go through mmsimmim.checkpoints.convert_state_dict first')
     for key in given:
         state_dict[key.removeprefix('backbone.')] = state_dict.pop(key)
 
 
-def _architecture(arch: Union[str, dict]) -> Tuple[int, List[int], List[int]]:
+def _architecture(arch: str | dict) -> tuple[int, list[int], list[int]]:
     """(embed_dims, depths, num_heads) of a named or a written-out architecture."""
     keys = ('embed_dims', 'depths', 'num_heads')
     if isinstance(arch, str):
@@ -264,7 +265,7 @@ def _architecture(arch: Union[str, dict]) -> Tuple[int, List[int], List[int]]:
     return tuple(arch[key] for key in keys)
 
 
-def _stage_indices(out_indices: Sequence[int], num_stages: int) -> Tuple[int, ...]:
+def _stage_indices(out_indices: Sequence[int], num_stages: int) -> tuple[int, ...]:
     if not all(0 <= i < num_stages for i in out_indices):
         raise ValueError(f'out_indices {tuple(out_indices)} must lie between 0 and {num_stages - 1}')
     return tuple(out_indices)
@@ -276,8 +277,8 @@ def _frozen_stages(frozen_stages: int, num_stages: int) -> int:
     return frozen_stages
 
 
-def _windows_and_shifts(window_size: Union[int, Sequence[int]], img_size: Optional[Union[int, Tuple[int, int]]],
-                        patch_size: int, num_stages: int) -> List[Tuple[int, int]]:
+def _windows_and_shifts(window_size: int | Sequence[int], img_size: int | tuple[int, int] | None,
+                        patch_size: int, num_stages: int) -> list[tuple[int, int]]:
     """(window, shift) of each stage; both shrink where a known map leaves no room for a shift."""
     windows = [window_size] * num_stages if isinstance(window_size, int) else list(window_size)
     if len(windows) != num_stages:

@@ -1,6 +1,5 @@
 """Loss on the masked pixels."""
 
-from typing import Optional
 
 import torch
 import torch.nn.functional as F
@@ -25,14 +24,14 @@ class PixelReconstructionLoss(BaseModule):
         ValueError: If the criterion is unknown.
     """
 
-    def __init__(self, criterion: str, channel: Optional[int] = None) -> None:
+    def __init__(self, criterion: str, channel: int | None = None) -> None:
         super().__init__()
         if criterion not in CRITERIA:
             raise ValueError(f'criterion {criterion!r} is none of {list(CRITERIA)}')
         self.criterion = criterion
         self.channel = channel
 
-    def forward(self, pred: Tensor, target: Tensor, mask: Optional[Tensor] = None) -> Tensor:
+    def forward(self, pred: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
         """Compare.
 
         Args:

@@ -91,7 +91,8 @@ def test_state_dict_keys_are_those_of_openmmlab_without_index_buffers(build):
 
 
 @pytest.mark.parametrize('resize', ['geometric', 'bicubic'])
-@pytest.mark.parametrize('way', ['load_state_dict', 'load_checkpoint', 'init_cfg', 'init_cfg_without_prefix', 'load_from'])
+@pytest.mark.parametrize(
+    'way', ['load_state_dict', 'load_checkpoint', 'init_cfg', 'init_cfg_without_prefix', 'load_from'])
 def test_tables_are_resized_in_every_way_of_loading(tmp_path, way, resize):
     from mmsimmim.layers import resize_bias_table
     source = randomised(SwinTransformer(TINY, img_size=192, window_size=6))
