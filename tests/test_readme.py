@@ -1,0 +1,47 @@
+"""The README's configs do what it says, and the files it points to are there."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS, init_default_scope
+
+from mmsimmim.models import SwinTransformer
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / 'README.md').read_text()
+CONFIGS = [block for block in re.findall(r'```python\n(.*?)```', README, re.S) if '_base_' in block]
+
+
+@pytest.mark.parametrize('scope, config', zip(['mmdet', 'mmseg'], CONFIGS, strict=True), ids=['mmdet', 'mmseg'])
+def test_backbone_in_detector_and_segmentor_is_the_pretrained_one(scope, config, tmp_path):
+    pretrained = SwinTransformer('tiny', img_size=192, window_size=6)
+    pretrained.add_mask_token()
+    checkpoint = tmp_path / 'epoch_100.pth'
+    state = {f'backbone.{key}': value for key, value in pretrained.state_dict().items()}
+    torch.save(dict(state_dict={**state, 'neck.decoder.0.bias': torch.zeros(3072)}, meta={}), checkpoint)
+    path = tmp_path / 'config.py'
+    path.write_text(config.replace('work_dirs/pretrain/epoch_100.pth', str(checkpoint)))
+
+    config = Config.fromfile(path)
+    init_default_scope(scope)
+    if scope == 'mmseg':
+        config.model.decode_head.norm_cfg.type = config.model.auxiliary_head.norm_cfg.type = 'BN'
+    model = MODELS.build(config.model)
+    model.init_weights()
+    for name, value in model.backbone.state_dict().items():
+        if name in pretrained.state_dict() and not name.endswith('bias_table'):
+            assert torch.equal(value, pretrained.state_dict()[name]), name
+    table = 'stages.0.blocks.0.attn.w_msa.relative_position_bias_table'
+    assert model.backbone.state_dict()[table].shape == (169, 3)
+    assert 'mask_token' not in model.backbone.state_dict()
+
+
+def test_files_that_the_readme_names_are_there():
+    links = re.findall(r'\]\((?!http|#)([^)#]+)\)', README)
+    paths = re.findall(r'`((?:tests|tools|configs|docs|demo|requirements)/[\w./-]+)`', README)
+    commands = re.findall(r'(?<![\w/])((?:tools|configs)/[\w./-]+\.(?:py|sh))', README)
+    missing = [path for path in {*links, *paths, *commands} if not (ROOT / path).exists()]
+    assert not missing
