@@ -40,11 +40,15 @@ class PictureLoader:
                  mask_patch_size: int | None = None,
                  seed: int = 0) -> None:
         pipeline = find_pipeline(cfg)
-        trained = find_mask_generator(pipeline)
+        trained = next(dict(step) for step in pipeline if _class_name(step).endswith('MaskGenerator'))
+        trained.pop('seed', None)
         changes = dict(mask_ratio=mask_ratio, mask_patch_size=mask_patch_size)
         self.mask_cfg = {**trained, **{key: value for key, value in changes.items() if value is not None}}
         self.loaders = [_build(step) for step in pipeline if _class_name(step).startswith('Load')]
         generator = _build(trained)
+        if not hasattr(generator, 'draw'):
+            raise UserError(f"The mask generator {trained['type']!r} cannot mask images of any size: use "
+                            'mmsimmim.SimMIMMaskGenerator, which takes the same arguments.')
         self.shorter_side = min(generator.input_size)
         self.multiple = math.lcm(mask_patch_size or generator.mask_patch_size, encoder_stride)
         self.size = size
@@ -129,19 +133,6 @@ def _pipelines(node: Any) -> Iterator[list[dict]]:
             yield from _pipelines(value)
 
 
-def find_mask_generator(pipeline: list[dict]) -> dict:
-    """The config of the mask generator in a pipeline, without its seed.
-
-    Raises:
-        UserError: If it is not one of this package.
-    """
-    cfg = next(step for step in pipeline if _class_name(step).endswith('MaskGenerator'))
-    if not hasattr(_class(cfg), 'draw'):
-        raise UserError(f"The mask generator {cfg['type']!r} cannot mask images of any size: use "
-                        'mmsimmim.SimMIMMaskGenerator, which takes the same arguments.')
-    return {key: value for key, value in cfg.items() if key != 'seed'}
-
-
 def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
     """Scale with the antialiased bilinear filter of the training crops, whatever the number of channels.
 
@@ -158,10 +149,6 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
     values = torch.from_numpy(image.astype(np.float32)).permute(2, 0, 1)[None]
     values = F.interpolate(values, (height, width), mode='bilinear', antialias=True)[0].permute(1, 2, 0).numpy()
     return (values.round() if np.issubdtype(image.dtype, np.integer) else values).astype(image.dtype)
-
-
-def _class(cfg: dict) -> type:
-    return TRANSFORMS.get(cfg['type']) if isinstance(cfg['type'], str) else cfg['type']
 
 
 def _class_name(cfg: Any) -> str:

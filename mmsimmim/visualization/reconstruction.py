@@ -102,7 +102,7 @@ def require_pixel_model(model: nn.Module) -> SimMIM:
     """
     if not isinstance(model, SimMIM):
         raise UserError('Reconstructions can be drawn of mmsimmim.SimMIM only; this model is a '
-                        f'{type(model).__name__}.')
+                        f'{type(model).__module__}.{type(model).__name__}.')
     if not isinstance(model.target_generator, nn.Identity):
         raise UserError(f'The model predicts {type(model.target_generator).__name__}, not the colours of the image, '
                         'so there is no picture to draw.')
