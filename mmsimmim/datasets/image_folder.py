@@ -3,7 +3,7 @@
 import hashlib
 import os
 import warnings
-from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from mmengine.dataset import BaseDataset
@@ -49,7 +49,7 @@ class ImageFolder(BaseDataset):
 
     def __init__(self,
                  data_root: str,
-                 split: Optional[str] = None,
+                 split: str | None = None,
                  val_ratio: float = 0.05,
                  suffixes: Sequence[str] = IMAGE_SUFFIXES,
                  max_refetch: int = 100,
@@ -64,7 +64,7 @@ class ImageFolder(BaseDataset):
         self.suffixes = tuple('.' + suffix.lower().lstrip('.') for suffix in suffixes)
         super().__init__(data_root=data_root, data_prefix={}, max_refetch=max_refetch, **kwargs)
 
-    def load_data_list(self) -> List[str]:
+    def load_data_list(self) -> list[str]:
         """Search the folder.
 
         Returns:
@@ -102,7 +102,7 @@ class ImageFolder(BaseDataset):
         Returns:
             dict: What the pipeline packs.
         """
-        skipped: Dict[str, str] = {}
+        skipped: dict[str, str] = {}
         for index in self._candidates(idx):
             try:
                 sample = self.prepare_data(index)
@@ -129,7 +129,7 @@ class ImageFolder(BaseDataset):
         start = self.data_address[idx - 1] if idx > 0 else 0
         return os.fsdecode(self.data_bytes[start:self.data_address[idx]].tobytes())
 
-    def _serialize_data(self) -> Tuple[np.ndarray, np.ndarray]:
+    def _serialize_data(self) -> tuple[np.ndarray, np.ndarray]:
         """One block of bytes and the end of each path in it, which worker processes share without copies.
 
         Returns:
@@ -150,13 +150,13 @@ class ImageFolder(BaseDataset):
             if other != idx:
                 yield SampleIndex(other, key=(*key, attempt)) if isinstance(idx, SampleIndex) else other
 
-    def _nothing_readable(self, skipped: Dict[str, str]) -> str:
+    def _nothing_readable(self, skipped: dict[str, str]) -> str:
         examples = '; '.join(f'{path}: {reason}' for path, reason in list(skipped.items())[:3])
         return (f'None of {len(skipped)} images tried in {self.data_root!r} can be read (it lists {len(self)}). '
                 f'Stopped, as there is nothing to train on. For example {examples}.')
 
 
-def list_files(root: str, suffixes: Tuple[str, ...]) -> Iterator[str]:
+def list_files(root: str, suffixes: tuple[str, ...]) -> Iterator[str]:
     """Walk a folder and all below it, linked ones included, entering each real folder once.
 
     Args:
@@ -181,7 +181,7 @@ def list_files(root: str, suffixes: Tuple[str, ...]) -> Iterator[str]:
         pending.extend(sorted(folders, reverse=True))
 
 
-def _scan(root: str, folder: str, suffixes: Tuple[str, ...]) -> Tuple[List[str], List[str]]:
+def _scan(root: str, folder: str, suffixes: tuple[str, ...]) -> tuple[list[str], list[str]]:
     files, folders = [], []
     try:
         with os.scandir(os.path.join(root, folder)) as entries:
@@ -198,7 +198,7 @@ def _scan(root: str, folder: str, suffixes: Tuple[str, ...]) -> Tuple[List[str],
     return files, folders
 
 
-def choose_split(paths: List[str], split: Optional[str], val_ratio: float) -> List[str]:
+def choose_split(paths: list[str], split: str | None, val_ratio: float) -> list[str]:
     """Keep one side of a split that a hash of each path decides.
 
     Args:
@@ -222,7 +222,7 @@ def _position(path: str) -> float:
     return int.from_bytes(digest, 'big') / 2**64
 
 
-def note_skipped(sample: dict, skipped: Dict[str, str]) -> dict:
+def note_skipped(sample: dict, skipped: dict[str, str]) -> dict:
     """Write into a packed sample which files it stands in for.
 
     Args:

@@ -1,6 +1,6 @@
 """Samplers whose indices know the run's seed and the epoch."""
 
-from typing import Iterator
+from collections.abc import Iterator
 
 import torch
 from mmengine.dataset import DefaultSampler, InfiniteSampler

@@ -1,7 +1,6 @@
 """Random draws that depend on what is drawn for, not on which process draws or how often it drew before."""
 
 import random
-from typing import Tuple
 
 import numpy as np
 import torch
@@ -22,9 +21,9 @@ class SampleIndex(int):
         (13, (0, 12, 3))
     """
 
-    key: Tuple[int, ...]
+    key: tuple[int, ...]
 
-    def __new__(cls, value: int, key: Tuple[int, ...] = ()) -> 'SampleIndex':
+    def __new__(cls, value: int, key: tuple[int, ...] = ()) -> 'SampleIndex':
         index = super().__new__(cls, value)
         index.key = key
         return index

@@ -1,6 +1,6 @@
 """Learning rates that follow the number of images in an optimizer step."""
 
-from typing import Iterator, List, Tuple, Union
+from collections.abc import Iterator
 
 from mmengine.config import Config
 
@@ -10,7 +10,7 @@ from ..errors import UserError
 ABSOLUTE_RATES = ('eta_min', 'eta_max', 'min_value', 'min_lr', 'max_lr', 'warmup_lr')
 
 
-def scale_lr(cfg: Config, world_size: int) -> List[str]:
+def scale_lr(cfg: Config, world_size: int) -> list[str]:
     """Scale every learning rate of a config to the real batch.
 
     The factor is ``train_dataloader.batch_size * world_size * optim_wrapper.accumulative_counts`` over
@@ -50,14 +50,14 @@ def _required(cfg: Config, section: str, key: str, meaning: str) -> int:
     return value
 
 
-def _optim_wrappers(cfg: Config) -> List[dict]:
+def _optim_wrappers(cfg: Config) -> list[dict]:
     """The optimizer wrappers: one, or several by name for an ``OptimWrapperDict``."""
     if 'optimizer' in cfg.optim_wrapper:
         return [cfg.optim_wrapper]
     return [value for value in cfg.optim_wrapper.values() if isinstance(value, dict) and 'optimizer' in value]
 
 
-def _rates(cfg: Config) -> Iterator[Tuple[str, dict, str]]:
+def _rates(cfg: Config) -> Iterator[tuple[str, dict, str]]:
     """(name, dictionary, key) of every absolute learning rate."""
     for wrapper in _optim_wrappers(cfg):
         if wrapper['optimizer'].get('lr') is None:
@@ -78,7 +78,7 @@ def _lr_schedulers(schedulers) -> Iterator[dict]:
             yield from _lr_schedulers(part)
 
 
-def _times(rate: Union[float, list], factor: float) -> Union[float, list]:
+def _times(rate: float | list, factor: float) -> float | list:
     return [_times(part, factor) for part in rate] if isinstance(rate, (list, tuple)) else rate * factor
 
 

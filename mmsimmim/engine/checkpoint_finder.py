@@ -3,10 +3,10 @@
 import os
 import re
 import zipfile
-from typing import List, Optional, Sequence, Tuple
+from collections.abc import Sequence
 
 
-def find_checkpoint(folders: Sequence[str]) -> Tuple[Optional[str], List[str]]:
+def find_checkpoint(folders: Sequence[str]) -> tuple[str | None, list[str]]:
     """Look for the last whole checkpoint of a run.
 
     MMEngine's note ``last_checkpoint`` names it, unless a kill came between: the note may then be empty, name a file
@@ -28,7 +28,7 @@ def find_checkpoint(folders: Sequence[str]) -> Tuple[Optional[str], List[str]]:
     return None, messages
 
 
-def find_fault(path: str) -> Optional[str]:
+def find_fault(path: str) -> str | None:
     """Read a checkpoint to its end and compare the checksums in it.
 
     Args:
@@ -45,7 +45,7 @@ def find_fault(path: str) -> Optional[str]:
     return f'its part {broken} does not match its checksum' if broken else None
 
 
-def _by_age(folders: Sequence[str]) -> List[str]:
+def _by_age(folders: Sequence[str]) -> list[str]:
     """Checkpoints of epochs or iterations, the newest first."""
     paths = [os.path.join(folder, name) for folder in dict.fromkeys(folders) if os.path.isdir(folder)
              for name in os.listdir(folder) if _step(name) is not None]
@@ -59,7 +59,7 @@ def _by_age(folders: Sequence[str]) -> List[str]:
     return list(dict.fromkeys([*newer, noted, *paths]))
 
 
-def _noted(folder: str) -> Optional[str]:
+def _noted(folder: str) -> str | None:
     """The file that MMEngine's note names, also after the folder was moved."""
     note = os.path.join(folder, 'last_checkpoint')
     if not os.path.isfile(note):
@@ -70,7 +70,7 @@ def _noted(folder: str) -> Optional[str]:
     return next((place for place in (path, moved) if os.path.isfile(place)), None)
 
 
-def _step(path: str) -> Optional[int]:
+def _step(path: str) -> int | None:
     match = re.fullmatch(r'(?!best_).*?(\d+)\.pth', os.path.basename(path))
     return int(match[1]) if match else None
 

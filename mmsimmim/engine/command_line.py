@@ -5,10 +5,11 @@ import difflib
 import os
 import os.path as osp
 import sys
+from collections.abc import Callable
 from functools import wraps
-from typing import Callable, List, Tuple
 
 from mmengine.config import Config, DictAction
+from mmengine.device import get_device
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
@@ -66,7 +67,7 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
                         help='set by old launchers; new ones use the environment variable LOCAL_RANK')
 
 
-def load_config(args: argparse.Namespace, needed: Tuple[str, ...]) -> Tuple[Config, List[str]]:
+def load_config(args: argparse.Namespace, needed: tuple[str, ...]) -> tuple[Config, list[str]]:
     """Read the config and apply the common arguments to it.
 
     Args:
@@ -110,7 +111,7 @@ def set_up_loaders(cfg: Config, no_pin_memory: bool, no_persistent_workers: bool
         if cfg.get('default_scope') == 'mmpretrain':
             # mmpretrain's models take stacked images, the others' lists: MMEngine's own default.
             loader.setdefault('collate_fn', dict(type='default_collate'))
-        if no_pin_memory:
+        if no_pin_memory or get_device() == 'cpu':
             loader.pin_memory = False
         if no_persistent_workers or not loader.get('num_workers'):
             loader.persistent_workers = False
@@ -140,15 +141,15 @@ def _read(path: str) -> Config:
         raise UserError(f'The config {path} cannot be read: {type(error).__name__}: {error}') from error
 
 
-def _merge(cfg: Config, options: dict) -> List[str]:
-    known = {key: _has(cfg, key) for key in options}
-    for key, value in options.items():
-        try:
-            cfg.merge_from_dict({key: value})
-        except Exception as error:  # MMEngine raises many types here, all of which mean the same.
-            raise UserError(f'--cfg-options {key}={value} does not fit into the config: {error}') from error
+def _merge(cfg: Config, options: dict) -> list[str]:
+    unknown = [key for key in options if not _has(cfg, key)]
+    try:
+        cfg.merge_from_dict(options)
+    except Exception as error:  # MMEngine raises many types here, all of which mean the same.
+        raise UserError(f'--cfg-options {" ".join(f"{key}={value}" for key, value in options.items())} does not fit '
+                        f'into the config: {error}') from error
     return [f'--cfg-options {key}: the config had no such key; it was added. Check the spelling if it was meant to '
-            'replace one.' for key in options if not known[key]]
+            'replace one.' for key in unknown]
 
 
 def _has(cfg: Config, key: str) -> bool:

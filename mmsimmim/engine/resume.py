@@ -2,7 +2,6 @@
 
 import os
 import os.path as osp
-from typing import List, Optional
 
 import torch
 from mmengine.config import Config
@@ -11,7 +10,7 @@ from ..errors import UserError
 from .checkpoint_finder import find_checkpoint, find_fault
 
 
-def set_resume(cfg: Config, resume: Optional[str]) -> List[str]:
+def set_resume(cfg: Config, resume: str | None) -> list[str]:
     """Let the config resume from a whole checkpoint, with the seed of the run that wrote it.
 
     Args:
@@ -61,12 +60,12 @@ def check_checkpoint(path: str) -> str:
         raise UserError(f'The checkpoint {path} does not exist (working folder: {os.getcwd()}).')
     fault = find_fault(path)
     if fault:
-        raise UserError(f'The checkpoint {path} cannot be used: {fault}. Give another one, or --resume alone for the '
-                        'last whole one of the work folder.')
+        raise UserError(f'The checkpoint {path} cannot be used: {fault}. Give another one (tools/train.py --resume '
+                        'without a path takes the last whole one).')
     return path
 
 
-def _folders(cfg: Config) -> List[str]:
+def _folders(cfg: Config) -> list[str]:
     """The work folder, and the one that CheckpointHook's ``out_dir`` makes of it."""
     folders = [cfg.work_dir]
     out_dir = ((cfg.get('default_hooks') or {}).get('checkpoint') or {}).get('out_dir')
@@ -75,7 +74,7 @@ def _folders(cfg: Config) -> List[str]:
     return folders
 
 
-def _take_seed(cfg: Config, path: str) -> List[str]:
+def _take_seed(cfg: Config, path: str) -> list[str]:
     """MMEngine restores the seed when the data loaders already have theirs: too late for the order of the data."""
     if '://' in path:
         return []

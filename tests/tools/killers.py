@@ -3,8 +3,8 @@
 import os
 import signal
 
-from mmengine.hooks import Hook
 from mmengine.fileio import LocalBackend
+from mmengine.hooks import Hook
 
 from mmsimmim.engine.hooks import checkpoint
 from mmsimmim.registry import HOOKS

@@ -1,6 +1,5 @@
 """Reading an image file completely, or saying why that cannot be done."""
 
-from typing import Optional
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -37,7 +36,7 @@ class LoadImage(BaseTransform):
         (192, 192, 3)
     """
 
-    def __init__(self, max_value: Optional[float] = None) -> None:
+    def __init__(self, max_value: float | None = None) -> None:
         if max_value is not None and not max_value > 0:
             raise ValueError(f'LoadImage: max_value must be above 0, got {max_value}.')
         self.max_value = max_value

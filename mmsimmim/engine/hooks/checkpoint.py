@@ -1,7 +1,6 @@
 """Checkpoints that a kill at any moment leaves whole."""
 
 import os
-from typing import Optional
 
 from mmengine.dist import is_main_process
 from mmengine.fileio import LocalBackend, register_backend
@@ -47,7 +46,7 @@ class CheckpointHook(MMEngineCheckpointHook):
         >>> default_hooks = dict(checkpoint=dict(type='mmsimmim.CheckpointHook', interval=1, max_keep_ckpts=3))
     """
 
-    def __init__(self, *args, out_dir: Optional[str] = None, backend_args: Optional[dict] = None, **kwargs) -> None:
+    def __init__(self, *args, out_dir: str | None = None, backend_args: dict | None = None, **kwargs) -> None:
         if backend_args is None and '://' not in str(out_dir):
             backend_args = dict(backend='AtomicLocalBackend')
         super().__init__(*args, out_dir=out_dir, backend_args=backend_args, **kwargs)

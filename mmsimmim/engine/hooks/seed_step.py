@@ -1,6 +1,5 @@
 """Random numbers of the training step that do not depend on how the run came there."""
 
-from typing import Optional
 
 import torch
 from mmengine.hooks import Hook
@@ -22,7 +21,7 @@ class SeedStepHook(Hook):
 
     priority = 'VERY_HIGH'
 
-    def before_train_iter(self, runner, batch_idx: int, data_batch: Optional[dict] = None) -> None:
+    def before_train_iter(self, runner, batch_idx: int, data_batch: dict | None = None) -> None:
         """Seed.
 
         Args:

@@ -1,6 +1,5 @@
 """Log lines about the files that could not be read."""
 
-from typing import Dict, Optional
 
 from mmengine.dist import all_gather_object
 from mmengine.hooks import Hook
@@ -25,9 +24,9 @@ class SkippedFilesHook(Hook):
     def __init__(self, interval: int = 1000) -> None:
         self.interval = interval
         self._named = set()
-        self._met: Dict[str, str] = {}
+        self._met: dict[str, str] = {}
 
-    def before_train_iter(self, runner, batch_idx: int, data_batch: Optional[dict] = None) -> None:
+    def before_train_iter(self, runner, batch_idx: int, data_batch: dict | None = None) -> None:
         """Take up the notes of a training batch.
 
         Args:
@@ -39,11 +38,11 @@ class SkippedFilesHook(Hook):
         if self.every_n_train_iters(runner, self.interval):
             self._gather(runner)
 
-    def before_val_iter(self, runner, batch_idx: int, data_batch: Optional[dict] = None) -> None:
+    def before_val_iter(self, runner, batch_idx: int, data_batch: dict | None = None) -> None:
         """The same in validation."""
         self._take(runner, data_batch)
 
-    def before_test_iter(self, runner, batch_idx: int, data_batch: Optional[dict] = None) -> None:
+    def before_test_iter(self, runner, batch_idx: int, data_batch: dict | None = None) -> None:
         """The same in testing."""
         self._take(runner, data_batch)
 
@@ -51,15 +50,15 @@ class SkippedFilesHook(Hook):
         """Log the count. A loop counted in iterations is one epoch."""
         self._count(runner, f'epoch {runner.epoch + 1}')
 
-    def after_val_epoch(self, runner, metrics: Optional[dict] = None) -> None:
+    def after_val_epoch(self, runner, metrics: dict | None = None) -> None:
         """Log the count."""
         self._count(runner, f'the validation after iteration {runner.iter}')
 
-    def after_test_epoch(self, runner, metrics: Optional[dict] = None) -> None:
+    def after_test_epoch(self, runner, metrics: dict | None = None) -> None:
         """Log the count."""
         self._count(runner, 'the test')
 
-    def _take(self, runner, data_batch: Optional[dict]) -> None:
+    def _take(self, runner, data_batch: dict | None) -> None:
         samples = data_batch.get('data_samples') if isinstance(data_batch, dict) else None
         for sample in samples or ():
             skipped = getattr(sample, 'skipped_files', None)
@@ -72,7 +71,7 @@ class SkippedFilesHook(Hook):
             self._met.update(met)
         self._name(runner, self._met)
 
-    def _name(self, runner, skipped: Dict[str, str]) -> None:
+    def _name(self, runner, skipped: dict[str, str]) -> None:
         for path in sorted(skipped.keys() - self._named):
             runner.logger.warning(f'Left out, as it cannot be read: {path} ({skipped[path]})')
         self._named.update(skipped)
@@ -80,6 +79,6 @@ class SkippedFilesHook(Hook):
     def _count(self, runner, period: str) -> None:
         self._gather(runner)
         if self._met:
-            runner.logger.warning(f'{len(self._met)} unreadable files were left out in {period}; '
-                                  f'{len(self._named)} since the start.')
+            runner.logger.warning(f'Unreadable files left out in {period}: {len(self._met)} '
+                                  f'({len(self._named)} since the start).')
         self._met = {}

@@ -1,0 +1,119 @@
+"""What only the test tool needs: pictures of the predictions, test-time augmentation, and files with the results."""
+
+import os
+
+import mmengine
+from mmengine.config import Config, ConfigDict
+from mmengine.dist import is_main_process
+from mmengine.evaluator import DumpResults
+from mmengine.runner import Runner
+
+from ..errors import UserError
+
+# How each framework's hook is told to draw, and which of its arguments is the folder.
+DRAWING_HOOKS = dict(
+    VisualizationHook=('enable', 'out_dir'), DetVisualizationHook=('draw', 'test_out_dir'),
+    SegVisualizationHook=('draw', None))
+
+
+def use_validation(cfg: Config) -> None:
+    """Test on the validation data where a config has no test data of its own, as in pre-training.
+
+    Args:
+        cfg (Config): Changed in place.
+
+    Raises:
+        UserError: It has neither.
+    """
+    if cfg.get('test_dataloader') is not None:
+        return
+    if cfg.get('val_dataloader') is None:
+        raise UserError(f'The config {cfg.filename} sets neither test_dataloader nor val_dataloader: there is nothing '
+                        'to test on.')
+    cfg.test_dataloader, cfg.test_evaluator, cfg.test_cfg = cfg.val_dataloader, cfg.val_evaluator, dict()
+
+
+def draw_predictions(cfg: Config, show: bool, show_dir: str | None, wait_time: float) -> None:
+    """Switch on the framework's hook that paints predictions.
+
+    Args:
+        cfg (Config): Changed in place.
+        show (bool): Open windows.
+        show_dir (str, optional): Folder for image files.
+        wait_time (float): Seconds that each window stays.
+
+    Raises:
+        UserError: The config has no such hook.
+    """
+    hook = (cfg.get('default_hooks') or {}).get('visualization') or {}
+    kind = hook.get('type', '').split('.')[-1]
+    if kind not in DRAWING_HOOKS:
+        raise UserError('--show and --show-dir need default_hooks.visualization, one of '
+                        f'{", ".join(DRAWING_HOOKS)}, in the config. Reconstructions of a pre-trained model are drawn '
+                        'by tools/analysis_tools/visualize_reconstruction.py.')
+    switch, folder = DRAWING_HOOKS[kind]
+    hook[switch] = True
+    hook.update(show=show, wait_time=wait_time)
+    if show_dir and folder:
+        hook[folder] = show_dir
+    elif show_dir:
+        cfg.visualizer['save_dir'] = show_dir
+
+
+def use_tta(cfg: Config) -> None:
+    """Wrap model and pipeline for test-time augmentation as the config describes it.
+
+    Args:
+        cfg (Config): Changed in place.
+
+    Raises:
+        UserError: The config does not describe it.
+    """
+    missing = [key for key in ('tta_model', 'tta_pipeline') if key not in cfg]
+    if missing:
+        raise UserError(f'--tta needs {" and ".join(missing)} in the config.')
+    cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
+    dataset = cfg.test_dataloader.dataset
+    while 'dataset' in dataset:
+        dataset = dataset.dataset
+    dataset.pipeline = cfg.tta_pipeline
+
+
+def check_output(out: str | None) -> None:
+    """Refuse a result file of unknown kind before the test runs.
+
+    Args:
+        out (str, optional): Its path.
+
+    Raises:
+        UserError: It ends in neither .pkl nor .json.
+    """
+    if out is not None and not out.endswith(('.pkl', '.pickle', '.json')):
+        raise UserError(f'--out {out}: the name must end in .pkl (predictions) or .json (metrics).')
+
+
+def run_test(runner: Runner, out: str | None) -> dict:
+    """Test, and write predictions or metrics to a file.
+
+    Args:
+        runner (Runner): The runner.
+        out (str, optional): A .pkl file for the predictions or a .json file for the metrics.
+
+    Returns:
+        dict: The metrics.
+    """
+    if out and not out.endswith('.json'):
+        runner.test_evaluator.metrics.append(_dumper(runner)(out_file_path=out))
+    metrics = runner.test()
+    if out and out.endswith('.json') and is_main_process():
+        os.makedirs(os.path.dirname(out) or '.', exist_ok=True)
+        mmengine.dump(metrics, out)
+    return metrics
+
+
+def _dumper(runner: Runner) -> type:
+    """MMDetection has a writer of its own, which compresses instance masks."""
+    if runner.cfg.get('default_scope') == 'mmdet':
+        from mmdet.evaluation import DumpDetResults
+        return DumpDetResults
+    return DumpResults

@@ -1,0 +1,62 @@
+"""Several processes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed
+from mmengine.config import Config
+
+from mmsimmim.engine import distributed
+from mmsimmim.engine.distributed import connect_on_cpu, get_world_size
+from mmsimmim.errors import UserError
+
+REPO = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.slow
+def test_two_processes_with_half_the_batch_give_the_gradient_of_the_whole(tmp_path):
+    subprocess.run(
+        [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2', '-m',
+         'tests.engine.half_batches', str(tmp_path / 'gradients.pth')],
+        cwd=REPO, check=True, timeout=300, env={**os.environ, 'OMP_NUM_THREADS': '1'})
+    found = torch.load(tmp_path / 'gradients.pth', weights_only=True)
+    assert found['whole'].keys() == found['halves'].keys() and len(found['whole']) > 20
+    for name, whole in found['whole'].items():
+        # The paper's loss adds 1e-5 to the count of masked pixels, which weighs twice as much on half of them.
+        torch.testing.assert_close(found['halves'][name], whole, rtol=1e-7, atol=1e-9 * whole.abs().max(), msg=name)
+    # The halves do differ, or the comparison would show nothing.
+    assert any(not torch.allclose(found['mine'][name], whole, rtol=1e-3) for name, whole in found['whole'].items())
+
+
+@pytest.mark.parametrize('launcher, variable', [('pytorch', 'WORLD_SIZE'), ('slurm', 'SLURM_NTASKS')])
+def test_world_size(monkeypatch, launcher, variable):
+    assert get_world_size('none') == 1
+    monkeypatch.delenv(variable, raising=False)
+    with pytest.raises(UserError, match=f'--launcher {launcher} needs.*{variable}.*Start with'):
+        get_world_size(launcher)
+    monkeypatch.setenv(variable, '16')
+    assert get_world_size(launcher) == 16
+
+
+def test_on_cpus_the_processes_talk_through_gloo(monkeypatch):
+    monkeypatch.setattr(distributed, 'get_device', lambda: 'cpu')
+    connected = []
+    monkeypatch.setattr(torch.distributed, 'init_process_group', connected.append)
+    cfg = Config(dict(launcher='pytorch', find_unused_parameters=True, env_cfg=dict(dist_cfg=dict(backend='nccl'))))
+    connect_on_cpu(cfg)
+    assert connected == ['gloo'] and cfg.env_cfg.dist_cfg.backend == 'gloo'
+    assert cfg.model_wrapper_cfg.device_ids is None and cfg.model_wrapper_cfg.find_unused_parameters
+    with pytest.raises(UserError, match='slurm needs GPUs'):
+        connect_on_cpu(Config(dict(launcher='slurm')))
+
+
+def test_with_gpus_it_is_left_to_mmengine(monkeypatch):
+    monkeypatch.setattr(distributed, 'get_device', lambda: 'cuda')
+    cfg = Config(dict(launcher='pytorch', env_cfg=dict(dist_cfg=dict(backend='nccl'))))
+    before = cfg.pretty_text
+    connect_on_cpu(cfg)
+    assert cfg.pretty_text == before

@@ -1,0 +1,183 @@
+"""tools/train.py: what its arguments do, and what it says to mistakes."""
+
+import runpy
+import sys
+
+import pytest
+import torch
+from mmengine.config import Config
+
+import mmsimmim  # noqa: F401  lets torch read MMEngine's checkpoints
+from mmsimmim.engine import command_line
+
+from .conftest import CONFIG, REPO
+
+
+class Built(Exception):
+    """Raised in place of building the runner; carries the config."""
+
+
+@pytest.fixture
+def config_of(monkeypatch, tmp_path):
+    """A function from arguments of train.py to the config that it would run."""
+
+    def build(cfg):
+        raise Built(cfg)
+
+    def config_of(*arguments, config=CONFIG):
+        monkeypatch.setattr(command_line, 'build_runner', build)
+        monkeypatch.setattr(sys, 'argv', ['train.py', str(config), '--work-dir', str(tmp_path), *map(str, arguments)])
+        with pytest.raises(Built) as caught:
+            runpy.run_path(str(REPO / 'tools' / 'train.py'), run_name='__main__')
+        return caught.value.args[0]
+
+    return config_of
+
+
+@pytest.fixture
+def message_of(monkeypatch, capsys):
+    """A function from arguments of train.py to the message it ends with."""
+
+    def message_of(*arguments):
+        monkeypatch.setattr(sys, 'argv', ['train.py', *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            runpy.run_path(str(REPO / 'tools' / 'train.py'), run_name='__main__')
+        assert caught.value.code not in (0, None)
+        return f'{caught.value.code} {capsys.readouterr().err}'
+
+    return message_of
+
+
+class TestArguments:
+
+    def test_work_dir(self, config_of, tmp_path):
+        assert config_of().work_dir == str(tmp_path)
+
+    def test_amp(self, config_of):
+        assert config_of().optim_wrapper.type == 'OptimWrapper'
+        wrapper = config_of('--amp').optim_wrapper
+        assert wrapper.type == 'AmpOptimWrapper' and wrapper.dtype in ('bfloat16', 'float16')
+        options = ['optim_wrapper.type=AmpOptimWrapper', 'optim_wrapper.dtype=float16']
+        assert config_of('--amp', '--cfg-options', *options).optim_wrapper.dtype == 'float16'
+
+    def test_no_validate(self, config_of):
+        assert config_of().val_cfg is not None
+        assert config_of('--no-validate').val_dataloader is None
+
+    def test_auto_scale_lr(self, config_of):
+        assert config_of('--cfg-options', 'train_dataloader.batch_size=4').optim_wrapper.optimizer.lr == 1e-3
+        cfg = config_of('--auto-scale-lr', '--cfg-options', 'train_dataloader.batch_size=4',
+                        'optim_wrapper.accumulative_counts=4')
+        assert cfg.optim_wrapper.optimizer.lr == 2e-3 and not cfg.auto_scale_lr.enable
+        cfg = config_of('--cfg-options', 'train_dataloader.batch_size=4', 'auto_scale_lr.enable=True')
+        assert cfg.optim_wrapper.optimizer.lr == 5e-4
+
+    def test_loaders(self, config_of, monkeypatch):
+        monkeypatch.setattr(command_line, 'get_device', lambda: 'cuda')
+        cfg = config_of()
+        assert cfg.train_dataloader.pin_memory and cfg.train_dataloader.persistent_workers
+        assert cfg.train_dataloader.collate_fn.type == 'default_collate'
+        assert not cfg.val_dataloader.persistent_workers  # it has no workers
+        cfg = config_of('--no-pin-memory', '--no-persistent-workers')
+        assert not cfg.train_dataloader.pin_memory and not cfg.train_dataloader.persistent_workers
+
+    def test_loaders_of_other_frameworks_collate_as_mmengine_does(self, config_of):
+        assert 'collate_fn' not in config_of('--cfg-options', 'default_scope=mmdet').train_dataloader
+
+    def test_resume_without_a_checkpoint_starts_from_the_beginning(self, config_of):
+        cfg = config_of('--resume', '--cfg-options', 'load_from=other.pth')
+        assert (cfg.resume, cfg.load_from) == (False, 'other.pth')
+
+    @pytest.mark.parametrize('given', [True, False])
+    def test_resume_takes_checkpoint_and_seed(self, config_of, tmp_path, given):
+        path = tmp_path / 'epoch_3.pth'
+        torch.save(dict(meta=dict(seed=17)), path)
+        cfg = config_of('--resume', *[path] * given, '--cfg-options', 'randomness.seed=None')
+        assert (cfg.resume, cfg.load_from, cfg.randomness.seed) == (True, str(path), 17)
+
+    @pytest.mark.parametrize('framework, config', [
+        ('mmdet', 'mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py'),
+        ('mmseg', 'upernet/upernet_r50_4xb2-40k_cityscapes-512x1024.py'),
+        ('mmpretrain', 'resnet/resnet18_8xb32_in1k.py')])
+    def test_configs_of_all_three_frameworks(self, config_of, framework, config):
+        module = pytest.importorskip(framework)
+        config = f'{module.__path__[0]}/.mim/configs/{config}'
+        cfg = config_of('--amp', '--auto-scale-lr', '--cfg-options', 'auto_scale_lr.base_batch_size=1', config=config)
+        assert cfg.default_scope == framework and cfg.optim_wrapper.type == 'AmpOptimWrapper'
+        batch = cfg.train_dataloader.batch_size
+        assert cfg.optim_wrapper.optimizer.lr == Config.fromfile(config).optim_wrapper.optimizer.lr * batch
+
+
+class TestMistakes:
+
+    def test_missing_config(self, message_of):
+        message = message_of(CONFIG.with_name('tiny_confg.py'))
+        assert 'tiny_confg.py does not exist' in message and f'Did you mean {CONFIG}' in message
+
+    def test_broken_config(self, message_of, tmp_path):
+        (tmp_path / 'broken.py').write_text('model = dict(type=')
+        assert 'broken.py cannot be read: ' in message_of(tmp_path / 'broken.py')
+        (tmp_path / 'imports.py').write_text("custom_imports = dict(imports=['no_such_module'])")
+        assert 'no_such_module' in message_of(tmp_path / 'imports.py')
+
+    def test_config_without_training(self, message_of, tmp_path):
+        (tmp_path / 'empty.py').write_text('model = dict()')
+        assert 'does not set train_cfg, train_dataloader, optim_wrapper' in message_of(tmp_path / 'empty.py')
+
+    def test_options(self, message_of):
+        assert "'batch_size' is not of the form key=value" in message_of(CONFIG, '--cfg-options', 'batch_size')
+        message = message_of(CONFIG, '--cfg-options', 'train_dataloader.batch_size.x=1')
+        assert '--cfg-options train_dataloader.batch_size.x=1 does not fit' in message
+
+    def test_checkpoint(self, message_of, tmp_path):
+        path = tmp_path / 'epoch_1.pth'
+        assert 'epoch_1.pth does not exist' in message_of(CONFIG, '--work-dir', tmp_path, '--resume', path)
+        path.write_bytes(b'half')
+        assert 'epoch_1.pth cannot be used' in message_of(CONFIG, '--work-dir', tmp_path, '--resume', path)
+        assert 'is a folder' in message_of(CONFIG, '--work-dir', tmp_path, '--resume', tmp_path)
+
+    def test_launcher(self, message_of, tmp_path, monkeypatch):
+        monkeypatch.delenv('WORLD_SIZE', raising=False)
+        message = message_of(CONFIG, '--work-dir', tmp_path, '--launcher', 'pytorch')
+        assert 'WORLD_SIZE' in message and 'tools/dist_train.sh' in message
+
+    def test_data_folder(self, message_of, tmp_path):
+        message = message_of(CONFIG, '--work-dir', tmp_path, '--no-validate', '--cfg-options',
+                             f'train_dataloader.dataset.data_root={tmp_path}/nowhere')
+        assert "nowhere' does not exist" in message
+
+    def test_folder_without_a_readable_image(self, message_of, tmp_path):
+        for i in range(20):
+            (tmp_path / f'{i}.png').write_text('no image')
+        message = message_of(CONFIG, '--work-dir', tmp_path, '--no-validate', '--cfg-options',
+                             f'train_dataloader.dataset.data_root={tmp_path}', 'train_dataloader.batch_size=2')
+        first = message.splitlines()[0].rstrip()
+        assert first.startswith('error: None of') and 'can be read' in first and first.endswith('not an image.')
+
+
+def test_added_options_are_reported(config_of):
+    cfg = Config.fromfile(CONFIG)
+    options = {'optim_wrapper.optimiser.lr': 1, 'train_cfg.max_epochs': 2, 'train_pipeline.0.type': 'X',
+               'train_pipeline.9.type': 'X'}
+    with pytest.raises(Exception, match='does not fit'):
+        command_line._merge(cfg, options)
+    del options['train_pipeline.9.type']
+    messages = command_line._merge(cfg, options)
+    assert len(messages) == 1 and 'optim_wrapper.optimiser.lr' in messages[0]
+
+
+@pytest.mark.slow
+def test_dist_train_on_two_cpus_ends_like_one_process(run_tool, tmp_path):
+    options = ['model.backbone.drop_path_rate=0.', 'optim_wrapper.optimizer._delete_=True',
+               'optim_wrapper.optimizer.type=SGD', 'optim_wrapper.optimizer.lr=0.02', 'train_cfg.max_epochs=2']
+    code, output = run_tool('tools/train.py', CONFIG, '--work-dir', tmp_path / 'one', options=options)
+    assert code == 0, output
+    code, output = run_tool(
+        'tools/dist_train.sh', CONFIG, 2, '--work-dir', tmp_path / 'two', '--auto-scale-lr',
+        options=[*options, 'train_dataloader.batch_size=4'], PORT='29617')
+    assert code == 0, output
+    assert 'Learning rates scaled by 1:' in output and '4 x 2 processes' in output
+    one, two = (torch.load(tmp_path / name / 'epoch_2.pth', weights_only=True)['state_dict'] for name in ('one', 'two'))
+    assert one.keys() == two.keys()
+    for name in one:
+        torch.testing.assert_close(two[name], one[name], rtol=1e-4, atol=1e-4, msg=name)

@@ -1,0 +1,50 @@
+"""Test a checkpoint of any config: SimMIM pre-training and mmpretrain, mmdet or mmseg models on top of it."""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from mmsimmim.engine import testing  # noqa: E402
+from mmsimmim.engine.command_line import add_common_arguments, build_runner, load_config, report_mistakes  # noqa: E402
+from mmsimmim.engine.distributed import connect_on_cpu, get_world_size  # noqa: E402
+from mmsimmim.engine.resume import check_checkpoint  # noqa: E402
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--out', help='file for the results: .pkl for predictions, .json for metrics')
+    parser.add_argument('--show', action='store_true', help='show the predictions in windows')
+    parser.add_argument('--show-dir', help='folder for pictures of the predictions')
+    parser.add_argument('--wait-time', type=float, default=2, help='seconds that each window stays (default: 2)')
+    parser.add_argument('--tta', action='store_true',
+                        help='test-time augmentation, by tta_model and tta_pipeline of the config')
+    add_common_arguments(parser)
+    return parser.parse_args()
+
+
+@report_mistakes
+def main() -> None:
+    args = parse_args()
+    testing.check_output(args.out)
+    cfg, messages = load_config(args, needed=('model', ))
+    get_world_size(args.launcher)
+    testing.use_validation(cfg)
+    cfg.resume, cfg.load_from = False, check_checkpoint(args.checkpoint)
+    if args.show or args.show_dir:
+        testing.draw_predictions(cfg, args.show, args.show_dir, args.wait_time)
+    if args.tta:
+        testing.use_tta(cfg)
+    connect_on_cpu(cfg)
+
+    runner = build_runner(cfg)
+    for message in messages:
+        runner.logger.info(message)
+    testing.run_test(runner, args.out)
+
+
+if __name__ == '__main__':
+    main()
