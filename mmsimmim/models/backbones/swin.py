@@ -242,10 +242,10 @@ def _find_own_keys(state_dict: dict[str, Tensor], prefix: str, names: list[str])
     if not given or any(prefix + name in state_dict for name in names):
         return
     if not any(key.startswith('backbone.') and key[len('backbone.'):] in names for key in given):
-        wanted = [prefix + name for name in names[:3]]
-        raise RuntimeError(f'not one key fits this Swin Transformer: the file has {", ".join(given[:3])}, ..., wanted is '
-                           f'{", ".join(wanted)}, ... Give the checkpoint of a model with this backbone; official files '
-                           'go through mmsimmim.checkpoints.convert_state_dict first')
+        found, wanted = ', '.join(given[:3]), ', '.join(prefix + name for name in names[:3])
+        raise RuntimeError(f'not one key fits this Swin Transformer: the file has {found}; wanted are e.g. {wanted}. '
+                           'Give the checkpoint of a model with this backbone; official files go through '
+                           'mmsimmim.checkpoints.convert_state_dict first')
     for key in given:
         state_dict[key.removeprefix('backbone.')] = state_dict.pop(key)
 
