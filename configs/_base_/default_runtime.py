@@ -7,8 +7,11 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=100),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=3),
-    sampler_seed=dict(type='DistSamplerSeedHook'))
+    checkpoint=dict(type='mmsimmim.CheckpointHook', interval=1, max_keep_ckpts=3),
+    sampler_seed=dict(type='DistSamplerSeedHook'),
+    step_seed=dict(type='mmsimmim.SeedStepHook'),
+    skipped_files=dict(type='mmsimmim.SkippedFilesHook'),
+    reconstruction=dict(type='mmsimmim.ReconstructionHook', interval=10))
 
 env_cfg = dict(
     cudnn_benchmark=True,
