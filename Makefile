@@ -8,6 +8,8 @@
 VENV ?= .venv
 PYTHON ?=
 TESTS ?=
+# Processes for the tests. Each loads all of OpenMMLab (about 1 GB) and computes in one thread.
+TEST_WORKERS ?= 2
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
@@ -30,7 +32,7 @@ demo: $(VENV)/.installed
 	$(VENV)/bin/python demo/run_demo.py
 
 test: $(VENV)/.installed
-	$(VENV)/bin/python -m pytest -q $(TESTS)
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -n $(TEST_WORKERS) $(TESTS)
 
 lint: $(VENV)/.installed
 	$(VENV)/bin/ruff check .

@@ -1,5 +1,6 @@
 """The repairs hold whichever package is imported first. Every case needs an interpreter of its own."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,9 +17,9 @@ needs_downstream = pytest.mark.skipif(
 
 
 def run(code, *paths):
-    """Standard output of a fresh interpreter that runs ``code``."""
-    environment = {'PYTHONPATH': ':'.join(map(str, [*paths, ROOT])), 'PATH': '/usr/bin:/bin', 'HOME': str(ROOT)}
-    done = subprocess.run([sys.executable, '-c', code], env=environment, capture_output=True, text=True, cwd='/')
+    """Standard output, in words, of a fresh interpreter that runs ``code``."""
+    environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(map(str, [*paths, ROOT]))}
+    done = subprocess.run([sys.executable, '-c', code], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
 
