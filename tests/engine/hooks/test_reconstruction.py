@@ -14,6 +14,7 @@ from mmengine.model import MMDistributedDataParallel
 from mmengine.runner import Runner
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from mmsimmim.engine.hooks import ReconstructionHook
 from mmsimmim.errors import UserError
 from mmsimmim.visualization import draw_sheet, reconstruct
 from tests.visualization.tiny import tiny_config, write_picture
@@ -115,6 +116,20 @@ def test_masks_stay_the_same_even_if_the_pipeline_draws_new_ones(cfg):
     first, second, third = pictures(train(cfg, interval=1)[0]).values()
     np.testing.assert_array_equal(first, second)
     np.testing.assert_array_equal(first, third)
+
+
+def test_images_depend_on_the_hooks_seed_alone(cfg):
+    cfg.val_dataloader.dataset.pipeline[2].pop('seed')
+
+    def masks(run_seed, hook_seed):
+        cfg.randomness = dict(seed=run_seed)
+        cfg.train_cfg.max_epochs = 1
+        runner, _ = train(cfg, seed=hook_seed)
+        hook, = (hook for hook in runner.hooks if isinstance(hook, ReconstructionHook))
+        return torch.stack([batch['data_samples'][0].mask for batch in hook._batches])
+
+    assert torch.equal(masks(0, 0), masks(1, 0))
+    assert not torch.equal(masks(0, 0), masks(0, 1))
 
 
 def test_own_images_need_no_validation_set(cfg, tmp_path):
