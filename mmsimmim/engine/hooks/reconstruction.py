@@ -115,7 +115,8 @@ class ReconstructionHook(Hook):
     def _read_validation_set(self, runner: Runner) -> list[dict]:
         if runner.val_loop is None:
             raise UserError('ReconstructionHook: there is no validation set to show images of. Set val_dataloader, '
-                            "val_cfg and val_evaluator, or give the hook files: images=['a.jpg', 'b.jpg'].")
+                            "val_cfg and val_evaluator, give the hook files, images=['a.jpg', 'b.jpg'], or leave it "
+                            'out (default_hooks.reconstruction=None where it is one of the default hooks).')
         loader = runner.val_dataloader
         indices = self.indices or range(min(self.num_images, len(loader.dataset)))
         if not all(0 <= index < len(loader.dataset) for index in indices):
