@@ -15,11 +15,12 @@ CONFIG = Path(__file__).with_name('tiny_config.py')
 
 @pytest.fixture(scope='session')
 def images(tmp_path_factory):
-    """Pictures of which enough fall to training for three steps of 8."""
+    """Pictures of which enough fall to training for three steps of 8, and a file that is none."""
     folder = tmp_path_factory.mktemp('images')
     for seed in range(26):
         coarse = np.random.default_rng(seed).integers(0, 255, (6, 8, 3), dtype=np.uint8)
         cv2.imwrite(str(folder / f'{seed}.png'), cv2.resize(coarse, (64, 48)))
+    (folder / 'broken.jpg').write_text('no image')
     return folder
 
 

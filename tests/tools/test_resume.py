@@ -1,16 +1,16 @@
 """A training run that is killed and resumed ends with the weights of one that was not."""
 
 import os
+import runpy
 import signal
+import sys
 
 import pytest
 import torch
 
 import mmsimmim  # noqa: F401  lets torch read MMEngine's checkpoints
 
-from .conftest import CONFIG
-
-pytestmark = pytest.mark.slow
+from .conftest import CONFIG, REPO
 
 
 @pytest.fixture(scope='module')
@@ -60,10 +60,12 @@ def assert_same_end(folder, uninterrupted):
         assert_identical(resumed[part], uninterrupted[part])
 
 
+@pytest.mark.slow
 def test_progress_and_time_left_are_shown(uninterrupted):
     assert 'Epoch(train) [4][3/3]' in uninterrupted[1] and 'eta: ' in uninterrupted[1]
 
 
+@pytest.mark.slow
 def test_killed_between_and_during_checkpoints(train, uninterrupted, tmp_path):
     code, output = train(tmp_path, options=killer('KillAfterIteration', iteration=5))
     assert code == -signal.SIGKILL, output
@@ -81,6 +83,7 @@ def test_killed_between_and_during_checkpoints(train, uninterrupted, tmp_path):
     assert_same_end(tmp_path, uninterrupted[0])
 
 
+@pytest.mark.slow
 def test_killed_while_mmengines_hook_writes_in_place(train, uninterrupted, tmp_path):
     plain = ['default_hooks.checkpoint.type=CheckpointHook', 'default_hooks.checkpoint.max_keep_ckpts=2']
     code, output = train(tmp_path, options=[*plain, *killer('KillDuringSave', epoch=2)])
@@ -92,3 +95,32 @@ def test_killed_while_mmengines_hook_writes_in_place(train, uninterrupted, tmp_p
     assert f'The checkpoint {tmp_path}/epoch_2.pth is not used: it is cut off' in output
     assert f'Resuming from {tmp_path}/epoch_1.pth' in output
     assert_same_end(tmp_path, uninterrupted[0])
+
+
+@pytest.fixture
+def train_here(monkeypatch, images):
+    """A function that runs tools/train.py in this process, in a loop counted in iterations."""
+
+    def train_here(folder, *arguments, options=()):
+        monkeypatch.setattr(sys, 'argv', [
+            'train.py', str(CONFIG), '--no-validate', '--work-dir', str(folder), *arguments, '--cfg-options',
+            f'train_dataloader.dataset.data_root={images}', 'train_dataloader.batch_size=4',
+            'train_dataloader.sampler.type=mmsimmim.SeededInfiniteSampler',
+            'train_cfg._delete_=True', 'train_cfg.type=IterBasedTrainLoop',
+            'param_scheduler.convert_to_iter_based=False', 'param_scheduler.by_epoch=False', 'param_scheduler.end=10',
+            'default_hooks.checkpoint.by_epoch=False', 'default_hooks.checkpoint.interval=3',
+            'default_hooks.checkpoint.max_keep_ckpts=-1', *options])
+        runpy.run_path(str(REPO / 'tools' / 'train.py'), run_name='__main__')
+
+    return train_here
+
+
+def test_loops_counted_in_iterations_resume_within_a_pass(train_here, tmp_path):
+    train_here(tmp_path / 'whole', options=['train_cfg.max_iters=10', 'randomness.seed=5'])
+    train_here(tmp_path / 'parts', options=['train_cfg.max_iters=3', 'randomness.seed=5'])
+    train_here(tmp_path / 'parts', '--resume', options=['train_cfg.max_iters=10', 'randomness.seed=None'])
+    whole, parts = (torch.load(tmp_path / name / 'iter_10.pth', weights_only=True) for name in ('whole', 'parts'))
+    for part in ('state_dict', 'optimizer', 'param_schedulers'):
+        assert_identical(parts[part], whole[part])
+    earlier = torch.load(tmp_path / 'whole' / 'iter_9.pth', weights_only=True)['state_dict']
+    assert any(not torch.equal(earlier[name], value) for name, value in whole['state_dict'].items())

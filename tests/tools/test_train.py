@@ -177,6 +177,7 @@ def test_dist_train_on_two_cpus_ends_like_one_process(run_tool, tmp_path):
         options=[*options, 'train_dataloader.batch_size=4'], PORT='29617')
     assert code == 0, output
     assert 'Learning rates scaled by 1:' in output and '4 x 2 processes' in output
+    assert output.count('Left out, as it cannot be read: broken.jpg (not an image)') == 1
     one, two = (torch.load(tmp_path / name / 'epoch_2.pth', weights_only=True)['state_dict'] for name in ('one', 'two'))
     assert one.keys() == two.keys()
     for name in one:
