@@ -7,18 +7,18 @@
 What comes out (coordinates in pixels, origin in the upper left corner):
 
 ``aerial/{train,val}/*.jpg``
-    RGB tiles of about 256 x 256 px cut from aerial photographs at 10 cm a pixel.
+    RGB tiles of about 256 x 256 px cut from aerial photographs.
 ``aerial/instances_{train,val}.json``
-    COCO boxes of the trees, one category. Tiles of the photographs that have no complete set of boxes are in ``train/`` for
+    COCO boxes of the trees, one category. Tiles of photographs without a complete set of boxes are in ``train/``, for
     pre-training, but not in the JSON file.
 ``nuclei/{train,val}/*.png``, ``nuclei/labels/{train,val}/*.png``
     128 x 128 px tiles of a fluorescence image, 8 bit grey, with label maps: 0 background, 1 nucleus.
 ``nuclei/instances_{train,val}.json``
     The single nuclei of the same tiles, with run-length masks.
 
-Tiles never overlap and a whole region of each source image is either training or validation, so that no pixel is in both.
-A box or mask that a tile border cuts is clipped. What keeps less than half of its area, or a side below 8 px, is no tree
-that anyone could be asked to find: it is marked ``iscrowd``, which training and COCO evaluation leave out of account.
+Tiles never overlap and a whole region of each source image is either training or validation, so that no pixel is in
+both. A box or mask that a tile border cuts is clipped. If less than half of its area is left, or a side below 8 px, no
+one could be asked to find it: it is marked ``iscrowd``, which training and COCO evaluation leave out of account.
 """
 import argparse
 import filecmp
@@ -30,9 +30,10 @@ import tarfile
 import tempfile
 import xml.etree.ElementTree as ElementTree
 import zipfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -118,7 +119,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def build(files: Dict[str, bytes], out: Path) -> None:
+def build(files: dict[str, bytes], out: Path) -> None:
     """Write all tiles and annotations below ``out``, replacing those that are there."""
     for part in ('aerial', 'nuclei'):
         for old in sorted((out / part).rglob('*')):
@@ -128,10 +129,10 @@ def build(files: Dict[str, bytes], out: Path) -> None:
     build_nuclei(files, out / 'nuclei')
 
 
-# ---------------------------------------------------------------------------------------------------------------- sources
+# ---- sources
 
 
-def fetch_packages(folder: Path) -> List[Path]:
+def fetch_packages(folder: Path) -> list[Path]:
     """Download the pinned packages (without their dependencies) through pip."""
     wanted = [f'{name}=={version}' for name, version in PACKAGES.items()]
     command = [sys.executable, '-m', 'pip', 'download', '--quiet', '--no-deps', '--dest', str(folder), *wanted]
@@ -141,7 +142,7 @@ def fetch_packages(folder: Path) -> List[Path]:
     return sorted(folder.iterdir())
 
 
-def read_sources(archives: Sequence[Path]) -> Dict[str, bytes]:
+def read_sources(archives: Sequence[Path]) -> dict[str, bytes]:
     """Read the wanted files out of wheels (.whl) or source archives (.tar.gz) and verify each.
 
     Returns:
@@ -159,13 +160,13 @@ def read_sources(archives: Sequence[Path]) -> Dict[str, bytes]:
     versions = ', '.join(f'{name} {version}' for name, version in PACKAGES.items())
     for key, expected in SHA256.items():
         if key not in found:
-            raise SystemExit(f'{key} is in none of {[str(path) for path in archives]}; expected are archives of {versions}.')
+            raise SystemExit(f'{key} is in none of {[str(path) for path in archives]}; expected are {versions}.')
         if hashlib.sha256(found[key]).hexdigest() != expected:
             raise SystemExit(f'{key} is not the file of {versions}: its SHA-256 differs from {expected}.')
     return found
 
 
-def archive_members(path: Path) -> List[Tuple[str, Callable[[], bytes]]]:
+def archive_members(path: Path) -> list[tuple[str, Callable[[], bytes]]]:
     """List (name, function that reads it) for the files of a zip or tar archive."""
     if zipfile.is_zipfile(path):
         archive = zipfile.ZipFile(path)
@@ -184,23 +185,24 @@ def decode(content: bytes, flags: int) -> np.ndarray:
 def read_boxes(content: bytes) -> np.ndarray:
     """Read the boxes of a Pascal VOC file: float64 of shape (N, 4), x0 y0 x1 y1."""
     corners = ('xmin', 'ymin', 'xmax', 'ymax')
-    boxes = [[float(box.find(corner).text) for corner in corners] for box in ElementTree.fromstring(content).iter('bndbox')]
-    return np.array(boxes).reshape(-1, 4)
+    boxes = ElementTree.fromstring(content).iter('bndbox')
+    return np.array([[float(box.find(corner).text) for corner in corners] for box in boxes]).reshape(-1, 4)
 
 
-# ----------------------------------------------------------------------------------------------------------------- tiling
+# ---- tiling
 
 
-def tile_grid(height: int, width: int, size: int) -> List[Tile]:
+def tile_grid(height: int, width: int, size: int) -> list[Tile]:
     """Divide an image into tiles as equal as whole pixels allow, each side as near to ``size`` as can be."""
-    ys, xs = (np.linspace(0, length, max(1, round(length / size)) + 1).round().astype(int) for length in (height, width))
+    counts = (max(1, round(length / size)) for length in (height, width))
+    ys, xs = (np.linspace(0, length, n + 1).round().astype(int) for length, n in zip((height, width), counts))
     return [
         Tile(row, col, int(xs[col]), int(ys[row]), int(xs[col + 1]), int(ys[row + 1])) for row in range(len(ys) - 1)
         for col in range(len(xs) - 1)
     ]
 
 
-def clip_box(box: Sequence[float], tile: Tile) -> Optional[Tuple[List[float], bool]]:
+def clip_box(box: Sequence[float], tile: Tile) -> tuple[list[float], bool] | None:
     """Clip one box to a tile.
 
     Args:
@@ -229,7 +231,7 @@ class CocoWriter:
         self.categories = [dict(id=1, name=category)]
 
     def add_image(self, file_name: str, tile: Tile, source: str) -> int:
-        """Add a tile. ``source`` and ``offset`` say where it was cut, so that anyone can check that splits are disjoint."""
+        """Add a tile; ``source`` and ``offset`` say where it was cut, which shows that splits are disjoint."""
         image_id = len(self.images) + 1
         self.images.append(
             dict(
@@ -263,10 +265,10 @@ def write_image(path: Path, image: np.ndarray) -> None:
     path.write_bytes(cv2.imencode(path.suffix, image, options)[1].tobytes())
 
 
-# ----------------------------------------------------------------------------------------------------------------- aerial
+# ---- aerial
 
 
-def build_aerial(files: Dict[str, bytes], out: Path) -> None:
+def build_aerial(files: dict[str, bytes], out: Path) -> None:
     writers = dict(train=CocoWriter('tree'), val=CocoWriter('tree'))
     for source in AERIAL:
         image = decode(files[f'deepforest/data/{source.stem}.png'], cv2.IMREAD_COLOR)
@@ -290,10 +292,10 @@ def add_boxes(writer: CocoWriter, file_name: str, tile: Tile, source: str, boxes
             writer.add_annotation(image_id, bbox, bbox[2] * bbox[3], rest)
 
 
-# ----------------------------------------------------------------------------------------------------------------- nuclei
+# ---- nuclei
 
 
-def build_nuclei(files: Dict[str, bytes], out: Path) -> None:
+def build_nuclei(files: dict[str, bytes], out: Path) -> None:
     """Cut the fluorescence image; its right-hand quarter is for validation.
 
     The 16-bit source uses values 0..235 only, so that 8 bits hold it without loss.
@@ -321,18 +323,18 @@ def add_masks(writer: CocoWriter, file_name: str, tile: Tile, instances: np.ndar
         (x, y, width, height), area = cv2.boundingRect(mask.astype(np.uint8)), int(mask.sum())
         whole = int((instances == instance).sum())
         rest = area < whole and (area < MIN_KEPT_AREA * whole or min(width, height) < MIN_SIDE)
-        writer.add_annotation(
-            image_id, (x, y, width, height), area, rest, segmentation=dict(size=list(mask.shape), counts=run_lengths(mask)))
+        segmentation = dict(size=list(mask.shape), counts=run_lengths(mask))
+        writer.add_annotation(image_id, (x, y, width, height), area, rest, segmentation=segmentation)
 
 
-def run_lengths(mask: np.ndarray) -> List[int]:
+def run_lengths(mask: np.ndarray) -> list[int]:
     """COCO's uncompressed run-length code: lengths of alternating runs, column by column, the first of background."""
     flat = np.concatenate([[0], mask.astype(np.int8).ravel(order='F')])
     changes = np.flatnonzero(np.diff(flat))
     return np.diff(np.concatenate([[0], changes, [mask.size]])).tolist()
 
 
-# ---------------------------------------------------------------------------------------------------------------- reports
+# ---- reports
 
 
 def report_differences(fresh: Path, present: Path) -> int:
@@ -348,7 +350,8 @@ def report_differences(fresh: Path, present: Path) -> int:
     ]
     for name in differing:
         print(f'differs: {name}')
-    print(f'{present}: {len(names) - len(differing)} of {len(names)} files are as rebuilt with OpenCV {cv2.__version__}.')
+    same = len(names) - len(differing)
+    print(f'{present}: {same} of {len(names)} files are as rebuilt with OpenCV {cv2.__version__}.')
     return 1 if differing else 0
 
 

@@ -1,0 +1,83 @@
+"""RetinaNet on the tree boxes of demo/data, from the backbone that SimMIM pre-trained on the aerial tiles."""
+
+_base_ = ['mmdet::_base_/models/retinanet_r50_fpn.py', 'mmdet::_base_/default_runtime.py']
+
+custom_imports = dict(imports=['mmsimmim'], allow_failed_imports=False)
+
+pretrained = 'work_dirs/demo/pretrain_aerial/iter_300.pth'
+
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='mmsimmim.SwinTransformer',
+        arch=dict(embed_dims=48, depths=[2, 2, 6], num_heads=[3, 6, 12]),
+        window_size=8,
+        drop_path_rate=0.0,
+        out_indices=(0, 1, 2),
+        init_cfg=dict(type='Pretrained', checkpoint=pretrained, prefix='backbone.')),
+    neck=dict(in_channels=[48, 96, 192], out_channels=96, start_level=1, num_outs=3),
+    bbox_head=dict(
+        num_classes=1,
+        in_channels=96,
+        feat_channels=96,
+        stacked_convs=2,
+        anchor_generator=dict(octave_base_scale=3, strides=[8, 16, 32])))
+
+data_root = 'demo/data/aerial/'
+metainfo = dict(classes=('tree', ), palette=[(255, 220, 0)])
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(type='Resize', scale=(256, 256), keep_ratio=True),
+    dict(type='RandomFlip', prob=[0.25, 0.25, 0.25], direction=['horizontal', 'vertical', 'diagonal']),
+    dict(type='PackDetInputs')
+]
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='Resize', scale=(256, 256), keep_ratio=True),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'))
+]
+train_dataloader = dict(
+    batch_size=4,
+    num_workers=0,
+    sampler=dict(type='InfiniteSampler'),
+    dataset=dict(
+        type='CocoDataset',
+        data_root=data_root,
+        metainfo=metainfo,
+        ann_file='instances_train.json',
+        data_prefix=dict(img='train/'),
+        pipeline=train_pipeline))
+val_dataloader = dict(
+    batch_size=8,
+    num_workers=0,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='CocoDataset',
+        data_root=data_root,
+        metainfo=metainfo,
+        ann_file='instances_val.json',
+        data_prefix=dict(img='val/'),
+        test_mode=True,
+        pipeline=test_pipeline))
+test_dataloader = val_dataloader
+val_evaluator = dict(type='CocoMetric', ann_file=data_root + 'instances_val.json', metric='bbox')
+test_evaluator = val_evaluator
+
+optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05),
+    clip_grad=dict(max_norm=5.0),
+    paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=20),
+    dict(type='CosineAnnealingLR', by_epoch=False, begin=20, end=150, eta_min_ratio=0.01)
+]
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=150, val_interval=150)
+val_cfg = dict(type='ValLoop')
+test_cfg = dict(type='TestLoop')
+
+default_hooks = dict(logger=dict(interval=25), checkpoint=dict(by_epoch=False, interval=150))
+log_processor = dict(by_epoch=False)
+randomness = dict(seed=0)
