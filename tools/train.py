@@ -6,6 +6,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from mmengine.config import Config  # noqa: E402
+
 from mmsimmim.engine.auto_scale_lr import scale_lr  # noqa: E402
 from mmsimmim.engine.command_line import add_common_arguments, build_runner, load_config, report_mistakes  # noqa: E402
 from mmsimmim.engine.distributed import connect_on_cpu, get_world_size  # noqa: E402
@@ -27,13 +29,21 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def skip_validation(cfg: Config) -> None:
+    """Train without the validation set, and without the pictures that the default hook draws of it."""
+    cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    pictures = (cfg.get('default_hooks') or {}).get('reconstruction')
+    if pictures and not pictures.get('images'):
+        cfg.default_hooks.pop('reconstruction')
+
+
 @report_mistakes
 def main() -> None:
     args = parse_args()
     cfg, messages = load_config(args, needed=('model', 'train_cfg', 'train_dataloader', 'optim_wrapper'))
     world_size = get_world_size(args.launcher)
     if args.no_validate:
-        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+        skip_validation(cfg)
     if args.amp:
         enable_amp(cfg)
     if args.auto_scale_lr or (cfg.get('auto_scale_lr') or {}).get('enable'):

@@ -16,6 +16,10 @@ from mmengine.runner import Runner
 from ..errors import UserError
 
 
+# The names that MMEngine gives hooks without being asked.
+MMENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
+
+
 def report_mistakes(main: Callable) -> Callable:
     """Let a tool end on a :class:`UserError` with its message and exit code 1, instead of a traceback.
 
@@ -45,7 +49,11 @@ class OptionsAction(DictAction):
             if '=' not in value:
                 parser.error(f'{option_string}: {value!r} is not of the form key=value, such as '
                              'train_dataloader.batch_size=64 (no blanks around the equals sign)')
-        super().__call__(parser, namespace, values, option_string)
+        try:
+            super().__call__(parser, namespace, values, option_string)
+        except (AssertionError, RecursionError, ValueError):
+            parser.error(f'{option_string}: cannot read {" ".join(values)}: values are numbers, words, lists [a,b] and '
+                         'tuples (a,b); set one key of a dictionary at a time, as model.backbone.arch.embed_dims=48')
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -90,8 +98,20 @@ def load_config(args: argparse.Namespace, needed: tuple[str, ...]) -> tuple[Conf
     cfg.launcher = args.launcher
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or osp.join(
         'work_dirs', osp.splitext(osp.basename(args.config))[0])
+    drop_disabled_hooks(cfg)
     set_up_loaders(cfg, args.no_pin_memory, args.no_persistent_workers)
     return cfg, messages
+
+
+def drop_disabled_hooks(cfg: Config) -> None:
+    """Let ``default_hooks.NAME=None`` switch off any hook; MMEngine knows that for its own ones only.
+
+    Args:
+        cfg (Config): Changed in place.
+    """
+    hooks = cfg.get('default_hooks') or {}
+    for name in [name for name, hook in hooks.items() if hook is None and name not in MMENGINE_HOOKS]:
+        hooks.pop(name)
 
 
 def set_up_loaders(cfg: Config, no_pin_memory: bool, no_persistent_workers: bool) -> None:

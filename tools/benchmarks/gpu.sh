@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Everything that wants a GPU, in one go: throughput of pre-training (Swin-T and -B, bf16, eager and compiled, beside
+# mmpretrain's), then the demo with its detector and segmentor. Usage: tools/benchmarks/gpu.sh OUT_DIR
+set -euo pipefail
+
+out=$(realpath -m "${1:?usage: tools/benchmarks/gpu.sh OUT_DIR}")
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH}
+mkdir -p "$out"
+
+for arch in tiny base; do
+    python tools/benchmarks/throughput.py --arch "$arch" --batch-size 256 --dtype bfloat16 --compile --device cuda \
+        --json "$out/throughput_$arch.json" | tee "$out/throughput_$arch.md"
+done
+python demo/run_demo.py 2>&1 | tee "$out/demo.log"
