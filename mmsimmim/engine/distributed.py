@@ -51,7 +51,7 @@ def connect_on_cpu(cfg: Config) -> None:
     if cfg.launcher != 'pytorch':
         raise UserError(f'--launcher {cfg.launcher} needs GPUs, and none is visible. On CPUs start with '
                         'tools/dist_train.sh.')
-    cfg.setdefault('env_cfg', {}).setdefault('dist_cfg', {})['backend'] = 'gloo'
+    cfg.merge_from_dict({'env_cfg.dist_cfg.backend': 'gloo'})
     wrapper = dict(type='MMDistributedDataParallel', broadcast_buffers=False,
                    find_unused_parameters=cfg.get('find_unused_parameters', False))
     cfg.model_wrapper_cfg = {**wrapper, **(cfg.get('model_wrapper_cfg') or {}), 'device_ids': None}

@@ -10,10 +10,11 @@ from mmengine.runner import Runner
 
 from ..errors import UserError
 
-# How each framework's hook is told to draw, and which of its arguments is the folder.
+# How each framework's hook is told to draw every image, and which of its arguments is the folder.
 DRAWING_HOOKS = dict(
-    VisualizationHook=('enable', 'out_dir'), DetVisualizationHook=('draw', 'test_out_dir'),
-    SegVisualizationHook=('draw', None))
+    VisualizationHook=(dict(enable=True, interval=1), 'out_dir'),
+    DetVisualizationHook=(dict(draw=True), 'test_out_dir'),
+    SegVisualizationHook=(dict(draw=True, interval=1), None))
 
 
 def use_validation(cfg: Config) -> None:
@@ -45,19 +46,27 @@ def draw_predictions(cfg: Config, show: bool, show_dir: str | None, wait_time: f
     Raises:
         UserError: The config has no such hook.
     """
-    hook = (cfg.get('default_hooks') or {}).get('visualization') or {}
+    hook = _drawing_hook(cfg)
     kind = hook.get('type', '').split('.')[-1]
     if kind not in DRAWING_HOOKS:
-        raise UserError('--show and --show-dir need default_hooks.visualization, one of '
-                        f'{", ".join(DRAWING_HOOKS)}, in the config. Reconstructions of a pre-trained model are drawn '
+        raise UserError('--show and --show-dir need default_hooks.visualization=dict(type=...) in the config, one of '
+                        f'{", ".join(DRAWING_HOOKS)}. Reconstructions of a pre-trained model are drawn '
                         'by tools/analysis_tools/visualize_reconstruction.py.')
-    switch, folder = DRAWING_HOOKS[kind]
-    hook[switch] = True
-    hook.update(show=show, wait_time=wait_time)
+    settings, folder = DRAWING_HOOKS[kind]
+    hook.update(settings, show=show, wait_time=wait_time)
     if show_dir and folder:
         hook[folder] = show_dir
     elif show_dir:
         cfg.visualizer['save_dir'] = show_dir
+
+
+def _drawing_hook(cfg: Config) -> dict:
+    """The config's hook; in detection and segmentation the framework's, where the config has none."""
+    cfg.default_hooks = cfg.get('default_hooks') or {}
+    kind = dict(mmdet='DetVisualizationHook', mmseg='SegVisualizationHook').get(cfg.get('default_scope'))
+    if kind and not cfg.default_hooks.get('visualization'):
+        cfg.default_hooks.visualization = dict(type=kind)
+    return cfg.default_hooks.get('visualization') or {}
 
 
 def use_tta(cfg: Config) -> None:

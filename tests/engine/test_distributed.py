@@ -42,11 +42,12 @@ def test_world_size(monkeypatch, launcher, variable):
     assert get_world_size(launcher) == 16
 
 
-def test_on_cpus_the_processes_talk_through_gloo(monkeypatch):
+@pytest.mark.parametrize('environment', [dict(env_cfg=dict(dist_cfg=dict(backend='nccl'))), {}])
+def test_on_cpus_the_processes_talk_through_gloo(monkeypatch, environment):
     monkeypatch.setattr(distributed, 'get_device', lambda: 'cpu')
     connected = []
     monkeypatch.setattr(torch.distributed, 'init_process_group', connected.append)
-    cfg = Config(dict(launcher='pytorch', find_unused_parameters=True, env_cfg=dict(dist_cfg=dict(backend='nccl'))))
+    cfg = Config(dict(launcher='pytorch', find_unused_parameters=True, **environment))
     connect_on_cpu(cfg)
     assert connected == ['gloo'] and cfg.env_cfg.dist_cfg.backend == 'gloo'
     assert cfg.model_wrapper_cfg.device_ids is None and cfg.model_wrapper_cfg.find_unused_parameters

@@ -94,6 +94,13 @@ def test_drawing(kind, switch, place):
     assert value == 'pictures' and cfg.default_hooks.visualization[switch] and not cfg.default_hooks.visualization.show
 
 
+@pytest.mark.parametrize('scope, kind', [('mmdet', 'DetVisualizationHook'), ('mmseg', 'SegVisualizationHook')])
+def test_drawing_needs_no_hook_in_the_config(scope, kind):
+    cfg = Config(dict(default_scope=scope, visualizer=dict(type='X')))
+    testing.draw_predictions(cfg, show=True, show_dir='pictures', wait_time=1)
+    assert cfg.default_hooks.visualization.type == kind and cfg.default_hooks.visualization.show
+
+
 def test_augmentation_reaches_the_inner_dataset():
     cfg = Config(dict(
         model=dict(type='M'), tta_model=dict(type='T'), tta_pipeline=[1],
