@@ -15,7 +15,6 @@ from mmengine.runner import Runner
 
 from ..errors import UserError
 
-
 # The names that MMEngine gives hooks without being asked.
 MMENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 
