@@ -15,7 +15,7 @@ NUCLEI = Path('demo/data/nuclei')
 TREES = [f'yell-528000_r{row}c{col}.jpg' for row in (7, 8) for col in (5, 6)]
 NUCLEI_TILES = [f'nuclei_r{row}c3.png' for row in range(4)]
 YELLOW, CYAN = (255, 220, 0), (0, 230, 255)
-MIN_SCORE = 0.4
+MIN_SCORE = 0.3
 
 
 def draw_trees(config: str, checkpoint: Path, out: Path) -> None:
@@ -88,8 +88,7 @@ def draw_boxes(picture: np.ndarray, boxes: np.ndarray, colour: Sequence[int]) ->
     """A BGR picture as RGB, with boxes."""
     picture = np.ascontiguousarray(picture[..., ::-1])
     for x0, y0, x1, y1 in boxes.round().astype(int).tolist():
-        cv2.rectangle(picture, (x0, y0), (x1, y1), (0, 0, 0), 3)
-        cv2.rectangle(picture, (x0, y0), (x1, y1), colour, 1)
+        cv2.rectangle(picture, (x0, y0), (x1, y1), colour, 2)
     return picture
 
 

@@ -1,6 +1,6 @@
 """The whole way on real images: pre-train, look, detect, segment. ``make demo`` runs this.
 
-    python demo/run_demo.py [--work-dir work_dirs/demo]
+    python demo/run_demo.py [--work-dir work_dirs/demo] [--compare]
 
 Each training is a call of ``tools/train.py`` with a config of ``configs/demo``; its log is in the work folder. Every
 number of the final table is computed in this run. Exits with 1 when pre-training does not clearly beat its baselines.
@@ -29,11 +29,12 @@ from held_out import held_out_losses  # noqa: E402
 
 CONFIGS = dict(
     aerial='configs/demo/simmim_swin-demo-w6_1xb32-300i_aerial-96px.py',
-    trees='configs/demo/faster-rcnn_swin-demo-w8_fpn_1xb4-200i_trees-256px.py',
-    nuclei='configs/demo/simmim_swin-demo-w6_1xb32-150i_nuclei-96px.py',
-    segmentation='configs/demo/upernet_swin-demo-w8_1xb12-100i_nuclei-128px.py')
+    trees='configs/demo/atss_swin-demo-w8_fpn_1xb2-250i_trees-256px.py',
+    nuclei='configs/demo/simmim_swin-demo-w6_1xb32-100i_nuclei-96px.py',
+    segmentation='configs/demo/upernet_swin-demo-w8_1xb12-60i_nuclei-128px.py')
 
-FROM_NOTHING = ['model.backbone.init_cfg=None']
+PRETRAINED = 'SimMIM pre-trained'
+MASKED_LOSS = 'masked L1 loss (lower is better)'
 
 # "Clearly": at most this share of the best baseline's loss.
 CLEARLY = 0.85
@@ -42,7 +43,8 @@ PROGRESS = re.compile(r'Iter\(train\)\s*\[\s*(\d+)/(\d+)\].*?eta: ([\d:]+).*?\bl
 
 
 def main() -> None:
-    work_dir = parse_args().work_dir.resolve()
+    args = parse_args()
+    work_dir = args.work_dir.resolve()
     os.chdir(ROOT)
     started = time.monotonic()
     print(f'Demo of SimMIM on the images in demo/data. Results go to {relative(work_dir)}. '
@@ -51,8 +53,8 @@ def main() -> None:
 
     rows = [
         *pretraining(work_dir),
-        *detection(work_dir),
-        *segmentation(work_dir),
+        *detection(work_dir, args.compare),
+        *segmentation(work_dir, args.compare),
     ]
     pictures.compose(work_dir)
 
@@ -69,6 +71,7 @@ def main() -> None:
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--work-dir', type=Path, default=ROOT / 'work_dirs' / 'demo')
+    parser.add_argument('--compare', action='store_true', help='train detector and segmentor from random weights too')
     return parser.parse_args()
 
 
@@ -77,47 +80,56 @@ def parse_args() -> argparse.Namespace:
 
 def pretraining(work_dir: Path) -> list[dict]:
     """Pre-train on the aerial tiles, compare with the baselines, draw reconstructions of held-out tiles."""
-    checkpoint = train('1/5  SimMIM on unlabelled aerial tiles', 'aerial', work_dir / 'pretrain_aerial')
+    checkpoint = train('1/4  SimMIM on unlabelled aerial tiles', 'aerial', work_dir / 'pretrain_aerial')
     losses = held_out_losses(CONFIGS['aerial'], checkpoint)
     run([
         'tools/analysis_tools/visualize_reconstruction.py', 'demo/data/aerial/val', CONFIGS['aerial'],
         str(checkpoint), '--out',
         str(work_dir / 'reconstructions.png'), '--size', '192', '192', '--num', '4'
     ], work_dir / 'pretrain_aerial' / 'reconstructions.log')
-    return [row('aerial tiles, held out', 'masked L1 loss (lower is better)', *item) for item in losses.items()]
+    return [row('aerial tiles, held out', MASKED_LOSS, *item) for item in losses.items()]
 
 
-def detection(work_dir: Path) -> list[dict]:
-    """Train the same detector twice, from the pre-trained backbone and from random weights."""
+def detection(work_dir: Path, compare: bool) -> list[dict]:
+    """Train a detector on the tree boxes and draw what it finds."""
     rows = []
-    starts = ('SimMIM pre-trained', pretrained_from(work_dir / 'pretrain_aerial')), ('random weights', FROM_NOTHING)
-    for number, (name, init_cfg) in enumerate(starts, start=2):
+    for name, options in starts(work_dir / 'pretrain_aerial', compare):
         folder = work_dir / f'trees_{name.split()[0].lower()}'
-        title = f'{number}/5  Faster R-CNN (mmdet) on tree boxes, backbone: {name}'
-        checkpoint = train(title, 'trees', folder, init_cfg)
-        for metric, key in (('box AP', 'coco/bbox_mAP'), ('box AP50', 'coco/bbox_mAP_50')):
-            rows.append(row('trees, Faster R-CNN', metric, name, last_value(folder, key)))
-        if number == 2:
+        checkpoint = train(f'2/4  ATSS (mmdet) on tree boxes, backbone: {name}', 'trees', folder, options)
+        rows += [
+            row('trees, ATSS', 'box AP50', name, last_value(folder, 'coco/bbox_mAP_50')),
+            row('trees, ATSS', 'box AP', name, last_value(folder, 'coco/bbox_mAP'))
+        ]
+        if name == PRETRAINED:
             pictures.draw_trees(CONFIGS['trees'], checkpoint, work_dir / 'trees.png')
     return sorted(rows, key=lambda entry: entry['metric'])
 
 
-def segmentation(work_dir: Path) -> list[dict]:
+def segmentation(work_dir: Path, compare: bool) -> list[dict]:
     """Pre-train on the fluorescence tiles and segment their nuclei from that backbone."""
-    pretrained = train('4/5  SimMIM on unlabelled fluorescence tiles', 'nuclei', work_dir / 'pretrain_nuclei')
+    pretrained = train('3/4  SimMIM on unlabelled fluorescence tiles', 'nuclei', work_dir / 'pretrain_nuclei')
     losses = held_out_losses(CONFIGS['nuclei'], pretrained)
-    checkpoint = train('5/5  UPerNet (mmseg) on nuclei, backbone: SimMIM pre-trained', 'segmentation',
-                       work_dir / 'nuclei', pretrained_from(work_dir / 'pretrain_nuclei'))
-    pictures.draw_nuclei(CONFIGS['segmentation'], checkpoint, work_dir / 'nuclei.png')
-    rows = [row('fluorescence, held out', 'masked L1 loss (lower is better)', *item) for item in losses.items()]
-    return rows + [row('nuclei, UPerNet', 'mIoU (%)', 'SimMIM pre-trained', last_value(work_dir / 'nuclei', 'mIoU'))]
+    rows = [row('fluorescence, held out', MASKED_LOSS, *item) for item in losses.items()]
+    for name, options in starts(work_dir / 'pretrain_nuclei', compare):
+        folder = work_dir / f'nuclei_{name.split()[0].lower()}'
+        checkpoint = train(f'4/4  UPerNet (mmseg) on nuclei, backbone: {name}', 'segmentation', folder, options)
+        rows.append(row('nuclei, UPerNet', 'mIoU', name, last_value(folder, 'mIoU') / 100))
+        if name == PRETRAINED:
+            pictures.draw_nuclei(CONFIGS['segmentation'], checkpoint, work_dir / 'nuclei.png')
+    return rows
+
+
+def starts(pretraining_dir: Path, compare: bool) -> list[tuple[str, list[str]]]:
+    """What to train a downstream model from: (name, options for the config)."""
+    pretrained = PRETRAINED, [f'model.backbone.init_cfg.checkpoint={last_checkpoint(pretraining_dir)}']
+    return [pretrained, ('random weights', ['model.backbone.init_cfg=None'])] if compare else [pretrained]
 
 
 def beats_baselines(rows: Sequence[dict]) -> bool:
     """Whether each pre-trained model's held-out loss is clearly below all of its baselines."""
-    for data in {entry['data'] for entry in rows if 'loss' in entry['metric']}:
+    for data in {entry['data'] for entry in rows if entry['metric'] == MASKED_LOSS}:
         losses = {entry['model']: entry['value'] for entry in rows if entry['data'] == data}
-        pretrained = losses.pop('SimMIM pre-trained')
+        pretrained = losses.pop(PRETRAINED)
         if not pretrained <= CLEARLY * min(losses.values()):
             return False
     return True
@@ -177,10 +189,6 @@ def run(command: Sequence[str], log: Path) -> None:
     if process.returncode != 0:
         tail = ''.join(log.read_text().splitlines(keepends=True)[-15:])
         sys.exit(f'\n{" ".join(command)} failed. The end of {relative(log)}:\n{tail}')
-
-
-def pretrained_from(folder: Path) -> list[str]:
-    return [f'model.backbone.init_cfg.checkpoint={last_checkpoint(folder)}']
 
 
 def last_checkpoint(folder: Path) -> Path:

@@ -46,10 +46,14 @@ val_pipeline = [
 train_dataloader = dict(
     batch_size=32,
     num_workers=0,
+    persistent_workers=False,
     sampler=dict(type='mmsimmim.SeededInfiniteSampler'),
     dataset=dict(data_root='demo/data/aerial/train', pipeline=train_pipeline))
 val_dataloader = dict(
-    batch_size=16, num_workers=0, dataset=dict(data_root='demo/data/aerial/val', pipeline=val_pipeline))
+    batch_size=16,
+    num_workers=0,
+    persistent_workers=False,
+    dataset=dict(data_root='demo/data/aerial/val', pipeline=val_pipeline))
 
 optim_wrapper = dict(
     type='OptimWrapper',

@@ -27,8 +27,8 @@ def run_demo():
 
 
 def loss_rows(run_demo, data, pretrained, *baselines):
-    rows = [run_demo.row(data, 'masked L1 loss', f'baseline {i}', value) for i, value in enumerate(baselines)]
-    return [run_demo.row(data, 'masked L1 loss', 'SimMIM pre-trained', pretrained), *rows]
+    rows = [run_demo.row(data, run_demo.MASKED_LOSS, f'baseline {i}', value) for i, value in enumerate(baselines)]
+    return [run_demo.row(data, run_demo.MASKED_LOSS, run_demo.PRETRAINED, pretrained), *rows]
 
 
 def test_pretraining_must_clearly_beat_every_baseline_on_all_data(run_demo):

@@ -1,6 +1,6 @@
-"""Faster R-CNN on the tree boxes of demo/data, from the backbone that SimMIM pre-trained on the aerial tiles."""
+"""ATSS on the tree boxes of demo/data, from the backbone that SimMIM pre-trained on the aerial tiles."""
 
-_base_ = ['mmdet::_base_/models/faster-rcnn_r50_fpn.py', 'mmdet::_base_/default_runtime.py']
+_base_ = ['mmdet::atss/atss_r50_fpn_1x_coco.py']
 
 custom_imports = dict(imports=['mmsimmim'], allow_failed_imports=False)
 
@@ -15,20 +15,17 @@ model = dict(
         drop_path_rate=0.0,
         out_indices=(0, 1, 2),
         init_cfg=dict(type='Pretrained', checkpoint=pretrained, prefix='backbone.')),
-    neck=dict(in_channels=[48, 96, 192], out_channels=96, start_level=1, num_outs=3),
-    rpn_head=dict(
+    neck=dict(in_channels=[48, 96, 192], out_channels=96, num_outs=3),
+    bbox_head=dict(
+        num_classes=1,
         in_channels=96,
         feat_channels=96,
-        anchor_generator=dict(scales=[4], strides=[8, 16, 32])),
-    roi_head=dict(
-        bbox_roi_extractor=dict(out_channels=96, featmap_strides=[8, 16], finest_scale=28),
-        bbox_head=dict(in_channels=96, fc_out_channels=256, num_classes=1)),
-    train_cfg=dict(
-        rpn_proposal=dict(nms_pre=500, max_per_img=200), rcnn=dict(sampler=dict(num=64))),
-    test_cfg=dict(rpn=dict(nms_pre=500, max_per_img=200)))
+        stacked_convs=2,
+        anchor_generator=dict(octave_base_scale=5, strides=[8, 16, 32])),
+    test_cfg=dict(nms=dict(iou_threshold=0.4)))
 
 data_root = 'demo/data/aerial/'
-metainfo = dict(classes=('tree', ), palette=[(255, 220, 0)])
+metainfo = dict(classes=('tree', ))
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True),
@@ -43,11 +40,11 @@ test_pipeline = [
     dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'))
 ]
 train_dataloader = dict(
-    batch_size=4,
+    batch_size=2,
     num_workers=0,
+    persistent_workers=False,
     sampler=dict(type='InfiniteSampler'),
     dataset=dict(
-        type='CocoDataset',
         data_root=data_root,
         metainfo=metainfo,
         ann_file='instances_train.json',
@@ -56,32 +53,27 @@ train_dataloader = dict(
 val_dataloader = dict(
     batch_size=8,
     num_workers=0,
-    sampler=dict(type='DefaultSampler', shuffle=False),
+    persistent_workers=False,
     dataset=dict(
-        type='CocoDataset',
         data_root=data_root,
         metainfo=metainfo,
         ann_file='instances_val.json',
         data_prefix=dict(img='val/'),
-        test_mode=True,
         pipeline=test_pipeline))
 test_dataloader = val_dataloader
-val_evaluator = dict(type='CocoMetric', ann_file=data_root + 'instances_val.json', metric='bbox')
+val_evaluator = dict(ann_file=data_root + 'instances_val.json')
 test_evaluator = val_evaluator
 
 optim_wrapper = dict(
-    type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05),
-    clip_grad=dict(max_norm=5.0),
+    optimizer=dict(_delete_=True, type='AdamW', lr=1e-3, weight_decay=0.05),
+    clip_grad=dict(max_norm=10.0),
     paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=20),
-    dict(type='CosineAnnealingLR', by_epoch=False, begin=20, end=200, eta_min_ratio=0.01)
+    dict(type='CosineAnnealingLR', by_epoch=False, begin=20, end=250, eta_min_ratio=0.01)
 ]
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=200, val_interval=200)
-val_cfg = dict(type='ValLoop')
-test_cfg = dict(type='TestLoop')
+train_cfg = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=250, val_interval=250)
 
-default_hooks = dict(logger=dict(interval=25), checkpoint=dict(by_epoch=False, interval=200))
+default_hooks = dict(logger=dict(interval=50), checkpoint=dict(by_epoch=False, interval=250))
 log_processor = dict(by_epoch=False)
 randomness = dict(seed=0)

@@ -4,7 +4,7 @@ _base_ = ['mmseg::_base_/models/upernet_swin.py', 'mmseg::_base_/default_runtime
 
 custom_imports = dict(imports=['mmsimmim'], allow_failed_imports=False)
 
-pretrained = 'work_dirs/demo/pretrain_nuclei/iter_150.pth'
+pretrained = 'work_dirs/demo/pretrain_nuclei/iter_100.pth'
 
 norm_cfg = dict(type='BN')
 model = dict(
@@ -63,13 +63,13 @@ optim_wrapper = dict(
     paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=10),
-    dict(type='CosineAnnealingLR', by_epoch=False, begin=10, end=100, eta_min_ratio=0.01)
+    dict(type='CosineAnnealingLR', by_epoch=False, begin=10, end=60, eta_min_ratio=0.01)
 ]
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=100, val_interval=100)
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=60, val_interval=60)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 
 default_hooks = dict(
-    logger=dict(type='LoggerHook', interval=25),
-    checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=100))
+    logger=dict(type='LoggerHook', interval=20),
+    checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=60))
 randomness = dict(seed=0)

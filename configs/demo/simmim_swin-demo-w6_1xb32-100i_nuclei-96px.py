@@ -29,6 +29,6 @@ val_pipeline = [
 train_dataloader = dict(dataset=dict(data_root='demo/data/nuclei/train', pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(data_root='demo/data/nuclei/val', pipeline=val_pipeline))
 
-train_cfg = dict(max_iters=150, val_interval=150)
-param_scheduler = dict(warmup=15, end=150)
-default_hooks = dict(checkpoint=dict(interval=150))
+train_cfg = dict(max_iters=100, val_interval=100)
+param_scheduler = dict(warmup=10, end=100)
+default_hooks = dict(checkpoint=dict(interval=100))
