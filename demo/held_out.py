@@ -4,7 +4,7 @@ from collections.abc import Callable
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.registry import init_default_scope
+from mmengine.registry import DefaultScope
 from mmengine.runner import Runner, load_checkpoint
 from torch import Tensor
 
@@ -26,11 +26,11 @@ def held_out_losses(config: str, checkpoint: str) -> dict[str, float]:
         colour of the training images, and for predicting the mean colour of what is visible of each image.
     """
     cfg = Config.fromfile(config)
-    init_default_scope(cfg.default_scope)
-    torch.manual_seed(0)
-    model = MODELS.build({**cfg.model, 'data_preprocessor': cfg.data_preprocessor}).to(get_device()).eval()
-    loader = Runner.build_dataloader(cfg.val_dataloader, seed=0)
-    colour = mean_colour(cfg, model)
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        torch.manual_seed(0)
+        model = MODELS.build({**cfg.model, 'data_preprocessor': cfg.data_preprocessor}).to(get_device()).eval()
+        loader = Runner.build_dataloader(cfg.val_dataloader, seed=0)
+        colour = mean_colour(cfg, model)
 
     losses = {
         'untrained network': mean_loss(model, loader, model.reconstruct),

@@ -1,6 +1,9 @@
 """Pictures of what the demo's detector and segmentor see on held-out tiles."""
+import contextlib
+import io
 import json
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -22,7 +25,8 @@ def draw_trees(config: str, checkpoint: Path, out: Path) -> None:
     """Draw labelled and predicted boxes on four held-out tiles that lie side by side."""
     from mmdet.apis import inference_detector, init_detector
 
-    model = init_detector(config, str(checkpoint), palette='random', device=device(), cfg_options=NO_INIT)
+    with quiet():
+        model = init_detector(config, str(checkpoint), palette='random', device=device(), cfg_options=NO_INIT)
     annotations = json.loads((AERIAL / 'instances_val.json').read_text())
     labelled, predicted = [], []
     for name in TREES:
@@ -40,7 +44,8 @@ def draw_nuclei(config: str, checkpoint: Path, out: Path) -> None:
     """Draw the held-out fluorescence tiles, their nuclei, and those predicted."""
     from mmseg.apis import inference_model, init_model
 
-    model = init_model(config, str(checkpoint), device=device(), cfg_options=NO_INIT)
+    with quiet():
+        model = init_model(config, str(checkpoint), device=device(), cfg_options=NO_INIT)
     rows: list[list[np.ndarray]] = [[], [], []]
     for name in NUCLEI_TILES:
         picture = cv2.imread(str(NUCLEI / 'val' / name))
@@ -56,17 +61,25 @@ def draw_nuclei(config: str, checkpoint: Path, out: Path) -> None:
 def compose(work_dir: Path) -> None:
     """Put the three pictures into one, small enough to be shown in a README."""
     parts = [np.asarray(Image.open(work_dir / name)) for name in ('reconstructions.png', 'trees.png', 'nuclei.png')]
-    parts[0] = parts[0][:2 * (parts[0].shape[0] // 4)]
+    parts[0] = parts[0][:parts[0].shape[0] // 2]  # two of the four rows
     width = min(part.shape[1] for part in parts)
     scaled = [
         np.asarray(Image.fromarray(part).resize((width, round(part.shape[0] * width / part.shape[1])), Image.LANCZOS))
         for part in parts
     ]
-    Image.fromarray(stack_rows(scaled)).save(work_dir / 'demo.jpg', quality=82)
+    Image.fromarray(stack_rows(scaled)).save(work_dir / 'demo.jpg', quality=75)
 
 
 # The weights come with the checkpoint; the pre-training is not needed to build the model.
 NO_INIT = {'model.backbone.init_cfg': None}
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what loading a model prints off the screen."""
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        yield
 
 
 def device() -> str:
