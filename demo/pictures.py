@@ -15,10 +15,10 @@ from mmsimmim.visualization import draw_row, stack_rows
 
 AERIAL = Path('demo/data/aerial')
 NUCLEI = Path('demo/data/nuclei')
-TREES = [f'yell-528000_r{row}c{col}.jpg' for row in (7, 8) for col in (5, 6)]
+TREES = [f'yell-528000_r{row}c{col}.jpg' for row in (8, 9) for col in (1, 2)]
 NUCLEI_TILES = [f'nuclei_r{row}c3.png' for row in range(4)]
 YELLOW, CYAN = (255, 220, 0), (0, 230, 255)
-MIN_SCORE = 0.3
+MIN_SCORE = 0.2
 
 
 def draw_trees(config: str, checkpoint: Path, out: Path) -> None:
