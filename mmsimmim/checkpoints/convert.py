@@ -16,7 +16,7 @@ def convert_state_dict(state_dict: dict[str, Tensor], to: str) -> dict[str, Tens
 
     Args:
         state_dict (dict[str, Tensor]): Keys ``encoder.*`` and ``decoder.*``, or ``backbone.*`` and ``neck.*``; not
-            changed. Index buffers and shift masks of the official code are left out.
+            changed. Index buffers and shift masks are left out.
         to (str): ``'mmsimmim'``, whose keys are mmpretrain's, or ``'official'``.
 
     Returns:
@@ -36,9 +36,10 @@ def convert_state_dict(state_dict: dict[str, Tensor], to: str) -> dict[str, Tens
     """
     if to not in ('mmsimmim', 'official'):
         raise ValueError(f"to must be 'mmsimmim' or 'official', got {to!r}")
-    if state_dict and all(_is_named_for(key, to, OFFICIAL_SWIN) for key in state_dict):
-        return dict(state_dict)
-    return _convert(state_dict, to, OFFICIAL_SWIN)
+    learned = {key: value for key, value in state_dict.items() if _first_match(key, OFFICIAL_SWIN.buffers) is None}
+    if all(_is_named_for(key, to, OFFICIAL_SWIN) for key in learned):
+        return learned
+    return _convert(learned, to, OFFICIAL_SWIN)
 
 
 def _is_named_for(key: str, to: str, key_map: KeyMap) -> bool:
@@ -50,8 +51,6 @@ def _convert(state_dict: dict[str, Tensor], to: str, key_map: KeyMap) -> dict[st
     last = _last_stage(state_dict)
     converted, unknown = {}, []
     for key, tensor in state_dict.items():
-        if _first_match(key, key_map.buffers) is not None:
-            continue
         for rule in key_map.rules:
             source, target = (rule.theirs, rule.ours) if to == 'mmsimmim' else (rule.ours, rule.theirs)
             parts = _match(key, source, last)
@@ -63,7 +62,8 @@ def _convert(state_dict: dict[str, Tensor], to: str, key_map: KeyMap) -> dict[st
             unknown.append(key)
     if unknown:
         raise KeyError(f'{len(unknown)} of {len(state_dict)} keys are no part of a SimMIM Swin Transformer '
-                       f'that can be converted to {to!r}: {", ".join(unknown[:5])}')
+                       f'that can be converted to {to!r}: {", ".join(unknown[:5])}. Of a file, give the dictionary of '
+                       "parameters inside: checkpoint['model'] or checkpoint['state_dict']")
     return converted
 
 
@@ -74,7 +74,7 @@ def _first_match(key: str, templates: Iterable[str]) -> dict[str, str] | None:
 def _match(key: str, template: str, last: str = r'\d+') -> dict[str, str] | None:
     """Parts of a key that the names in a template stand for; None if the key does not fit."""
     pattern = re.escape(template).replace(r'\{', '{').replace(r'\}', '}').replace('{last}', last)
-    pattern = re.sub(r'\{(\w+)\}', lambda name: f'(?P<{name[1]}>{".+" if name[1] == "rest" else "[^.]+"})', pattern)
+    pattern = re.sub(r'\{(\w+)\}', r'(?P<\1>[^.]+)', pattern)
     match = re.fullmatch(pattern, key)
     return match.groupdict() if match else None
 

@@ -1,7 +1,7 @@
 """How other code bases name and lay out the parameters that we have: tables of rules that run both ways.
 
-In a template ``{name}`` stands for one part of a key between dots, the same on both sides; ``{last}`` for the number
-of the last stage; and ``{rest}`` for all that follows.
+In a template ``{name}`` stands for one part of a key between dots, the same on both sides, and ``{last}`` for the
+number of the last stage.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,7 +30,7 @@ class KeyMap(NamedTuple):
 
     Args:
         rules (Sequence[Rule]): Tried in order; the first that fits a key converts it.
-        buffers (Sequence[str]): Templates of their keys that hold nothing learned; we have none, and none is written.
+        buffers (Sequence[str]): Templates of keys, theirs or mmpretrain's, that hold nothing learned; none is written.
     """
 
     rules: Sequence[Rule]
@@ -56,8 +56,10 @@ OFFICIAL_SWIN = KeyMap(
         Rule('encoder.patch_embed.norm.{param}', 'backbone.patch_embed.norm.{param}'),
         Rule('encoder.layers.{stage}.blocks.{block}.norm1.{param}',
              'backbone.stages.{stage}.blocks.{block}.norm1.{param}'),
-        Rule('encoder.layers.{stage}.blocks.{block}.attn.{rest}',
-             'backbone.stages.{stage}.blocks.{block}.attn.w_msa.{rest}'),
+        Rule('encoder.layers.{stage}.blocks.{block}.attn.relative_position_bias_table',
+             'backbone.stages.{stage}.blocks.{block}.attn.w_msa.relative_position_bias_table'),
+        Rule('encoder.layers.{stage}.blocks.{block}.attn.{linear}.{param}',
+             'backbone.stages.{stage}.blocks.{block}.attn.w_msa.{linear}.{param}'),
         Rule('encoder.layers.{stage}.blocks.{block}.norm2.{param}',
              'backbone.stages.{stage}.blocks.{block}.norm2.{param}'),
         Rule('encoder.layers.{stage}.blocks.{block}.mlp.fc1.{param}',
@@ -74,4 +76,5 @@ OFFICIAL_SWIN = KeyMap(
     buffers=[
         'encoder.layers.{stage}.blocks.{block}.attn_mask',
         'encoder.layers.{stage}.blocks.{block}.attn.relative_position_index',
+        'backbone.stages.{stage}.blocks.{block}.attn.w_msa.relative_position_index',
     ])

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .position_bias import relative_position_index, resize_bias_table
+from .position_bias import BIAS_RESIZE_MODES, relative_position_index, resize_bias_table
 
 
 def window_partition(x: Tensor, window_size: int) -> Tensor:
@@ -55,7 +55,7 @@ def shift_mask(height: int, width: int, window_size: int, shift: int, device: to
     return torch.zeros(apart.shape, device=device).masked_fill(apart, -100.0)
 
 
-_cached_shift_mask = lru_cache(maxsize=64)(shift_mask)
+_cached_shift_mask = lru_cache(maxsize=16)(shift_mask)
 
 
 def _shift_regions(size: int, window_size: int, shift: int, device: torch.device) -> Tensor:
@@ -75,10 +75,15 @@ class WindowAttention(nn.Module):
         num_heads (int): Heads; divides ``channels``.
         window_size (int): Side of the window, tokens.
         bias_resize (str): How a table of another window is resized, ``'geometric'`` or ``'bicubic'``.
+
+    Raises:
+        ValueError: If ``bias_resize`` is none of them.
     """
 
     def __init__(self, channels: int, num_heads: int, window_size: int, bias_resize: str = 'geometric') -> None:
         super().__init__()
+        if bias_resize not in BIAS_RESIZE_MODES:
+            raise ValueError(f'bias_resize {bias_resize!r} is none of {BIAS_RESIZE_MODES}')
         self.num_heads = num_heads
         self.bias_resize = bias_resize
         self.qkv = nn.Linear(channels, 3 * channels)

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+BIAS_RESIZE_MODES = ('geometric', 'bicubic')
+
 
 def relative_position_index(height: int, width: int) -> Tensor:
     """Rows of the bias table for each pair of tokens in a window.
@@ -47,16 +49,13 @@ def resize_bias_table(table: Tensor, num_rows: int, mode: str = 'geometric') -> 
     Raises:
         ValueError: If a number of rows is no odd square, or the mode is unknown.
     """
+    if mode not in BIAS_RESIZE_MODES:
+        raise ValueError(f'mode {mode!r} is none of {BIAS_RESIZE_MODES}')
     source, target = _offsets_per_side(table.shape[0]), _offsets_per_side(num_rows)
     if source == target:
         return table
-    if mode == 'geometric':
-        resized = _resize_geometric(table, source, target)
-    elif mode == 'bicubic':
-        resized = _resize_bicubic(table, source, target)
-    else:
-        raise ValueError(f"mode must be 'geometric' or 'bicubic', got {mode!r}")
-    return resized.to(table.dtype)
+    resize = _resize_geometric if mode == 'geometric' else _resize_bicubic
+    return resize(table, source, target).to(table.dtype)
 
 
 def _offsets_per_side(num_rows: int) -> int:

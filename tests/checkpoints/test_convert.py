@@ -40,6 +40,13 @@ def test_buffers_are_left_out_and_the_last_norm_follows_the_depth():
         'backbone.stages.1.blocks.0.norm1.bias', 'backbone.norm1.bias']
 
 
+@pytest.mark.parametrize('to', ['mmsimmim', 'official'])
+def test_buffers_of_mmpretrain_are_left_out(to):
+    block = 'backbone.stages.0.blocks.0.attn.w_msa.'
+    theirs = {block + 'relative_position_index': torch.zeros(36, 36), block + 'proj.bias': torch.zeros(8)}
+    assert len(convert_state_dict(theirs, to=to)) == 1
+
+
 def test_what_is_converted_already_comes_back_as_a_copy():
     ours = {'backbone.norm3.bias': torch.zeros(8)}
     again = convert_state_dict(ours, to='mmsimmim')

@@ -130,6 +130,14 @@ def test_any_number_of_channels_reaches_decoder_and_loss(channels):
     torch.testing.assert_close(loss, expected)
 
 
+def test_divisor_of_the_loss_is_the_official_one():
+    """One masked pixel, where the 1e-5 beside it can be seen."""
+    loss = MODELS.build(dict(type='mmsimmim.PixelReconstructionLoss', criterion='L1'))
+    target = torch.zeros(1, 2, 1, 2, dtype=torch.float64)
+    mask = torch.tensor([[[[1., 0.]]]], dtype=torch.float64)
+    torch.testing.assert_close(loss(target + 3, target, mask).item(), 6 / (1 + 1e-5) / 2, rtol=1e-12, atol=0)
+
+
 def test_nothing_masked_gives_zero_not_nan():
     model = build()
     inputs, mask, _ = random_batch()

@@ -12,6 +12,7 @@ from torchvision.ops import StochasticDepth
 
 from ...layers import FeedForward, PatchEmbed, PatchMerging, ShiftedWindowAttention, replace_masked_tokens
 from ...registry import MODELS
+from .loading import require_fit, strip_model_prefix
 
 ARCHITECTURES = {
     'tiny': dict(embed_dims=96, depths=[2, 2, 6, 2], num_heads=[3, 6, 12, 24]),
@@ -121,6 +122,9 @@ class SwinTransformer(BaseModule):
         [(1, 96, 51, 84), (1, 192, 26, 42), (1, 384, 13, 21), (1, 768, 7, 11)]
     """
 
+    # Set to True to load files that hold only a part of the encoder; otherwise they are refused.
+    allow_partial_loading = False
+
     def __init__(self,
                  arch: str | dict = 'tiny',
                  img_size: int | tuple[int, int] | None = None,
@@ -170,8 +174,11 @@ class SwinTransformer(BaseModule):
             s = patch_size * 2**i, sizes rounded up.
 
         Raises:
-            ValueError: If the mask is not on the grid of tokens, or there is no mask token.
+            ValueError: If the images have other channels, the mask is not on the grid of tokens, or there is no
+                mask token.
         """
+        if x.shape[1] != self.in_channels:
+            raise ValueError(f'the images have {x.shape[1]} channels, but in_channels is {self.in_channels}')
         x = self.patch_embed(x)
         if mask is not None:
             x = replace_masked_tokens(x, mask, self._require_mask_token())
@@ -227,27 +234,12 @@ class SwinTransformer(BaseModule):
             module.eval().requires_grad_(False)
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
-        _find_own_keys(state_dict, prefix, list(self.state_dict()))
+        strip_model_prefix(state_dict, prefix, list(self.state_dict()))
         if not hasattr(self, 'mask_token'):
             state_dict.pop(prefix + 'mask_token', None)
+        if not self.allow_partial_loading:
+            require_fit(self, state_dict, prefix, required=('patch_embed.', 'stages.'))
         super()._load_from_state_dict(state_dict, prefix, *args)
-
-
-def _find_own_keys(state_dict: dict[str, Tensor], prefix: str, names: list[str]) -> None:
-    """Take ``backbone.`` off the keys of a whole model that is loaded into the backbone alone; refuse strangers.
-
-    MMEngine loads without strictness, and would leave a network at random whose keys it does not find.
-    """
-    given = [key for key in state_dict if key.startswith(prefix)]
-    if not given or any(prefix + name in state_dict for name in names):
-        return
-    if not any(key.startswith('backbone.') and key[len('backbone.'):] in names for key in given):
-        found, wanted = ', '.join(given[:3]), ', '.join(prefix + name for name in names[:3])
-        raise RuntimeError(f'not one key fits this Swin Transformer: the file has {found}; wanted are e.g. {wanted}. '
-                           'Give the checkpoint of a model with this backbone; official files go through '
-                           'mmsimmim.checkpoints.convert_state_dict first')
-    for key in given:
-        state_dict[key.removeprefix('backbone.')] = state_dict.pop(key)
 
 
 def _architecture(arch: str | dict) -> tuple[int, list[int], list[int]]:
@@ -262,6 +254,9 @@ def _architecture(arch: str | dict) -> tuple[int, list[int], list[int]]:
         raise ValueError(f'arch as a dict needs the keys {keys}, got {tuple(arch)}')
     if len(arch['depths']) != len(arch['num_heads']):
         raise ValueError(f"arch has {len(arch['depths'])} depths but {len(arch['num_heads'])} num_heads")
+    if any(arch['embed_dims'] * 2**stage % heads for stage, heads in enumerate(arch['num_heads'])):
+        raise ValueError(f"num_heads {arch['num_heads']} must divide the channels of the stages, embed_dims "
+                         f"{arch['embed_dims']} doubled from one to the next")
     return tuple(arch[key] for key in keys)
 
 

@@ -118,14 +118,39 @@ def test_tables_are_resized_in_every_way_of_loading(tmp_path, way, resize):
     assert torch.equal(backbone.norm3.weight, source.norm3.weight)
 
 
-def test_a_file_of_which_nothing_fits_is_refused(tmp_path):
-    file = str(tmp_path / 'resnet.pth')
-    torch.save({'conv1.weight': torch.zeros(3)}, file)
-    backbone = SwinTransformer(TINY, init_cfg=dict(type='Pretrained', checkpoint=file))
-    with pytest.raises(RuntimeError, match='not one key fits'):
+def saved(tmp_path, model, prefix=''):
+    file = str(tmp_path / 'checkpoint.pth')
+    torch.save({prefix + key: value for key, value in model.state_dict().items()}, file)
+    return file
+
+
+@pytest.mark.parametrize('other, message', [
+    (dict(arch=dict(TINY, depths=[2, 2, 4, 2])), 'without a place'),
+    (dict(arch=dict(TINY, depths=[2, 2, 1, 2])), 'missing'),
+    (dict(arch=dict(TINY, embed_dims=16)), 'of another shape'),
+    (dict(arch=dict(TINY, num_heads=[1, 2, 4, 4])), 'of another shape'),
+    (dict(arch=TINY, in_channels=4), '1 of another shape .patch_embed.projection.weight')])
+@pytest.mark.parametrize('way', ['init_cfg', 'load_from'])
+def test_a_file_of_another_architecture_is_refused(tmp_path, way, other, message):
+    file = saved(tmp_path, SwinTransformer(**other), 'backbone.')
+    backbone = SwinTransformer(TINY, init_cfg=dict(type='Pretrained', checkpoint=file, prefix='backbone.'))
+    with pytest.raises(RuntimeError, match=message):
+        backbone.init_weights() if way == 'init_cfg' else load_checkpoint(
+            torch.nn.ModuleDict(dict(backbone=backbone)), file)
+
+
+@pytest.mark.parametrize('name', ['official', 'foreign'])
+def test_a_file_with_other_names_is_refused(tmp_path, name):
+    """An official file shares the names of the first norm with ours, which must not pass for a fit."""
+    state = {'conv1.weight': torch.zeros(3)}
+    if name == 'official':
+        state = {'patch_embed.norm.weight': torch.zeros(8), 'layers.0.blocks.0.norm1.weight': torch.zeros(8)}
+    torch.save(state, tmp_path / 'file.pth')
+    backbone = SwinTransformer(TINY, init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'file.pth')))
+    with pytest.raises(RuntimeError, match='does not fit this SwinTransformer'):
         backbone.init_weights()
-    with pytest.raises(RuntimeError, match='not one key fits'):
-        torch.nn.ModuleDict(dict(backbone=backbone)).load_state_dict({'backbone.conv1.weight': 0}, strict=False)
+    backbone.allow_partial_loading = True
+    assert backbone.load_state_dict(state, strict=False).missing_keys
 
 
 def test_windows_shrink_to_known_maps_only():
@@ -169,7 +194,9 @@ def test_layer_depth_equals_mmpretrain():
 @pytest.mark.parametrize('kwargs, message', [
     (dict(arch='huge'), 'arch'), (dict(arch=dict(depths=[2], num_heads=[1])), 'embed_dims'),
     (dict(arch=dict(embed_dims=8, depths=[2, 2], num_heads=[1])), 'num_heads'),
-    (dict(window_size=(7, 7)), 'window_size'), (dict(out_indices=(4, )), 'out_indices'),
+    (dict(window_size=(7, 7)), 'window_size'), (dict(bias_resize='bicubc'), 'bias_resize'),
+    (dict(arch=dict(TINY, embed_dims=50, num_heads=[3, 2, 2, 4])), 'num_heads'),
+    (dict(out_indices=(4, )), 'out_indices'),
     (dict(frozen_stages=4), 'frozen_stages')])
 def test_what_does_not_fit_together_is_refused(kwargs, message):
     with pytest.raises(ValueError, match=message):
@@ -183,6 +210,22 @@ def test_masks_are_refused_off_the_grid_and_without_token():
     model.add_mask_token()
     with pytest.raises(ValueError, match='input_size'):
         model(torch.zeros(1, 3, 64, 64), torch.zeros(1, 8, 8))
+
+
+def test_images_with_other_channels_are_refused():
+    with pytest.raises(ValueError, match='4 channels, but in_channels is 3'):
+        SwinTransformer(TINY)(torch.zeros(1, 4, 32, 32))
+
+
+def test_our_checkpoint_loads_into_mmpretrain():
+    ours = randomised(SwinTransformer(TINY, img_size=192, window_size=6))
+    theirs = build_mmpretrain(img_size=192, stage_cfgs=dict(block_cfgs=dict(window_size=6))).double()
+    missing, unexpected = theirs.load_state_dict(ours.state_dict(), strict=False)
+    assert not unexpected and all(key.endswith('relative_position_index') for key in missing)
+    theirs.eval()
+    images = torch.randn(1, 3, 192, 192, dtype=torch.float64)
+    with torch.no_grad():
+        assert relative_error(ours(images)[0], theirs(images)[0]) < 1e-6
 
 
 def test_official_initialisation():
