@@ -52,6 +52,13 @@ def test_a_seed_fixes_the_mask_of_each_image_and_leaves_numpy_alone():
     assert np.array_equal(np.random.get_state()[1], state)
 
 
+def test_a_fixed_mask_belongs_to_the_image_where_the_dataset_names_it():
+    generator = SimMIMMaskGenerator(seed=3)
+    one, same, other = (generator(dict(sample_idx=idx, sample_id=identity))['mask']
+                        for idx, identity in [(0, 2**64 - 1), (5, 2**64 - 1), (0, 2**64 - 2)])
+    assert np.array_equal(one, same) and not np.array_equal(one, other)
+
+
 def test_same_masks_as_mmpretrain_from_the_same_seed():
     from mmpretrain.datasets.transforms import SimMIMMaskGenerator as Theirs
     np.random.seed(2)
@@ -64,6 +71,13 @@ def test_same_masks_as_mmpretrain_from_the_same_seed():
     (dict(input_size=200), 'input_size .200, 200. must be a multiple of mask_patch_size 32'),
     (dict(input_size=(192, 100)), 'multiple of mask_patch_size'),
     (dict(mask_patch_size=32, model_patch_size=5), 'mask_patch_size 32 must be a multiple of model_patch_size 5'),
+    (dict(input_size='192'), "input_size must be an integer or two.*got '192'"),
+    (dict(input_size=192.0), r'input_size must be an integer .*got 192\.0'),
+    (dict(input_size=[192, 192, 192]), r'input_size must be .*got \[192, 192, 192\]'),
+    (dict(input_size=None), 'input_size must be .*got None'), (dict(input_size=True), 'input_size must be'),
+    (dict(mask_ratio='a'), r"mask_ratio must be a number in \(0, 1\], got 'a'"),
+    (dict(mask_ratio=None), 'mask_ratio must be'), (dict(mask_patch_size=32.0), 'mask_patch_size must be an integer'),
+    (dict(model_patch_size='4'), "model_patch_size must be an integer.*got '4'"), (dict(seed=-1), 'seed must be'),
     (dict(mask_ratio=0), 'mask_ratio'), (dict(mask_ratio=1.2), 'mask_ratio'), (dict(mask_patch_size=0), 'positive')])
 def test_what_cannot_be_masked_is_refused(kwargs, message):
     with pytest.raises(ValueError, match=message):
