@@ -1,6 +1,7 @@
 """All images below a folder, without labels."""
 
 import hashlib
+import heapq
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -23,11 +24,13 @@ class ImageFolder(BaseDataset):
     """Every image below ``data_root``, however deep, as unlabelled training data.
 
     Linked folders are followed, each real folder once; names that begin with a dot are left out. The order is that of
-    the sorted relative paths. A sample has the keys ``img_path`` and ``sample_idx``.
+    the sorted relative paths. A sample has the keys ``img_path``, ``sample_idx`` and ``sample_id``, an integer that
+    depends on the relative path alone.
 
     A file that :class:`LoadImage` cannot read is replaced by another one, drawn from the sample's own random numbers.
-    The packed sample says so in the field ``skipped_files`` of its meta information, which
-    :class:`SkippedFilesHook` turns into log lines.
+    Where none of the 'val' files tried can be read, one of the training files stands in: a broken held-out file or two
+    are no reason to stop a training. Held-out files never stand in for training files. The packed sample says so in
+    the field ``skipped_files`` of its meta information, which :class:`SkippedFilesHook` turns into log lines.
 
     Args:
         data_root (str): The folder.
@@ -36,7 +39,8 @@ class ImageFolder(BaseDataset):
         val_ratio (float): Share of the files that 'val' gets (at least one file). Defaults to 0.05.
         suffixes (Sequence[str]): Endings that count as images, upper or lower case.
             Defaults to the common ones that Pillow reads.
-        max_refetch (int): Files to try in place of unreadable ones before giving up. Defaults to 100.
+        max_refetch (int): Files to try in place of unreadable ones before giving up, and the training files to try
+            then in place of 'val' files. Defaults to 100.
         **kwargs: Further arguments of MMEngine's ``BaseDataset``: ``pipeline``, ``indices``, ``test_mode``, ...
 
     Raises:
@@ -62,6 +66,7 @@ class ImageFolder(BaseDataset):
         self.split = split
         self.val_ratio = val_ratio
         self.suffixes = tuple('.' + suffix.lower().lstrip('.') for suffix in suffixes)
+        self.stand_ins: list[str] = []
         super().__init__(data_root=data_root, data_prefix={}, max_refetch=max_refetch, **kwargs)
 
     def load_data_list(self) -> list[str]:
@@ -79,6 +84,10 @@ class ImageFolder(BaseDataset):
         if not chosen:
             raise UserError(f'The split {self.split!r} of {self.data_root!r} is empty: the folder holds {len(paths)} '
                             'image(s), too few to divide. Add images, or use split=None for training.')
+        if self.split == 'val':
+            # Few, and next to the border: memory stays small, and new files change little.
+            training = choose_split(paths, 'train', self.val_ratio)
+            self.stand_ins = heapq.nsmallest(self.max_refetch, training, key=_position)
         return chosen
 
     def get_data_info(self, idx: int) -> dict:
@@ -88,10 +97,11 @@ class ImageFolder(BaseDataset):
             idx (int): Its index; a negative one counts from the end.
 
         Returns:
-            dict: ``img_path`` (str) and ``sample_idx`` (the given index).
+            dict: ``img_path`` (str), ``sample_idx`` (the given index) and ``sample_id`` (64-bit integer, the same
+            wherever the folder lies and whatever else is in it).
         """
         idx = idx if idx >= 0 else len(self) + idx
-        return dict(img_path=os.path.join(self.data_root, self._relative_path(idx)), sample_idx=idx)
+        return self._describe(self._relative_path(idx), idx)
 
     def __getitem__(self, idx: int) -> dict:
         """A sample after the pipeline; if its file cannot be read, another one in its place.
@@ -103,15 +113,17 @@ class ImageFolder(BaseDataset):
             dict: What the pipeline packs.
         """
         skipped: dict[str, str] = {}
-        for index in self._candidates(idx):
+        for path, index in self._candidates(idx if idx >= 0 else len(self) + idx):
             try:
-                sample = self.prepare_data(index)
+                sample = self.pipeline(self._describe(path, index))
                 reason = 'the pipeline returned nothing for it'
             except UnreadableImage as error:
                 sample, reason = None, str(error)
             if sample is not None:
+                if path in self.stand_ins:
+                    skipped = {name: f'{why}; the training file {path} stands in' for name, why in skipped.items()}
                 return note_skipped(sample, skipped) if skipped else sample
-            skipped[self._relative_path(index)] = reason
+            skipped[path] = reason
         raise UserError(self._nothing_readable(skipped))
 
     def _check_root(self) -> None:
@@ -122,6 +134,9 @@ class ImageFolder(BaseDataset):
                             'Set data_root to the folder that holds your images.')
         if not os.path.isdir(self.data_root):
             raise UserError(f'data_root {self.data_root!r} is a file; give the folder that holds the images.')
+
+    def _describe(self, path: str, idx: int) -> dict:
+        return dict(img_path=os.path.join(self.data_root, path), sample_idx=idx, sample_id=_hash(path))
 
     def _relative_path(self, idx: int) -> str:
         if not self.serialize_data:
@@ -140,20 +155,26 @@ class ImageFolder(BaseDataset):
         ends = np.cumsum([len(path) for path in encoded], dtype=np.int64)
         return np.frombuffer(b''.join(encoded), dtype=np.uint8), ends
 
-    def _candidates(self, idx: int) -> Iterator[int]:
-        """The index, then others without repetition, the same ones whenever the same sample is asked for."""
-        yield idx
-        key = idx.key if isinstance(idx, SampleIndex) else (int(idx) % len(self), )
-        others = np.random.default_rng((len(key), *key)).choice(
-            len(self), size=min(len(self), self.max_refetch), replace=False)
-        for attempt, other in enumerate(others.tolist(), start=1):
-            if other != idx:
-                yield SampleIndex(other, key=(*key, attempt)) if isinstance(idx, SampleIndex) else other
+    def _candidates(self, idx: int) -> Iterator[tuple[str, int]]:
+        """Paths and indices: of the sample, then others without repetition, the same whenever it is asked for."""
+        yield self._relative_path(idx), idx
+        key = idx.key if isinstance(idx, SampleIndex) else (int(idx), )
+        generator = np.random.default_rng((len(key), *key))
+        others = generator.choice(len(self), size=min(len(self), self.max_refetch), replace=False).tolist()
+        places = [(self._relative_path(other), other) for other in others if other != idx]
+        # A stand-in has no index of its own in this dataset and takes the sample's.
+        places += [(self.stand_ins[i], int(idx)) for i in generator.permutation(len(self.stand_ins))]
+        for attempt, (path, other) in enumerate(places, start=1):
+            yield path, SampleIndex(other, key=(*key, attempt)) if isinstance(idx, SampleIndex) else other
 
     def _nothing_readable(self, skipped: dict[str, str]) -> str:
         examples = '; '.join(f'{path}: {reason}' for path, reason in list(skipped.items())[:3])
-        return (f'None of {len(skipped)} images tried in {self.data_root!r} can be read (it lists {len(self)}). '
-                f'Stopped, as there is nothing to train on. For example {examples}.')
+        place, use = repr(self.data_root), 'use'
+        if self.split is not None:
+            place, use = f'the split {self.split!r} of {place}', dict(train='train on', val='validate on')[self.split]
+        others = f'; {len(self.stand_ins)} of its training images are no better' if self.stand_ins else ''
+        return (f'None of {len(skipped)} images tried for {place} can be read (it lists {len(self)}{others}). '
+                f'Stopped, as there is nothing to {use}. For example {examples}.')
 
 
 def list_files(root: str, suffixes: tuple[str, ...]) -> Iterator[str]:
@@ -218,8 +239,12 @@ def choose_split(paths: list[str], split: str | None, val_ratio: float) -> list[
 
 def _position(path: str) -> float:
     """A number in [0, 1), evenly spread over all paths and the same on every system."""
-    digest = hashlib.blake2b(os.fsencode(path.replace(os.sep, '/')), digest_size=8).digest()
-    return int.from_bytes(digest, 'big') / 2**64
+    return _hash(path) / 2**64
+
+
+def _hash(path: str) -> int:
+    """64 bits that tell a path from others, the same on every system."""
+    return int.from_bytes(hashlib.blake2b(os.fsencode(path.replace(os.sep, '/')), digest_size=8).digest(), 'big')
 
 
 def note_skipped(sample: dict, skipped: dict[str, str]) -> dict:

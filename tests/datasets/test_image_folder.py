@@ -95,6 +95,26 @@ class TestSplit:
             ImageFolder(str(folder), **arguments)
 
 
+class TestFixedMasks:
+
+    def masks(self, root):
+        dataset = ImageFolder(str(root), pipeline=[
+            dict(type='mmsimmim.LoadImage'), dict(type='Resize', scale=(192, 192)),
+            dict(type='mmsimmim.SimMIMMaskGenerator', seed=0), dict(type='PackInputs')])
+        samples = [dataset[i]['data_samples'] for i in range(len(dataset))]
+        return {os.path.relpath(sample.img_path, root): np.asarray(sample.mask) for sample in samples}
+
+    def test_new_files_and_another_place_keep_the_masks(self, folder, tmp_path_factory, write_image):
+        init_default_scope('mmpretrain')
+        before = self.masks(folder)
+        assert len({mask.tobytes() for mask in before.values()}) == len(before)
+        moved = folder.rename(tmp_path_factory.mktemp('elsewhere') / 'images')
+        write_image(moved / '00.png')  # sorted before all but one
+        after = self.masks(moved)
+        assert len(after) == len(before) + 1
+        assert all(np.array_equal(after[path], before[path]) for path in before)
+
+
 class TestUnreadable:
 
     @pytest.fixture(autouse=True)
@@ -128,6 +148,36 @@ class TestUnreadable:
         dataset = ImageFolder(str(tmp_path), pipeline=PIPELINE)
         with pytest.raises(UserError, match=r'None of 10[01] images tried(?s:.)*lists 500(?s:.)*not an image'):
             next(iter(DataLoader(dataset, batch_size=2, num_workers=workers, collate_fn=list)))
+
+    @pytest.fixture
+    def held_out_broken(self, folder):
+        """The only file of 'val' is broken."""
+        held_out = relative_paths(ImageFolder(str(folder), split='val', val_ratio=1e-6))
+        (folder / held_out[0]).write_text('no image')
+        return held_out[0]
+
+    @pytest.mark.parametrize('index', [0, -1, SampleIndex(0, key=(0, 1, 0))])
+    def test_broken_held_out_files_do_not_stop_a_training(self, folder, held_out_broken, index):
+        dataset = ImageFolder(str(folder), split='val', val_ratio=1e-6, pipeline=PIPELINE)
+        sample = pickle.loads(pickle.dumps(dataset))[index]['data_samples']
+        stand_in = os.path.relpath(sample.img_path, folder)
+        assert sample.skipped_files == {held_out_broken: f'not an image; the training file {stand_in} stands in'}
+        assert stand_in in relative_paths(ImageFolder(str(folder), split='train', val_ratio=1e-6))
+
+    def test_held_out_files_never_stand_in_for_training_files(self, folder):
+        for path in relative_paths(ImageFolder(str(folder), split='train', val_ratio=1e-6)):
+            (folder / path).write_text('no image')
+        dataset = ImageFolder(str(folder), split='train', val_ratio=1e-6, pipeline=PIPELINE)
+        with pytest.raises(UserError, match="None of 11 images tried for the split 'train' .* nothing to train on"):
+            dataset[0]
+
+    def test_a_folder_without_a_readable_image_stops_the_validation(self, folder):
+        for path in relative_paths(ImageFolder(str(folder))):
+            (folder / path).write_text('no image')
+        dataset = ImageFolder(str(folder), split='val', val_ratio=1e-6, pipeline=PIPELINE, max_refetch=5)
+        with pytest.raises(UserError, match="None of 6 images tried for the split 'val' .*lists 1; 5 of its training "
+                                            'images are no better.* nothing to validate on'):
+            dataset[0]
 
     def test_mistakes_in_the_pipeline_are_not_taken_for_broken_files(self, folder):
         dataset = ImageFolder(str(folder), pipeline=[lambda results: results['missing']])
