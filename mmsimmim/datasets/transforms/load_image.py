@@ -1,5 +1,7 @@
 """Reading an image file completely, or saying why that cannot be done."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -30,16 +32,22 @@ class LoadImage(BaseTransform):
     Args:
         max_value (float, optional): The brightest value of single-channel images with more than 8 bits: 4095 for a
             12-bit camera, 1 for floats in [0, 1]. Defaults to None: 65535 for integers; floats count as unreadable.
+        max_pixels (int, optional): Images with more pixels (height x width) count as unreadable: a small file can
+            unfold to more than the memory holds. Defaults to None: Pillow's limit, about 179 million. Set it for
+            large images from a source that you trust, such as aerial mosaics.
 
     Examples:
         >>> LoadImage()(dict(img_path='demo.png'))['img'].shape
         (192, 192, 3)
     """
 
-    def __init__(self, max_value: float | None = None) -> None:
+    def __init__(self, max_value: float | None = None, max_pixels: int | None = None) -> None:
         if max_value is not None and not max_value > 0:
             raise ValueError(f'LoadImage: max_value must be above 0, got {max_value}.')
+        if max_pixels is not None and not (isinstance(max_pixels, int) and max_pixels > 0):
+            raise ValueError(f'LoadImage: max_pixels must be an integer above 0 or None, got {max_pixels!r}.')
         self.max_value = max_value
+        self.max_pixels = max_pixels
 
     def transform(self, results: dict) -> dict:
         """Add the image to the results.
@@ -54,7 +62,8 @@ class LoadImage(BaseTransform):
             UnreadableImage: The file is missing, cut off, broken or not an image.
         """
         try:
-            with Image.open(results['img_path']) as file:
+            with _limit(self.max_pixels), Image.open(results['img_path']) as file:
+                self._check_size(*file.size)
                 rgb = self._to_rgb(ImageOps.exif_transpose(file))
         except MemoryError:
             raise
@@ -63,6 +72,10 @@ class LoadImage(BaseTransform):
         results['img'] = np.ascontiguousarray(rgb[..., ::-1])
         results['img_shape'] = results['ori_shape'] = rgb.shape[:2]
         return results
+
+    def _check_size(self, width: int, height: int) -> None:
+        if self.max_pixels is not None and width * height > self.max_pixels:
+            raise ValueError(f'{width} x {height} pixels are more than LoadImage(max_pixels={self.max_pixels}) allows')
 
     def _to_rgb(self, image: Image.Image) -> np.ndarray:
         if image.mode == 'F' or image.mode.startswith('I'):
@@ -79,7 +92,20 @@ class LoadImage(BaseTransform):
     def _reason(error: Exception) -> str:
         if type(error).__name__ == 'UnidentifiedImageError':
             return 'not an image'
+        if isinstance(error, Image.DecompressionBombError):
+            return f'{error} To read images of this size, set LoadImage(max_pixels=...)'
         return getattr(error, 'strerror', None) or str(error) or type(error).__name__
 
     def __repr__(self) -> str:
-        return f'{type(self).__name__}(max_value={self.max_value})'
+        return f'{type(self).__name__}(max_value={self.max_value}, max_pixels={self.max_pixels})'
+
+
+@contextmanager
+def _limit(max_pixels: int | None) -> Iterator[None]:
+    """Lift Pillow's own limit, a global one, while an image with a limit of its own is read."""
+    before = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = before if max_pixels is None else None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before

@@ -101,3 +101,17 @@ def test_reasons(tmp_path):
         load(tmp_path / 'missing.jpg')
     with pytest.raises(ValueError, match='max_value'):
         LoadImage(max_value=0)
+
+
+def test_large_images_need_a_limit_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 1000)  # Pillow refuses above twice as many
+    path = tmp_path / 'x.png'
+    Image.fromarray(RGB).save(path)  # 2400 pixels
+    with pytest.raises(UnreadableImage, match=r'2400 pixels.* set LoadImage\(max_pixels='):
+        load(path)
+    assert np.array_equal(load(path, max_pixels=2400)[..., ::-1], RGB)
+    with pytest.raises(UnreadableImage, match=r'60 x 40 pixels .* LoadImage\(max_pixels=2399\) allows'):
+        load(path, max_pixels=2399)
+    assert Image.MAX_IMAGE_PIXELS == 1000
+    with pytest.raises(ValueError, match='max_pixels'):
+        LoadImage(max_pixels='1e9')
