@@ -13,7 +13,7 @@ from PIL import Image
 
 import mmsimmim  # noqa: F401  (repairs before the frameworks)
 from mmsimmim.checkpoints import convert_state_dict
-from mmsimmim.registry import MODELS, PARAM_SCHEDULERS
+from mmsimmim.registry import MODELS, PARAM_SCHEDULERS, TRANSFORMS
 from tests.golden import DATA
 
 ROOT = Path(__file__).parents[2]
@@ -33,18 +33,21 @@ def build_without_memory(config):
         return MODELS.build(config.model)
 
 
-def rates(config, iterations_per_epoch, wanted):
-    """Learning rate in force at each wanted iteration, as the Runner would set it."""
-    optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))], lr=config.optim_wrapper.optimizer.lr)
+def rates(scheduler_cfg, optimizer, iterations_per_epoch, wanted):
+    """Learning rates of all groups in force at each wanted iteration, as the Runner would set them."""
     optimizer.step()
     scheduler = PARAM_SCHEDULERS.build(
-        dict(config.param_scheduler), default_args=dict(optimizer=optimizer, epoch_length=iterations_per_epoch))
+        dict(scheduler_cfg), default_args=dict(optimizer=optimizer, epoch_length=iterations_per_epoch))
     found = {}
     for iteration in range(max(wanted) + 1):
         if iteration in wanted:
-            found[iteration] = optimizer.param_groups[0]['lr']
+            found[iteration] = [group['lr'] for group in optimizer.param_groups]
         scheduler.step()
     return found
+
+
+def optimizer_of(*groups):
+    return torch.optim.AdamW([dict(params=[torch.nn.Parameter(torch.zeros(1))], lr=rate) for rate in groups])
 
 
 @pytest.mark.parametrize('name, golden', [
@@ -55,10 +58,34 @@ def test_learning_rate_equals_official_at_every_recorded_iteration(name, golden)
     official = GOLDEN[golden]
     expected = {int(iteration): rate for iteration, rate in official['lr_at_iteration'].items()}
     config = load(name)
-    found = rates(config, official['iters_per_epoch'], expected)
-    assert found == pytest.approx(expected, rel=1e-9)
+    found = rates(dict(config.param_scheduler, end=config.train_cfg.max_epochs),
+                  optimizer_of(config.optim_wrapper.optimizer.lr), official['iters_per_epoch'], expected)
+    assert {iteration: rate for iteration, (rate, ) in found.items()} == pytest.approx(expected, rel=1e-9)
     assert config.train_cfg.max_epochs == official['epochs']
     assert config.auto_scale_lr.base_batch_size == official['batch_size']
+
+
+def test_finetuning_curve_equals_official():
+    """The peak rate is 1.25e-3 per 512 images, warm-up and last rate 2.5e-7 for every layer."""
+    official = GOLDEN['lr/simmim_finetune__swin_base__img192_window6__100ep']
+    expected = {int(iteration): rate for iteration, rate in official['lr_at_iteration'].items()}
+    scheduler = dict(type='mmsimmim.WarmupCosineLR', warmup=20, end=100, warmup_ratio=2.5e-7 / 1.25e-3,
+                     min_ratio=2.5e-7 / 1.25e-3, convert_to_iter_based=True)
+    found = rates(scheduler, optimizer_of(5e-3, 5e-4), official['iters_per_epoch'], expected)
+    assert {iteration: highest for iteration, (highest, _) in found.items()} == pytest.approx(expected, rel=1e-9)
+    assert found[1] == [expected[1]] * 2
+
+
+def test_layer_depths_give_the_official_scales():
+    model = build_without_memory(load(SWIN_BASE_100E))
+    ours = {name: parameter for name, parameter in model.named_parameters()
+            if not name.startswith('neck') and name != 'backbone.mask_token'}
+    depth_of = convert_state_dict({name: torch.full((1, ), model.get_layer_depth(name)[0]).expand(4).contiguous()
+                                   for name in ours}, to='official')
+    official = GOLDEN['swin_base_layer_decay_0.9']
+    scales = {name.removeprefix('encoder.'): 0.9**(25 - depth[0].item()) for name, depth in depth_of.items()}
+    assert scales == pytest.approx({name: scale for name, (scale, _) in official.items() if name in scales})
+    assert len(scales) == len(official) - 2  # their classifier
 
 
 def test_parameters_without_weight_decay_are_the_official_ones():
@@ -79,18 +106,58 @@ def _plain(optim_wrapper):
                 type='OptimWrapper')
 
 
-@pytest.mark.parametrize('name, rate', [(SWIN_BASE_100E, 8e-4), (SWIN_BASE_800E, 4e-4)])
-def test_official_hyper_parameters(name, rate):
-    config = load(name)
-    optimizer = config.optim_wrapper.optimizer
-    assert optimizer.lr == pytest.approx(rate)
-    assert dict(optimizer, lr=None) == dict(type='AdamW', lr=None, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.05)
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+def test_official_hyper_parameters(path):
+    """Facts of the official configs/*.yaml, data/data_simmim.py and optimizer.py, whatever the encoder."""
+    config = Config.fromfile(path)
+    per_512 = 1e-4 if '800e' in path.stem else 2e-4
+    total = config.auto_scale_lr.base_batch_size
+    optimizer = dict(config.optim_wrapper.optimizer)
+    assert optimizer.pop('lr') == pytest.approx(per_512 * total / 512)
+    assert optimizer == dict(type='AdamW', betas=(0.9, 0.999), eps=1e-8, weight_decay=0.05)
     assert config.optim_wrapper.clip_grad == dict(max_norm=5.0)
+    assert config.optim_wrapper.dtype == 'bfloat16'
+    assert config.param_scheduler.warmup == 10
+    assert config.param_scheduler.get('milestones') == ([700] if '800e' in path.stem else None)
     assert config.model.backbone.drop_path_rate == 0
-    assert config.train_dataloader.batch_size * 16 == config.auto_scale_lr.base_batch_size
+    assert total == config.train_dataloader.batch_size * int(path.stem.split('_')[2].split('xb')[0])
     assert config.train_dataloader.persistent_workers
-    crop = next(step for step in config.train_pipeline if step.type == 'RandomResizedCrop')
-    assert (crop.scale, crop.crop_ratio_range, crop.backend) == (192, (0.67, 1.0), 'pillow')
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+def test_official_pipeline(path):
+    config = Config.fromfile(path)
+    mask = dict(type='mmsimmim.SimMIMMaskGenerator', input_size=192, mask_patch_size=32, model_patch_size=4,
+                mask_ratio=0.6)
+    assert config.train_dataloader.dataset.pipeline == [
+        dict(type='mmsimmim.SeedSample'),
+        dict(type='mmsimmim.LoadImage'),
+        dict(type='RandomResizedCrop', scale=192, crop_ratio_range=(0.67, 1.0), backend='pillow',
+             interpolation='bilinear'),
+        dict(type='RandomFlip', prob=0.5),
+        mask,
+        dict(type='PackInputs')
+    ]
+    assert dict(mask, seed=0) in config.val_dataloader.dataset.pipeline
+    assert config.data_preprocessor == dict(
+        type='SelfSupDataPreprocessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True)
+    assert config.model.head == dict(
+        type='mmsimmim.SimMIMHead', patch_size=4, loss=dict(type='mmsimmim.PixelReconstructionLoss', criterion='L1'))
+
+
+def test_preprocessed_images_are_those_of_torchvision(tmp_path):
+    """ToTensor and Normalize of the official pipeline, from a file on disk to what the encoder sees."""
+    from torchvision.transforms.functional import normalize, to_tensor
+    config = load(SWIN_BASE_100E)
+    init_default_scope('mmpretrain')
+    pixels = np.random.default_rng(0).integers(0, 256, (192, 192, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / 'image.png')
+    loaded = TRANSFORMS.build(dict(type='mmsimmim.LoadImage'))(dict(img_path=str(tmp_path / 'image.png')))['img']
+    preprocessor = MODELS.build(config.data_preprocessor)
+    batch = dict(inputs=torch.from_numpy(loaded).permute(2, 0, 1)[None], data_samples=None)
+    seen = preprocessor(batch)['inputs'][0]
+    expected = normalize(to_tensor(pixels), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    torch.testing.assert_close(seen, expected, atol=1e-5, rtol=0)
 
 
 def test_parameter_count_of_swin_base_is_the_published_one():

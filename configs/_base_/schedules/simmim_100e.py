@@ -8,6 +8,5 @@ param_scheduler = dict(
     warmup=10,
     warmup_ratio=1e-6 / 2e-4,
     min_ratio=1e-5 / 2e-4,
-    end=100,
     convert_to_iter_based=True)
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=100, val_interval=10)

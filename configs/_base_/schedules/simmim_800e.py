@@ -8,6 +8,5 @@ param_scheduler = dict(
     warmup_ratio=5e-7 / 1e-4,
     milestones=[700],
     gamma=0.1,
-    end=800,
     convert_to_iter_based=True)
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=800, val_interval=10)
