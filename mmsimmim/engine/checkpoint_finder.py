@@ -5,6 +5,8 @@ import re
 import zipfile
 from collections.abc import Sequence
 
+import torch
+
 
 def find_checkpoint(folders: Sequence[str]) -> tuple[str | None, list[str]]:
     """Look for the last whole checkpoint of a run.
@@ -38,11 +40,27 @@ def find_fault(path: str) -> str | None:
         str | None: What is wrong with the file, or None if it is whole.
     """
     try:
+        if is_legacy(path):
+            torch.load(path, map_location='cpu', weights_only=True)
+            return None
         with zipfile.ZipFile(path) as archive:
             broken = archive.testzip()
-    except (OSError, zipfile.BadZipFile) as error:
-        return f'it is cut off or not a checkpoint ({error})'
+    except Exception as error:  # torch raises nearly every type there is on a broken file.
+        return f'it is cut off or not a checkpoint ({error or type(error).__name__})'
     return f'its part {broken} does not match its checksum' if broken else None
+
+
+def is_legacy(path: str) -> bool:
+    """Whether a file is of the format before PyTorch 1.6, a plain pickle and no zip archive.
+
+    Args:
+        path (str): The file.
+
+    Returns:
+        bool: It begins as a pickle does.
+    """
+    with open(path, 'rb') as file:
+        return file.read(1) == b'\x80'
 
 
 def _by_age(folders: Sequence[str]) -> list[str]:

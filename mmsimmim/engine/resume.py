@@ -7,7 +7,7 @@ import torch
 from mmengine.config import Config
 
 from ..errors import UserError
-from .checkpoint_finder import find_checkpoint, find_fault
+from .checkpoint_finder import find_checkpoint, find_fault, is_legacy
 
 
 def set_resume(cfg: Config, resume: str | None) -> list[str]:
@@ -78,7 +78,7 @@ def _take_seed(cfg: Config, path: str) -> list[str]:
     """MMEngine restores the seed when the data loaders already have theirs: too late for the order of the data."""
     if '://' in path:
         return []
-    seed = torch.load(path, map_location='cpu', weights_only=True, mmap=True).get('meta', {}).get('seed')
+    seed = torch.load(path, map_location='cpu', weights_only=True, mmap=not is_legacy(path)).get('meta', {}).get('seed')
     randomness = cfg.get('randomness') or {}
     if seed is None or seed == randomness.get('seed'):
         return []

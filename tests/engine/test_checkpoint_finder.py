@@ -1,6 +1,7 @@
 """The last whole checkpoint of a folder in any state."""
 
 import os
+import pickle
 
 import pytest
 import torch
@@ -95,3 +96,19 @@ def test_a_flipped_bit_is_found(save):
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     assert 'checksum' in find_fault(path)
+
+
+@pytest.mark.parametrize('share', [0, 0.1, 0.5, 0.9, 0.9999])
+def test_the_format_before_torch_1_6_is_read_to_its_end(tmp_path, share):
+    path = tmp_path / 'epoch_1.pth'
+    torch.save(dict(state_dict=dict(weight=torch.rand(1000), bias=torch.rand(10))), path,
+               _use_new_zipfile_serialization=False)
+    assert find_fault(str(path)) is None
+    path.write_bytes(path.read_bytes()[:int(share * path.stat().st_size)])
+    assert 'cut off' in find_fault(str(path))
+
+
+def test_code_in_a_file_of_the_old_format_is_refused(tmp_path):
+    path = tmp_path / 'epoch_1.pth'
+    path.write_bytes(pickle.dumps(os.getcwd))
+    assert 'not a checkpoint' in find_fault(str(path))

@@ -90,10 +90,11 @@ class TestArguments:
         cfg = config_of('--resume', '--cfg-options', 'load_from=other.pth')
         assert (cfg.resume, cfg.load_from) == (False, 'other.pth')
 
+    @pytest.mark.parametrize('zipped', [True, False])
     @pytest.mark.parametrize('given', [True, False])
-    def test_resume_takes_checkpoint_and_seed(self, config_of, tmp_path, given):
+    def test_resume_takes_checkpoint_and_seed(self, config_of, tmp_path, given, zipped):
         path = tmp_path / 'epoch_3.pth'
-        torch.save(dict(meta=dict(seed=17)), path)
+        torch.save(dict(meta=dict(seed=17)), path, _use_new_zipfile_serialization=zipped)
         cfg = config_of('--resume', *[path] * given, '--cfg-options', 'randomness.seed=None')
         assert (cfg.resume, cfg.load_from, cfg.randomness.seed) == (True, str(path), 17)
 
