@@ -12,11 +12,12 @@ from mmsimmim.models import SwinTransformer
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / 'README.md').read_text()
+SCOPES = ['mmdet', 'mmseg', 'mmpretrain']
 CONFIGS = [block for block in re.findall(r'```python\n(.*?)```', README, re.S) if '_base_' in block]
 
 
-@pytest.mark.parametrize('scope, config', zip(['mmdet', 'mmseg'], CONFIGS, strict=True), ids=['mmdet', 'mmseg'])
-def test_backbone_in_detector_and_segmentor_is_the_pretrained_one(scope, config, tmp_path):
+@pytest.mark.parametrize('scope, config', zip(SCOPES, CONFIGS, strict=True), ids=SCOPES)
+def test_backbone_downstream_is_the_pretrained_one(scope, config, tmp_path):
     pretrained = SwinTransformer('tiny', img_size=192, window_size=6)
     pretrained.add_mask_token()
     checkpoint = tmp_path / 'epoch_100.pth'
@@ -37,6 +38,11 @@ def test_backbone_in_detector_and_segmentor_is_the_pretrained_one(scope, config,
     table = 'stages.0.blocks.0.attn.w_msa.relative_position_bias_table'
     assert model.backbone.state_dict()[table].shape == (169, 3)
     assert 'mask_token' not in model.backbone.state_dict()
+
+
+def test_no_placeholder_is_left():
+    prose = re.sub(r'```.*?```', '', README, flags=re.S)
+    assert not re.findall(r'\b[A-Z]+_[A-Z_]+\b|TODO|FIXME', re.sub(r'`[^`]*`', '', prose))
 
 
 def test_files_that_the_readme_names_are_there():

@@ -181,11 +181,8 @@ def images(tmp_path):
     return str(tmp_path / 'images')
 
 
-@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
-def test_every_config_trains_and_validates(path, images, tmp_path):
-    """As shipped but for depth, width and the amount of data: never the structure, the pipeline or the schedule."""
-    from mmengine.runner import Runner
-    config = Config.fromfile(path)
+def shrink(config, images, tmp_path):
+    """A config with little depth, width and data, and one short epoch."""
     config.model.backbone.arch = dict(embed_dims=8, depths=[2, 2, 2, 2], num_heads=[1, 2, 2, 4])
     config.model.neck.in_channels = 64
     for loader in (config.train_dataloader, config.val_dataloader):
@@ -193,8 +190,16 @@ def test_every_config_trains_and_validates(path, images, tmp_path):
         loader.dataset.data_root = images
     config.train_dataloader.dataset.indices = 4
     config.train_cfg.update(max_epochs=1, val_interval=1)
-    config.param_scheduler.update(warmup=0, end=1)
+    config.param_scheduler.update(warmup=0)
     config.work_dir = str(tmp_path / 'work')
+    return config
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+def test_every_config_trains_and_validates(path, images, tmp_path):
+    """As shipped but for depth, width and the amount of data: never the structure, the pipeline or the schedule."""
+    from mmengine.runner import Runner
+    config = shrink(Config.fromfile(path), images, tmp_path)
     config.experiment_name = path.stem
     runner = Runner.from_cfg(config)
     runner.train()
@@ -202,4 +207,35 @@ def test_every_config_trains_and_validates(path, images, tmp_path):
     history = runner.message_hub.log_scalars
     assert 0 < history['train/loss'].current() < 10
     assert 0 < history['val/reconstruction/masked_loss'].current() < 10
+    DefaultScope._instance_dict.clear()
+
+
+@TRANSFORMS.register_module(name='LoadFourChannels')
+def load_four_channels():
+    """A loading transform of a user's own: normalised images with a fourth channel."""
+
+    def transform(results):
+        results['img'] = np.random.default_rng(results['sample_idx']).normal(size=(40, 60, 4)).astype(np.float32)
+        results['img_shape'] = (40, 60)
+        return results
+
+    return transform
+
+
+def test_images_with_four_channels_train_as_the_docs_say(images, tmp_path):
+    from mmengine.runner import Runner
+    config = shrink(Config.fromfile(CONFIGS[0]), images, tmp_path)
+    config.model.backbone.in_channels = 4
+    config.data_preprocessor = dict(type='mmengine.BaseDataPreprocessor')
+    for loader in (config.train_dataloader, config.val_dataloader):
+        for step in loader.dataset.pipeline:
+            if step.type == 'mmsimmim.LoadImage':
+                step.type = 'mmsimmim.LoadFourChannels'
+            if step.get('backend') == 'pillow':
+                step.backend = 'cv2'
+    config.default_hooks.pop('reconstruction')
+    runner = Runner.from_cfg(config)
+    runner.train()
+    assert runner.model.neck.decoder[0].out_channels == 4 * 32 * 32
+    assert 0 < runner.message_hub.log_scalars['train/loss'].current() < 10
     DefaultScope._instance_dict.clear()
