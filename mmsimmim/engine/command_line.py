@@ -14,6 +14,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from ..errors import UserError
+from .config_variables import carry_over, used_variables
 
 # The names that MMEngine gives hooks without being asked.
 MMENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
@@ -162,13 +163,14 @@ def _read(path: str) -> Config:
 
 def _merge(cfg: Config, options: dict) -> list[str]:
     unknown = [key for key in options if not _has(cfg, key)]
+    variables = used_variables(cfg, options)
     try:
         cfg.merge_from_dict(options)
     except Exception as error:  # MMEngine raises many types here, all of which mean the same.
         raise UserError(f'--cfg-options {" ".join(f"{key}={value}" for key, value in options.items())} does not fit '
                         f'into the config: {error}') from error
     return [f'--cfg-options {key}: the config had no such key; it was added. Check the spelling if it was meant to '
-            'replace one.' for key in unknown]
+            'replace one.' for key in unknown] + carry_over(cfg, options, variables)
 
 
 def _has(cfg: Config, key: str) -> bool:

@@ -1,0 +1,108 @@
+"""Variables of a config such as ``data_root``: by the time options are merged, the sections hold copies of them."""
+
+import os.path as osp
+from collections.abc import Iterator
+from typing import Any
+
+from mmengine.config import Config
+
+from ..errors import UserError
+
+# Words and numbers at the top of a config that MMEngine's Runner reads itself: they stand for nothing else.
+SETTINGS = frozenset({'work_dir', 'load_from', 'resume', 'launcher', 'log_level', 'default_scope', 'experiment_name',
+                      'runner_type', 'compile'})
+SHOWN = 8
+
+
+def used_variables(cfg: Config, options: dict) -> dict[str, Any]:
+    """The words and numbers at the top of a config that options are about to change.
+
+    Args:
+        cfg (Config): Before the options are merged.
+        options (dict): Values by full key.
+
+    Returns:
+        dict[str, Any]: Their present values.
+
+    Raises:
+        UserError: Two of them have the same value now, and different ones in the options.
+    """
+    old = {key: cfg[key] for key in options if key in cfg and key not in SETTINGS and _is_plain(cfg[key])}
+    old = {key: value for key, value in old.items() if value != options[key]}
+    for key, value in old.items():
+        for other in old:
+            if isinstance(value, str) and value == old[other] and options[key] != options[other]:
+                raise UserError(f'--cfg-options {key} {other}: both are {value!r} in the config, so that it cannot be '
+                                'told where each of them is used. Set these keys instead: '
+                                f'{_list(_equal(cfg, value))}.')
+    return old
+
+
+def carry_over(cfg: Config, options: dict, old: dict[str, Any]) -> list[str]:
+    """Put the new words wherever the old ones stand, and say where that cannot be done.
+
+    Args:
+        cfg (Config): With the options merged. Changed in place.
+        options (dict): Values by full key; these keys stay as they are.
+        old (dict[str, Any]): What :func:`used_variables` found.
+
+    Returns:
+        list[str]: Messages for the log.
+    """
+    messages = []
+    for key, before in old.items():
+        places = [place for place in _equal(cfg, before) if place not in options]
+        if isinstance(before, str):
+            _replace(cfg, options[key], places)
+            for place in places:
+                messages.append(f'--cfg-options {key}: {place} was {before!r}, too, and is now {options[key]!r}.')
+            rest = [place for place, value in _leaves(cfg) if _is_below(value, before) and place not in options]
+            if rest:
+                messages.append(f'--cfg-options {key}: the old value is part of these, which were NOT changed; set '
+                                f'them, too, if they should follow: {_list(rest)}.')
+        elif places:
+            messages.append(f'--cfg-options {key}: a number at the top of the config changes nothing by itself. If one '
+                            f'of these was computed from it, set it as well: {_list(places)}.')
+    return messages
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, (str, int, float)) and not isinstance(value, bool) and value != ''
+
+
+def _is_below(value: Any, folder: str) -> bool:
+    """Whether a value is a path that was put together from a folder."""
+    return isinstance(value, str) and value != folder and value.startswith(osp.join(folder, ''))
+
+
+def _equal(cfg: Config, value: Any) -> list[str]:
+    return [key for key, found in _leaves(cfg)
+            if type(found) is type(value) and found == value and key not in SETTINGS]
+
+
+def _leaves(node: Any, key: str = '') -> Iterator[tuple[str, Any]]:
+    """Full keys and values of whatever is in no further section, of sections only (not of other plain variables)."""
+    items = node.items() if isinstance(node, (dict, Config)) else enumerate(node)
+    for name, value in items:
+        place = f'{key}.{name}' if key else str(name)
+        if isinstance(value, (dict, list, tuple)):
+            yield from _leaves(value, place)
+        elif key:
+            yield place, value
+
+
+def _replace(node: Any, new: Any, places: list[str], key: str = '') -> Any:
+    """Change what stands in some places; the changed part, as tuples have to be made anew."""
+    if isinstance(node, tuple):
+        return type(node)(_replace(list(node), new, places, key))
+    for name in list(node) if isinstance(node, (dict, Config)) else range(len(node)):
+        place = f'{key}.{name}' if key else str(name)
+        if isinstance(node[name], (dict, list, tuple)):
+            node[name] = _replace(node[name], new, places, place)
+        elif place in places:
+            node[name] = new
+    return node
+
+
+def _list(keys: list[str]) -> str:
+    return ', '.join(keys[:SHOWN]) + (f' and {len(keys) - SHOWN} more' if len(keys) > SHOWN else '')

@@ -1,0 +1,64 @@
+"""Options for variables of a config reach the places where the config has used them."""
+
+import pytest
+from mmengine.config import Config
+
+from mmsimmim.engine.command_line import _merge
+from mmsimmim.errors import UserError
+
+
+@pytest.fixture
+def cfg(tmp_path):
+    (tmp_path / 'config.py').write_text("""
+data_root = 'data/mine'
+other_root = 'data/mine'
+default_scope = 'mmpretrain'
+size = 96
+model = dict(img_size=size, pretrained=True, stem=1)
+train_dataloader = dict(dataset=dict(type='Concat', datasets=[dict(data_root=data_root), dict(data_root='data/more')]))
+val_dataloader = dict(dataset=dict(data_root=data_root, roots=(data_root, 'x'), scope='mmpretrain'))
+val_evaluator = dict(ann_file=data_root + '/val.json', note='data/mine2')
+""")
+    return Config.fromfile(tmp_path / 'config.py')
+
+
+def test_a_word_is_replaced_wherever_it_stands(cfg):
+    messages = _merge(cfg, dict(data_root='/new'))
+    assert cfg.data_root == cfg.train_dataloader.dataset.datasets[0].data_root == '/new'
+    assert cfg.val_dataloader.dataset.data_root == cfg.val_dataloader.dataset.roots[0] == '/new'
+    assert cfg.train_dataloader.dataset.datasets[1].data_root == 'data/more' and cfg.other_root == 'data/mine'
+    for key in ('train_dataloader.dataset.datasets.0.data_root', 'val_dataloader.dataset.data_root',
+                'val_dataloader.dataset.roots.0'):
+        assert f"--cfg-options data_root: {key} was 'data/mine', too, and is now '/new'." in messages
+
+
+def test_what_was_put_together_from_it_is_named(cfg):
+    message = _merge(cfg, dict(data_root='/new'))[-1]
+    assert 'NOT changed' in message and message.endswith(': val_evaluator.ann_file.')
+    assert cfg.val_evaluator.ann_file == 'data/mine/val.json'
+    cfg.data_root = cfg.val_dataloader.dataset.data_root = '/new/'
+    cfg.val_evaluator.ann_file = '/new/val.json'
+    assert 'val_evaluator.ann_file' in _merge(cfg, dict(data_root='/newer'))[-1]
+
+
+def test_options_of_their_own_come_first(cfg):
+    _merge(cfg, {'data_root': '/new', 'val_dataloader.dataset.data_root': 'data/mine'})
+    assert cfg.val_dataloader.dataset.data_root == 'data/mine'
+    assert cfg.train_dataloader.dataset.datasets[0].data_root == '/new'
+
+
+def test_settings_of_mmengine_are_no_variables(cfg):
+    assert _merge(cfg, dict(default_scope='mmdet')) == []
+    assert cfg.val_dataloader.dataset.scope == 'mmpretrain'
+
+
+def test_a_number_is_reported_with_the_keys_that_hold_it(cfg):
+    assert _merge(cfg, dict(size=192))[0].endswith('set it as well: model.img_size.')
+    assert cfg.model.img_size == 96
+
+
+def test_two_variables_of_one_value_cannot_be_told_apart(cfg):
+    with pytest.raises(UserError, match='data_root other_root: .*train_dataloader.dataset.datasets.0.data_root'):
+        _merge(cfg, dict(data_root='/a', other_root='/b'))
+    _merge(cfg, dict(data_root='/a', other_root='/a'))
+    assert cfg.val_dataloader.dataset.data_root == '/a'
