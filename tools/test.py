@@ -1,10 +1,13 @@
 """Test a checkpoint of any config: SimMIM pre-training and mmpretrain, mmdet or mmseg models on top of it."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+# Before torch is imported: spinning OpenMP threads slow a training many times when another process wants a core.
+os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
 from mmsimmim.engine import testing  # noqa: E402
 from mmsimmim.engine.command_line import add_common_arguments, build_runner, load_config, report_mistakes  # noqa: E402
@@ -41,6 +44,7 @@ def main() -> None:
     connect_on_cpu(cfg)
 
     runner = build_runner(cfg)
+    testing.require_same_architecture(runner)
     for message in messages:
         runner.logger.info(message)
     testing.run_test(runner, args.out)

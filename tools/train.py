@@ -1,18 +1,23 @@
 """Train any config: SimMIM pre-training and mmpretrain, mmdet or mmseg models on top of it."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+# Before torch is imported: spinning OpenMP threads slow a training many times when another process wants a core.
+os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
 from mmengine.config import Config  # noqa: E402
 
 from mmsimmim.engine.auto_scale_lr import scale_lr  # noqa: E402
 from mmsimmim.engine.command_line import add_common_arguments, build_runner, load_config, report_mistakes  # noqa: E402
 from mmsimmim.engine.distributed import connect_on_cpu, get_world_size  # noqa: E402
+from mmsimmim.engine.initial_weights import check_initial_weights  # noqa: E402
 from mmsimmim.engine.mixed_precision import enable_amp  # noqa: E402
 from mmsimmim.engine.resume import set_resume  # noqa: E402
+from mmsimmim.engine.testing import require_same_architecture  # noqa: E402
 
 
 def parse_args() -> argparse.Namespace:
@@ -49,9 +54,12 @@ def main() -> None:
     if args.auto_scale_lr or (cfg.get('auto_scale_lr') or {}).get('enable'):
         messages += scale_lr(cfg, world_size)
     messages += set_resume(cfg, args.resume)
+    check_initial_weights(cfg)
     connect_on_cpu(cfg)
 
     runner = build_runner(cfg)
+    if cfg.get('resume'):
+        require_same_architecture(runner)
     for message in messages:
         runner.logger.info(message)
     runner.train()

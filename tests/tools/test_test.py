@@ -81,6 +81,20 @@ def test_mistakes(message_of, checkpoint, tmp_path):
     assert 'tta_model and tta_pipeline' in message_of(checkpoint, '--tta')
 
 
+def test_checkpoints_of_another_architecture_are_not_scored(message_of, checkpoint, tmp_path):
+    content = torch.load(checkpoint, weights_only=True)
+    kept = dict(content['state_dict'])
+    for name in [name for name in kept if name.startswith('neck.')]:
+        del kept[name]
+    torch.save(dict(state_dict=kept, meta={}), tmp_path / 'other.pth')
+    message = message_of(tmp_path / 'other.pth', '--out', tmp_path / 'metrics.json')
+    assert 'not one of the model in the config' in message and 'it lacks 2 (neck.' in message
+    wider = {name: torch.cat([value, value]) for name, value in content['state_dict'].items()}
+    torch.save(dict(state_dict=wider, meta={}), tmp_path / 'other.pth')
+    assert 'not one of the model in the config' in message_of(tmp_path / 'other.pth')
+    assert not (tmp_path / 'metrics.json').exists()
+
+
 @pytest.mark.parametrize('kind, switch, place', [
     ('VisualizationHook', 'enable', ('default_hooks', 'visualization', 'out_dir')),
     ('mmdet.DetVisualizationHook', 'draw', ('default_hooks', 'visualization', 'test_out_dir')),

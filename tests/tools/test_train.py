@@ -1,5 +1,6 @@
 """tools/train.py: what its arguments do, and what it says to mistakes."""
 
+import os
 import runpy
 import sys
 
@@ -74,6 +75,19 @@ class TestArguments:
         cfg = config_of('--cfg-options', 'train_dataloader.batch_size=4', 'auto_scale_lr.enable=True')
         assert cfg.optim_wrapper.optimizer.lr == 5e-4
 
+    def test_a_variable_of_the_config(self, config_of):
+        config = REPO / 'configs' / 'pretrain' / 'simmim_swin-tiny-w6_1xb128-amp-coslr-100e_folder-192px.py'
+        cfg = config_of('--cfg-options', 'data_root=/x', config=config)
+        assert cfg.train_dataloader.dataset.data_root == cfg.val_dataloader.dataset.data_root == '/x'
+
+    def test_waiting_threads_do_not_spin(self, config_of, monkeypatch):
+        monkeypatch.delenv('OMP_WAIT_POLICY', raising=False)
+        config_of()
+        assert os.environ['OMP_WAIT_POLICY'] == 'PASSIVE'
+        monkeypatch.setenv('OMP_WAIT_POLICY', 'ACTIVE')
+        config_of()
+        assert os.environ['OMP_WAIT_POLICY'] == 'ACTIVE'
+
     def test_loaders(self, config_of, monkeypatch):
         monkeypatch.setattr(command_line, 'get_device', lambda: 'cuda')
         cfg = config_of()
@@ -138,6 +152,17 @@ class TestMistakes:
         path.write_bytes(b'half')
         assert 'epoch_1.pth cannot be used' in message_of(CONFIG, '--work-dir', tmp_path, '--resume', path)
         assert 'is a folder' in message_of(CONFIG, '--work-dir', tmp_path, '--resume', tmp_path)
+
+    def test_resumed_checkpoint_of_another_architecture(self, message_of, tmp_path, images):
+        torch.save(dict(state_dict=dict(weight=torch.zeros(3)), meta=dict(epoch=1, iter=3)), tmp_path / 'epoch_1.pth')
+        message = message_of(CONFIG, '--work-dir', tmp_path, '--resume', '--cfg-options',
+                             *(f'{loader}_dataloader.dataset.data_root={images}' for loader in ('train', 'val')))
+        assert 'not one of the model in the config' in message
+
+    def test_missing_initial_weights(self, message_of, tmp_path):
+        message = message_of(CONFIG, '--work-dir', tmp_path, '--cfg-options', 'model.backbone.init_cfg.type=Pretrained',
+                             'model.backbone.init_cfg.checkpoint=gone.pth')
+        assert message.startswith('error: model.backbone.init_cfg.checkpoint: the checkpoint gone.pth does not exist')
 
     def test_launcher(self, message_of, tmp_path, monkeypatch):
         monkeypatch.delenv('WORLD_SIZE', raising=False)
