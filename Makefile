@@ -32,7 +32,7 @@ demo: $(VENV)/.installed
 	$(VENV)/bin/python demo/run_demo.py
 
 test: $(VENV)/.installed
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -n $(TEST_WORKERS) $(TESTS)
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(VENV)/bin/python -m pytest -q -n $(TEST_WORKERS) $(TESTS)
 
 lint: $(VENV)/.installed
 	$(VENV)/bin/ruff check .
