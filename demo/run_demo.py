@@ -26,10 +26,11 @@ sys.path.insert(0, str(ROOT))
 import pictures  # noqa: E402
 import torch  # noqa: E402
 from held_out import held_out_losses  # noqa: E402
+from mmengine.logging import MMLogger  # noqa: E402
 
 CONFIGS = dict(
     aerial='configs/demo/simmim_swin-demo-w6_1xb32-300i_aerial-96px.py',
-    trees='configs/demo/atss_swin-demo-w8_fpn_1xb2-400i_trees-256px.py',
+    trees='configs/demo/atss_swin-demo-w8_fpn_1xb2-320i_trees-256px.py',
     nuclei='configs/demo/simmim_swin-demo-w6_1xb32-100i_nuclei-96px.py',
     segmentation='configs/demo/upernet_swin-demo-w8_1xb12-60i_nuclei-128px.py')
 
@@ -50,6 +51,7 @@ def main() -> None:
     args = parse_args()
     work_dir = args.work_dir.resolve()
     os.chdir(ROOT)
+    MMLogger.get_instance('demo', log_level='WARNING')  # what loading a checkpoint has to say is in the logs
     started = time.monotonic()
     print(f'Demo of SimMIM on the images in demo/data. Results go to {relative(work_dir)}. '
           f'Pre-training in {"bfloat16" if has_bfloat16() else "float32"}, {torch.get_num_threads()} threads'

@@ -70,10 +70,10 @@ optim_wrapper = dict(
     paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=20),
-    dict(type='CosineAnnealingLR', by_epoch=False, begin=20, end=400, eta_min_ratio=0.01)
+    dict(type='CosineAnnealingLR', by_epoch=False, begin=20, end=320, eta_min_ratio=0.01)
 ]
-train_cfg = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=400, val_interval=400)
+train_cfg = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=320, val_interval=320)
 
-default_hooks = dict(logger=dict(interval=100), checkpoint=dict(by_epoch=False, interval=400))
+default_hooks = dict(logger=dict(interval=100), checkpoint=dict(by_epoch=False, interval=320))
 log_processor = dict(by_epoch=False)
 randomness = dict(seed=0)
