@@ -51,7 +51,7 @@ def main() -> None:
     args = parse_args()
     work_dir = args.work_dir.resolve()
     os.chdir(ROOT)
-    MMLogger.get_instance('demo', log_level='WARNING')  # what loading a checkpoint has to say is in the logs
+    MMLogger.get_current_instance().setLevel('WARNING')  # the trainings' own logs have it all
     started = time.monotonic()
     print(f'Demo of SimMIM on the images in demo/data. Results go to {relative(work_dir)}. '
           f'Pre-training in {"bfloat16" if has_bfloat16() else "float32"}, {torch.get_num_threads()} threads'

@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import numpy as np  # noqa: E402
 from mmengine.config import Config  # noqa: E402
 from mmengine.device import get_device  # noqa: E402
+from mmengine.logging import MMLogger  # noqa: E402
 from mmengine.registry import init_default_scope  # noqa: E402
 from mmengine.runner import CheckpointLoader  # noqa: E402
 from PIL import Image  # noqa: E402
@@ -61,6 +62,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 @report_mistakes
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
+    MMLogger.get_current_instance().setLevel('WARNING')  # the output is a list of pictures
     paths = find_images(args.images, args.num)
     check_target(args.out, paths)
     cfg, messages = load_config(args, needed=('model', ))

@@ -5,6 +5,7 @@ import warnings
 
 import pytest
 import torch
+from mmengine.logging import MMLogger
 from mmengine.runner.checkpoint import load_checkpoint
 
 import mmsimmim  # noqa: F401  (repairs before the frameworks)
@@ -137,6 +138,14 @@ def test_a_file_of_another_architecture_is_refused(tmp_path, way, other, message
     with pytest.raises(RuntimeError, match=message):
         backbone.init_weights() if way == 'init_cfg' else load_checkpoint(
             torch.nn.ModuleDict(dict(backbone=backbone)), file)
+
+
+def test_the_log_says_what_was_loaded(tmp_path):
+    file = saved(tmp_path, SwinTransformer(TINY))
+    MMLogger.get_instance('loading', log_file=str(tmp_path / 'run.log'))
+    load_checkpoint(SwinTransformer(TINY, out_indices=(2, 3)), file, logger='silent')
+    report = (tmp_path / 'run.log').read_text()
+    assert 'all 117 parameters' in report and 'norm2.weight, norm2.bias' in report
 
 
 @pytest.mark.parametrize('name', ['official', 'foreign'])
