@@ -1,18 +1,16 @@
 """Swin Transformer: one class from pre-training to detection."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-import numpy as np
 import torch
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from torchvision.ops import StochasticDepth
 
 from ...layers import FeedForward, PatchEmbed, PatchMerging, ShiftedWindowAttention, replace_masked_tokens
 from ...registry import MODELS
-from .loading import require_fit, strip_model_prefix
+from .encoder import Encoder
+from .hierarchy import check_frozen_stages, check_out_indices, parse_arch, split_drop_path, windows_and_shifts
 
 ARCHITECTURES = {
     'tiny': dict(embed_dims=96, depths=[2, 2, 6, 2], num_heads=[3, 6, 12, 24]),
@@ -83,7 +81,7 @@ class SwinStage(nn.Module):
 
 
 @MODELS.register_module()
-class SwinTransformer(BaseModule):
+class SwinTransformer(Encoder):
     """`Swin Transformer <https://arxiv.org/abs/2103.14030>`_ that also takes a mask.
 
     State-dict keys are those of mmpretrain, mmdet and mmsegmentation. Bias tables of other windows are resized while
@@ -122,8 +120,7 @@ class SwinTransformer(BaseModule):
         [(1, 96, 51, 84), (1, 192, 26, 42), (1, 384, 13, 21), (1, 768, 7, 11)]
     """
 
-    # Set to True to load files that hold only a part of the encoder; otherwise they are refused.
-    allow_partial_loading = False
+    required_parts = ('patch_embed.', 'stages.')
 
     def __init__(self,
                  arch: str | dict = 'tiny',
@@ -138,29 +135,24 @@ class SwinTransformer(BaseModule):
                  bias_resize: str = 'geometric',
                  init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
-        self.embed_dims, self.depths, num_heads = _architecture(arch)
+        self.embed_dims, self.depths, num_heads = parse_arch(arch, ARCHITECTURES)
         num_stages = len(self.depths)
         self.in_channels = in_channels
-        self.out_indices = _stage_indices(out_indices, num_stages)
-        self.frozen_stages = _frozen_stages(frozen_stages, num_stages)
+        self.out_indices = check_out_indices(out_indices, num_stages)
+        self.frozen_stages = check_frozen_stages(frozen_stages, num_stages)
 
         self.patch_embed = PatchEmbed(in_channels, self.embed_dims, patch_size)
-        windows = _windows_and_shifts(window_size, img_size, patch_size, num_stages)
-        drop_paths = np.split(np.linspace(0, drop_path_rate, sum(self.depths)), np.cumsum(self.depths))
+        windows = windows_and_shifts(window_size, img_size, patch_size, num_stages)
+        drop_paths = split_drop_path(drop_path_rate, self.depths)
         self.stages = nn.ModuleList(
             SwinStage(
-                self.embed_dims * 2**i, num_heads[i], *windows[i], drop_paths=drop_paths[i].tolist(),
+                self.embed_dims * 2**i, num_heads[i], *windows[i], drop_paths=drop_paths[i],
                 downsample=i < num_stages - 1, with_cp=with_cp, bias_resize=bias_resize)
             for i in range(num_stages))
         for i in self.out_indices:
             self.add_module(f'norm{i}', nn.LayerNorm(self.embed_dims * 2**i))
         self.apply(_initialise)
-        self._freeze_stages()
-
-    def add_mask_token(self) -> None:
-        """Make the learned token that stands for masked ones; downstream models have none, as it gets no gradient."""
-        self.mask_token = nn.Parameter(torch.zeros(1, 1, self.embed_dims))
-        nn.init.trunc_normal_(self.mask_token, std=0.02)
+        self._freeze()
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, ...]:
         """Encode images.
@@ -177,8 +169,7 @@ class SwinTransformer(BaseModule):
             ValueError: If the images have other channels, the mask is not on the grid of tokens, or there is no
                 mask token.
         """
-        if x.shape[1] != self.in_channels:
-            raise ValueError(f'the images have {x.shape[1]} channels, but in_channels is {self.in_channels}')
+        self._require_channels(x)
         x = self.patch_embed(x)
         if mask is not None:
             x = replace_masked_tokens(x, mask, self._require_mask_token())
@@ -191,12 +182,6 @@ class SwinTransformer(BaseModule):
             if stage.downsample is not None:
                 x = stage.downsample(x)
         return tuple(outs)
-
-    def train(self, mode: bool = True) -> 'SwinTransformer':
-        """Set the training mode, except for what is frozen."""
-        super().train(mode)
-        self._freeze_stages()
-        return self
 
     def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
         """Depth of a parameter for layer-wise learning rates (``get_swin_layer`` in the official ``optimizer.py``).
@@ -219,70 +204,12 @@ class SwinTransformer(BaseModule):
             return sum(self.depths[:stage]) + block, num_depths
         return num_depths - 1, num_depths
 
-    def _require_mask_token(self) -> Tensor:
-        if not hasattr(self, 'mask_token'):
-            raise ValueError('this backbone has no mask token: build it inside mmsimmim.SimMIM, '
-                             'or call add_mask_token() first')
-        return self.mask_token
-
-    def _freeze_stages(self) -> None:
+    def _frozen_modules(self) -> Iterator[nn.Module]:
         if self.frozen_stages < 0:
             return
-        frozen = [self.patch_embed, *self.stages[:self.frozen_stages + 1]]
-        frozen += [getattr(self, f'norm{i}') for i in self.out_indices if i <= self.frozen_stages]
-        for module in frozen:
-            module.eval().requires_grad_(False)
-
-    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
-        strip_model_prefix(state_dict, prefix, list(self.state_dict()))
-        if not hasattr(self, 'mask_token'):
-            state_dict.pop(prefix + 'mask_token', None)
-        if not self.allow_partial_loading:
-            require_fit(self, state_dict, prefix, required=('patch_embed.', 'stages.'))
-        super()._load_from_state_dict(state_dict, prefix, *args)
-
-
-def _architecture(arch: str | dict) -> tuple[int, list[int], list[int]]:
-    """(embed_dims, depths, num_heads) of a named or a written-out architecture."""
-    keys = ('embed_dims', 'depths', 'num_heads')
-    if isinstance(arch, str):
-        named = [name for name in ARCHITECTURES if arch.lower() in (name, name[0])]
-        if not named:
-            raise ValueError(f'arch {arch!r} is none of {list(ARCHITECTURES)}')
-        arch = ARCHITECTURES[named[0]]
-    if set(arch) != set(keys):
-        raise ValueError(f'arch as a dict needs the keys {keys}, got {tuple(arch)}')
-    if len(arch['depths']) != len(arch['num_heads']):
-        raise ValueError(f"arch has {len(arch['depths'])} depths but {len(arch['num_heads'])} num_heads")
-    if any(arch['embed_dims'] * 2**stage % heads for stage, heads in enumerate(arch['num_heads'])):
-        raise ValueError(f"num_heads {arch['num_heads']} must divide the channels of the stages, embed_dims "
-                         f"{arch['embed_dims']} doubled from one to the next")
-    return tuple(arch[key] for key in keys)
-
-
-def _stage_indices(out_indices: Sequence[int], num_stages: int) -> tuple[int, ...]:
-    if not all(0 <= i < num_stages for i in out_indices):
-        raise ValueError(f'out_indices {tuple(out_indices)} must lie between 0 and {num_stages - 1}')
-    return tuple(out_indices)
-
-
-def _frozen_stages(frozen_stages: int, num_stages: int) -> int:
-    if not -1 <= frozen_stages < num_stages:
-        raise ValueError(f'frozen_stages {frozen_stages} must lie between -1 and {num_stages - 1}')
-    return frozen_stages
-
-
-def _windows_and_shifts(window_size: int | Sequence[int], img_size: int | tuple[int, int] | None,
-                        patch_size: int, num_stages: int) -> list[tuple[int, int]]:
-    """(window, shift) of each stage; both shrink where a known map leaves no room for a shift."""
-    windows = [window_size] * num_stages if isinstance(window_size, int) else list(window_size)
-    if len(windows) != num_stages:
-        raise ValueError(f'window_size {windows} must be one int or have one per stage ({num_stages})')
-    if img_size is None:
-        return [(window, window // 2) for window in windows]
-    shorter_side = img_size if isinstance(img_size, int) else min(img_size)
-    maps = [-(-shorter_side // (patch_size * 2**i)) for i in range(num_stages)]
-    return [(window, window // 2) if size > window else (size, 0) for window, size in zip(windows, maps)]
+        yield self.patch_embed
+        yield from self.stages[:self.frozen_stages + 1]
+        yield from (getattr(self, f'norm{i}') for i in self.out_indices if i <= self.frozen_stages)
 
 
 def _initialise(module: nn.Module) -> None:
