@@ -49,8 +49,12 @@ class Encoder(BaseModule):
                              'or call add_mask_token() first')
         return self.mask_token
 
+    def _adapt_state_dict(self, state_dict: dict[str, Tensor], prefix: str) -> None:
+        """Bring a file's parameters, keys with ``prefix``, into the form of this encoder, in place."""
+
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
         strip_model_prefix(state_dict, prefix, list(self.state_dict()))
+        self._adapt_state_dict(state_dict, prefix)
         if not hasattr(self, 'mask_token'):
             state_dict.pop(prefix + 'mask_token', None)
         if not self.allow_partial_loading:
