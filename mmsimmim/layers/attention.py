@@ -1,94 +1,33 @@
-"""Attention within windows, shifted or not (Swin Transformer, section 3.2)."""
+"""Attention of the tokens of a window: scaled dot products (Swin Transformer) and cosines (Swin Transformer V2)."""
 
-from functools import lru_cache
+import math
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .position_bias import BIAS_RESIZE_MODES, relative_position_index, resize_bias_table
+from .position_bias import BIAS_RESIZE_MODES, log_spaced_offsets, relative_position_index, resize_bias_table
 
 
-def window_partition(x: Tensor, window_size: int) -> Tensor:
-    """Cut a map into windows.
-
-    Args:
-        x (Tensor): Shape (B, H, W, C), H and W multiples of ``window_size``.
-        window_size (int): Side of a window, tokens.
-
-    Returns:
-        Tensor: Shape (B, windows, window_size**2, C), windows and their tokens in row-major order.
-    """
-    batch, height, width, channels = x.shape
-    x = x.reshape(batch, height // window_size, window_size, width // window_size, window_size, channels)
-    return x.transpose(2, 3).reshape(batch, -1, window_size**2, channels)
-
-
-def window_reverse(windows: Tensor, window_size: int, height: int, width: int) -> Tensor:
-    """Inverse of :func:`window_partition`: (B, windows, window_size**2, C) to (B, height, width, C)."""
-    batch, _, _, channels = windows.shape
-    rows, cols = height // window_size, width // window_size
-    windows = windows.reshape(batch, rows, cols, window_size, window_size, channels)
-    return windows.transpose(2, 3).reshape(batch, height, width, channels)
-
-
-def shift_mask(height: int, width: int, window_size: int, shift: int, device: torch.device) -> Tensor:
-    """What keeps apart the tokens that only a cyclic shift brought into the same window.
-
-    Args:
-        height (int): Rows of the map, a multiple of ``window_size``.
-        width (int): Columns of the map, a multiple of ``window_size``.
-        window_size (int): Side of a window, tokens.
-        shift (int): Tokens that the map was rolled up and left.
-        device (torch.device): Where the mask is made.
-
-    Returns:
-        Tensor: float32, shape (windows, window_size**2, window_size**2); 0 where query and key were neighbours
-        before the shift, -100 elsewhere (the official value).
-    """
-    row_region = _shift_regions(height, window_size, shift, device)
-    col_region = _shift_regions(width, window_size, shift, device)
-    region = 3 * row_region[:, None] + col_region[None, :]
-    region = window_partition(region[None, :, :, None], window_size)[0, :, :, 0]
-    apart = region[:, :, None] != region[:, None, :]
-    return torch.zeros(apart.shape, device=device).masked_fill(apart, -100.0)
-
-
-_cached_shift_mask = lru_cache(maxsize=16)(shift_mask)
-
-
-def _shift_regions(size: int, window_size: int, shift: int, device: torch.device) -> Tensor:
-    """Along one side: 0 for whole windows, 1 and 2 for the two parts of the last one."""
-    position = torch.arange(size, device=device)
-    return (position >= size - window_size).long() + (position >= size - shift).long()
-
-
-class WindowAttention(nn.Module):
-    """Multi-head attention of the tokens of a window, with a learned bias for each relative offset.
-
-    A loaded table of another window is resized (:func:`~.position_bias.resize_bias_table`); index buffers in a
-    loaded file are not needed and passed over.
+class _BiasedAttention(nn.Module):
+    """Multi-head attention within windows, with a bias for each relative offset of two tokens.
 
     Args:
         channels (int): Channels of a token.
         num_heads (int): Heads; divides ``channels``.
         window_size (int): Side of the window, tokens.
-        bias_resize (str): How a table of another window is resized, ``'geometric'`` or ``'bicubic'``.
-
-    Raises:
-        ValueError: If ``bias_resize`` is none of them.
+        qkv_bias (bool): Whether the projection to query, key and value has a bias of its own.
     """
 
-    def __init__(self, channels: int, num_heads: int, window_size: int, bias_resize: str = 'geometric') -> None:
+    # What logits are multiplied by; None for the square root of the channels of a head, inverted.
+    scale: float | None = None
+
+    def __init__(self, channels: int, num_heads: int, window_size: int, qkv_bias: bool) -> None:
         super().__init__()
-        if bias_resize not in BIAS_RESIZE_MODES:
-            raise ValueError(f'bias_resize {bias_resize!r} is none of {BIAS_RESIZE_MODES}')
         self.num_heads = num_heads
-        self.bias_resize = bias_resize
-        self.qkv = nn.Linear(channels, 3 * channels)
+        self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias)
         self.proj = nn.Linear(channels, channels)
-        self.relative_position_bias_table = nn.Parameter(torch.zeros((2 * window_size - 1)**2, num_heads))
         index = relative_position_index(window_size, window_size)
         self.register_buffer('_index', index.flatten(), persistent=False)
 
@@ -106,23 +45,67 @@ class WindowAttention(nn.Module):
         # windows that need different masks stand beside the heads, all others beside the images: either way one
         # bias serves all images and is never copied for them
         distinct = 1 if mask is None else num_windows
-        qkv = self.qkv(windows).reshape(-1, distinct, length, 3, self.num_heads, channels // self.num_heads)
-        query, key, value = qkv.permute(3, 0, 1, 4, 2, 5).flatten(2, 3).unbind(0)
+        qkv = self._project(windows).reshape(-1, distinct, length, 3, self.num_heads, channels // self.num_heads)
+        query, key, value = qkv.permute(3, 0, 1, 4, 2, 5).unbind(0)
+        query, key = self._prepare(query, key)
         bias = self.position_bias(length).expand(distinct, -1, -1, -1)
         if mask is not None:
             bias = bias + mask.unsqueeze(1)
         bias = bias.flatten(0, 1).to(query.dtype)
-        out = F.scaled_dot_product_attention(query, key, value, attn_mask=bias.unsqueeze(0))
+        out = F.scaled_dot_product_attention(
+            query.flatten(1, 2), key.flatten(1, 2), value.flatten(1, 2), bias.unsqueeze(0), scale=self.scale)
         out = out.unflatten(1, (distinct, self.num_heads)).transpose(2, 3).reshape(windows.shape)
         return self.proj(out)
 
     def position_bias(self, length: int) -> Tensor:
-        """Bias of each pair of tokens, from the table: shape (heads, length, length)."""
-        bias = self.relative_position_bias_table[self._index]
+        """Bias of each pair of tokens: shape (heads, length, length)."""
+        bias = self._bias_table()[self._index]
         return bias.reshape(length, length, self.num_heads).permute(2, 0, 1)
+
+    def _project(self, windows: Tensor) -> Tensor:
+        """Query, key and value of each token, one after the other: (..., C) to (..., 3 * C)."""
+        return self.qkv(windows)
+
+    def _prepare(self, query: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
+        """Query and key, both of shape (..., heads, N, C / heads), as they are multiplied."""
+        return query, key
+
+    def _bias_table(self) -> Tensor:
+        """Bias of each relative offset: shape ((2 * window - 1)**2, heads)."""
+        raise NotImplementedError
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
         state_dict.pop(prefix + 'relative_position_index', None)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+class WindowAttention(_BiasedAttention):
+    """Attention by scaled dot products, with a learned bias for each relative offset.
+
+    A loaded table of another window is resized (:func:`~.position_bias.resize_bias_table`); index buffers in a
+    loaded file are not needed and passed over.
+
+    Args:
+        channels (int): Channels of a token.
+        num_heads (int): Heads; divides ``channels``.
+        window_size (int): Side of the window, tokens.
+        bias_resize (str): How a table of another window is resized, ``'geometric'`` or ``'bicubic'``.
+
+    Raises:
+        ValueError: If ``bias_resize`` is none of them.
+    """
+
+    def __init__(self, channels: int, num_heads: int, window_size: int, bias_resize: str = 'geometric') -> None:
+        super().__init__(channels, num_heads, window_size, qkv_bias=True)
+        if bias_resize not in BIAS_RESIZE_MODES:
+            raise ValueError(f'bias_resize {bias_resize!r} is none of {BIAS_RESIZE_MODES}')
+        self.bias_resize = bias_resize
+        self.relative_position_bias_table = nn.Parameter(torch.zeros((2 * window_size - 1)**2, num_heads))
+
+    def _bias_table(self) -> Tensor:
+        return self.relative_position_bias_table
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
         name = prefix + 'relative_position_bias_table'
         if name in state_dict:
             try:
@@ -133,50 +116,54 @@ class WindowAttention(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
-class ShiftedWindowAttention(nn.Module):
-    """Attention within the windows of a map that may be rolled by ``shift`` tokens first.
+class CosineWindowAttention(_BiasedAttention):
+    """Attention by cosines, with a bias that is a learned function of the offset (Swin Transformer V2, section 3.3).
+
+    Each head multiplies the cosine of query and key by a learned number of at most 100. A small network makes the
+    bias of log-spaced offsets, between 0 and 16, so it fits any window. Keys have no bias of their own.
+    Index and coordinate buffers in a loaded file are not needed and passed over.
 
     Args:
         channels (int): Channels of a token.
         num_heads (int): Heads; divides ``channels``.
-        window_size (int): Side of a window, tokens.
-        shift (int): Tokens to roll the map up and left; 0 for none.
-        bias_resize (str): See :class:`WindowAttention`.
+        window_size (int): Side of the window, tokens.
+        pretrained_window_size (int): Side of the window in pre-training, see
+            :func:`~.position_bias.log_spaced_offsets`. Defaults to 0: the same.
     """
 
-    def __init__(self, channels: int, num_heads: int, window_size: int, shift: int,
-                 bias_resize: str = 'geometric') -> None:
-        super().__init__()
-        self.window_size = window_size
-        self.shift = shift
-        self.w_msa = WindowAttention(channels, num_heads, window_size, bias_resize)
+    scale = 1.0
+    max_logit_scale = math.log(100)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Attend.
+    def __init__(self, channels: int, num_heads: int, window_size: int, pretrained_window_size: int = 0) -> None:
+        super().__init__(channels, num_heads, window_size, qkv_bias=False)
+        self.q_bias = nn.Parameter(torch.zeros(channels))
+        self.v_bias = nn.Parameter(torch.zeros(channels))
+        self.logit_scale = nn.Parameter(torch.full((num_heads, 1, 1), math.log(10)))
+        self.cpb_mlp = nn.Sequential(nn.Linear(2, 512), nn.ReLU(), nn.Linear(512, num_heads, bias=False))
+        offsets = log_spaced_offsets(window_size, pretrained_window_size)
+        self.register_buffer('_offsets', offsets, persistent=False)
 
-        Args:
-            x (Tensor): Shape (B, H, W, C); padded right and bottom with zeros to whole windows, and cropped again.
+    def _project(self, windows: Tensor) -> Tensor:
+        bias = torch.cat([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])
+        return F.linear(windows, self.qkv.weight, bias)
 
-        Returns:
-            Tensor: Shape (B, H, W, C).
-        """
-        height, width = x.shape[1:3]
-        pad_bottom, pad_right = -height % self.window_size, -width % self.window_size
-        if pad_bottom or pad_right:
-            x = F.pad(x, (0, 0, 0, pad_right, 0, pad_bottom))
-        x = self._attend_in_windows(x)
-        return x[:, :height, :width]
+    def _prepare(self, query: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
+        return _with_length(query, self.logit_scale.clamp(max=self.max_logit_scale).exp()), _with_length(key, 1)
 
-    def _attend_in_windows(self, x: Tensor) -> Tensor:
-        height, width = x.shape[1:3]
-        mask = None
-        if self.shift:
-            x = x.roll((-self.shift, -self.shift), dims=(1, 2))
-            # a compiler folds the mask into the graph by itself, and cannot look into a cache
-            make_mask = shift_mask if torch.compiler.is_compiling() else _cached_shift_mask
-            mask = make_mask(height, width, self.window_size, self.shift, x.device)
-        x = self.w_msa(window_partition(x, self.window_size), mask)
-        x = window_reverse(x, self.window_size, height, width)
-        if self.shift:
-            x = x.roll((self.shift, self.shift), dims=(1, 2))
-        return x
+    def _bias_table(self) -> Tensor:
+        # half precision would blur small offsets, and the table is small
+        with torch.autocast(self._offsets.device.type, enabled=False):
+            table = 16 * self.cpb_mlp(self._offsets.to(self.cpb_mlp[0].weight.dtype)).sigmoid()
+        # softmax does not see a constant, and numbers around 0 lose less in half precision than those around 8
+        return table - 8
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
+        state_dict.pop(prefix + 'relative_coords_table', None)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def _with_length(vectors: Tensor, length: Tensor | float) -> Tensor:
+    """Vectors (..., C) of the same direction and of Euclidean length ``length``, computed in float32 at least."""
+    precise = torch.promote_types(vectors.dtype, torch.float32)
+    norm = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True, dtype=precise).clamp(min=1e-12)
+    return (vectors * (length / norm)).to(vectors.dtype)

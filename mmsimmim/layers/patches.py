@@ -42,11 +42,13 @@ class PatchMerging(nn.Module):
 
     Args:
         channels (int): Channels of a token before merging.
+        post_norm (bool): Normalise after the projection, as Swin Transformer V2, not before. Defaults to False.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, post_norm: bool = False) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(4 * channels)
+        self.post_norm = post_norm
+        self.norm = nn.LayerNorm(2 * channels if post_norm else 4 * channels)
         self.reduction = nn.Linear(4 * channels, 2 * channels, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -64,4 +66,4 @@ class PatchMerging(nn.Module):
         batch, height, width, channels = x.shape
         x = x.reshape(batch, height // 2, 2, width // 2, 2, channels)
         x = x.permute(0, 1, 3, 5, 2, 4).flatten(3)
-        return self.reduction(self.norm(x))
+        return self.norm(self.reduction(x)) if self.post_norm else self.reduction(self.norm(x))

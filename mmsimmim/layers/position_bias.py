@@ -1,4 +1,4 @@
-"""Relative-position bias: index tables, and resizing of learned tables to another window.
+"""Relative-position bias: index tables, log-spaced offsets, and resizing of learned tables to another window.
 
 A bias table holds one row per relative offset of two tokens in a window of side ``w``: ``(2w - 1)**2`` rows in
 row-major order of (vertical, horizontal) offset, one column per head.
@@ -28,6 +28,27 @@ def relative_position_index(height: int, width: int) -> Tensor:
     row_offset = rows[:, None] - rows[None, :] + height - 1
     col_offset = cols[:, None] - cols[None, :] + width - 1
     return row_offset * (2 * width - 1) + col_offset
+
+
+def log_spaced_offsets(window_size: int, pretrained_window_size: int = 0) -> Tensor:
+    """Relative offsets on the scale that Swin Transformer V2 computes its bias from (section 3.3, equation 4).
+
+    An offset counts as a share of the largest one in pre-training, so that a larger window only extrapolates a little;
+    the logarithm brings it closer still.
+
+    Args:
+        window_size (int): Side of the window, tokens.
+        pretrained_window_size (int): Side of the window whose largest offset becomes 1.06 (the base-8 logarithm of
+            1 + 8). Defaults to 0, for ``window_size``.
+
+    Returns:
+        Tensor: float32, shape ((2 * window_size - 1)**2, 2): vertical and horizontal, in the order of a bias table.
+    """
+    offsets = torch.arange(1 - window_size, window_size, dtype=torch.float32)
+    largest = max((pretrained_window_size or window_size) - 1, 1)
+    offsets = offsets / largest * 8
+    offsets = offsets.sign() * (offsets.abs() + 1).log2() / 3
+    return torch.cartesian_prod(offsets, offsets)
 
 
 def resize_bias_table(table: Tensor, num_rows: int, mode: str = 'geometric') -> Tensor:

@@ -5,7 +5,11 @@ import math
 import pytest
 import torch
 
-from mmsimmim.layers import ShiftedWindowAttention, window_partition, window_reverse
+from mmsimmim.layers import ShiftedWindowAttention, WindowAttention, window_partition, window_reverse
+
+
+def attention(window, shift):
+    return ShiftedWindowAttention(WindowAttention(channels=4, num_heads=2, window_size=window), window, shift)
 
 
 def attend_naively(layer, x):
@@ -46,7 +50,7 @@ def attend_naively(layer, x):
 @pytest.mark.parametrize('size', [(6, 6), (4, 7), (2, 3)])
 def test_equals_a_loop_over_tokens(size, shift):
     torch.manual_seed(0)
-    layer = ShiftedWindowAttention(channels=4, num_heads=2, window_size=3, shift=shift).double()
+    layer = attention(3, shift).double()
     torch.nn.init.normal_(layer.w_msa.relative_position_bias_table)
     x = torch.randn(2, *size, 4, dtype=torch.float64)
     with torch.no_grad():
@@ -64,7 +68,7 @@ def test_partition_and_reverse():
 
 
 def test_masks_cached_without_gradients_serve_training():
-    layer = ShiftedWindowAttention(channels=4, num_heads=2, window_size=3, shift=1)
+    layer = attention(3, 1)
     x = torch.randn(1, 9, 9, 4)
     with torch.inference_mode():
         layer(x)
@@ -73,9 +77,9 @@ def test_masks_cached_without_gradients_serve_training():
 
 
 def test_files_with_other_windows_and_index_buffers_load():
-    source = ShiftedWindowAttention(channels=4, num_heads=2, window_size=6, shift=3)
+    source = attention(6, 3)
     state = dict(source.state_dict(), **{'w_msa.relative_position_index': torch.zeros(36, 36)})
-    layer = ShiftedWindowAttention(channels=4, num_heads=2, window_size=7, shift=3)
+    layer = attention(7, 3)
     layer.load_state_dict(state)
     assert source.w_msa.relative_position_bias_table.shape == state['w_msa.relative_position_bias_table'].shape
     with pytest.raises(ValueError, match='w_msa.relative_position_bias_table: .* got 120'):

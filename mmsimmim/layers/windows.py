@@ -1,0 +1,113 @@
+"""Windows of a map, shifted or not (Swin Transformer, section 3.2)."""
+
+from functools import lru_cache
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def window_partition(x: Tensor, window_size: int) -> Tensor:
+    """Cut a map into windows.
+
+    Args:
+        x (Tensor): Shape (B, H, W, C), H and W multiples of ``window_size``.
+        window_size (int): Side of a window, tokens.
+
+    Returns:
+        Tensor: Shape (B, windows, window_size**2, C), windows and their tokens in row-major order.
+    """
+    batch, height, width, channels = x.shape
+    x = x.reshape(batch, height // window_size, window_size, width // window_size, window_size, channels)
+    return x.transpose(2, 3).reshape(batch, -1, window_size**2, channels)
+
+
+def window_reverse(windows: Tensor, window_size: int, height: int, width: int) -> Tensor:
+    """Inverse of :func:`window_partition`: (B, windows, window_size**2, C) to (B, height, width, C)."""
+    batch, _, _, channels = windows.shape
+    rows, cols = height // window_size, width // window_size
+    windows = windows.reshape(batch, rows, cols, window_size, window_size, channels)
+    return windows.transpose(2, 3).reshape(batch, height, width, channels)
+
+
+def shift_mask(height: int, width: int, window_size: int, shift: int, device: torch.device) -> Tensor:
+    """What keeps apart the tokens that only a cyclic shift brought into the same window.
+
+    Args:
+        height (int): Rows of the map, a multiple of ``window_size``.
+        width (int): Columns of the map, a multiple of ``window_size``.
+        window_size (int): Side of a window, tokens.
+        shift (int): Tokens that the map was rolled up and left.
+        device (torch.device): Where the mask is made.
+
+    Returns:
+        Tensor: float32, shape (windows, window_size**2, window_size**2); 0 where query and key were neighbours
+        before the shift, -100 elsewhere (the official value).
+    """
+    row_region = _shift_regions(height, window_size, shift, device)
+    col_region = _shift_regions(width, window_size, shift, device)
+    region = 3 * row_region[:, None] + col_region[None, :]
+    region = window_partition(region[None, :, :, None], window_size)[0, :, :, 0]
+    apart = region[:, :, None] != region[:, None, :]
+    return torch.zeros(apart.shape, device=device).masked_fill(apart, -100.0)
+
+
+_cached_shift_mask = lru_cache(maxsize=16)(shift_mask)
+
+
+def _shift_regions(size: int, window_size: int, shift: int, device: torch.device) -> Tensor:
+    """Along one side: 0 for whole windows, 1 and 2 for the two parts of the last one."""
+    position = torch.arange(size, device=device)
+    return (position >= size - window_size).long() + (position >= size - shift).long()
+
+
+class ShiftedWindowAttention(nn.Module):
+    """Attention within the windows of a map that may be rolled by ``shift`` tokens first.
+
+    Args:
+        attention (nn.Module): Attends within each window: :class:`~.attention.WindowAttention` or
+            :class:`~.attention.CosineWindowAttention` of the same window.
+        window_size (int): Side of a window, tokens.
+        shift (int): Tokens to roll the map up and left; 0 for none.
+    """
+
+    def __init__(self, attention: nn.Module, window_size: int, shift: int) -> None:
+        super().__init__()
+        self.window_size = window_size
+        self.shift = shift
+        self.w_msa = attention
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Attend.
+
+        Args:
+            x (Tensor): Shape (B, H, W, C); padded right and bottom with zeros to whole windows, and cropped again.
+
+        Returns:
+            Tensor: Shape (B, H, W, C).
+        """
+        height, width = x.shape[1:3]
+        pad_bottom, pad_right = -height % self.window_size, -width % self.window_size
+        if pad_bottom or pad_right:
+            x = F.pad(x, (0, 0, 0, pad_right, 0, pad_bottom))
+        x = self._attend_in_windows(x)
+        return x[:, :height, :width]
+
+    def _attend_in_windows(self, x: Tensor) -> Tensor:
+        height, width = x.shape[1:3]
+        mask = None
+        if self.shift:
+            x = x.roll((-self.shift, -self.shift), dims=(1, 2))
+            # a compiler folds the mask into the graph by itself, and cannot look into a cache
+            make_mask = shift_mask if torch.compiler.is_compiling() else _cached_shift_mask
+            mask = make_mask(height, width, self.window_size, self.shift, x.device)
+        x = self.w_msa(window_partition(x, self.window_size), mask)
+        x = window_reverse(x, self.window_size, height, width)
+        if self.shift:
+            x = x.roll((self.shift, self.shift), dims=(1, 2))
+        return x
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
+        state_dict.pop(prefix + 'attn_mask', None)
+        super()._load_from_state_dict(state_dict, prefix, *args)
