@@ -1,0 +1,262 @@
+"""Checkpoint files: reading that runs nothing, errors that say what the file is, writing that is done or not done.
+
+A file is known by its content. What it is called does not matter for reading, and decides the format for writing.
+"""
+
+import argparse
+import json
+import os
+import os.path as osp
+import pickle
+import re
+import zipfile
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import UserError
+
+SUFFIXES = ('.pth', '.pt', '.bin', '.safetensors')
+# A header of names and shapes; more is no header.
+LONGEST_SAFETENSORS_HEADER = 100 << 20
+
+
+class CfgNode:
+    """Stands in for the settings that the official files carry beside their weights: data that does nothing.
+
+    ``torch.load`` looks an admitted class up by the module and name that it carries, and fills no other dictionaries
+    than its own kinds; therefore what is made is one of them.
+    """
+
+    __module__ = 'yacs.config'
+
+    def __new__(cls) -> OrderedDict:
+        return OrderedDict()
+
+
+torch.serialization.add_safe_globals([CfgNode, argparse.Namespace])
+
+
+def read_checkpoint(path: str, map_location: Any = 'cpu', mmap: bool = False) -> dict[str, Any]:
+    """Read a ``.pth``, ``.pt``, ``.bin`` or ``.safetensors`` file without running anything that is in it.
+
+    Args:
+        path (str): The file; its content tells the format, not its name.
+        map_location (Any): Device of the tensors, as ``torch.load`` takes it. Defaults to ``'cpu'``.
+        mmap (bool): Leave the tensors on the disk until they are used. The file must then stay as it is. Defaults
+            to False.
+
+    Returns:
+        dict[str, Any]: What was saved; :func:`~.weights.state_dict_of` finds the parameters in it.
+
+    Raises:
+        UserError: If there is no such file, or it holds something else, or is cut off, or would have to run code.
+    """
+    content = read_file(path, map_location, mmap)
+    if not isinstance(content, Mapping):
+        raise UserError(f'{path} holds one {type(content).__name__} and no dictionary of parameters. Save the '
+                        "model's state_dict() instead.")
+    return content
+
+
+def read_file(path: str, map_location: Any = 'cpu', mmap: bool = False) -> Any:
+    """The same for files that may hold anything, such as a single tensor."""
+    path = osp.expanduser(path)
+    _require_file(path)
+    with open(path, 'rb') as file:
+        head = file.read(1024)
+    for recognise, read in ((_is_zip, _read_zip), (_is_pickle, _read_pickle), (_is_safetensors, _read_safetensors)):
+        if recognise(head):
+            return read(path, map_location, mmap)
+    raise UserError(f'{path} {_what_else(path, head)}')
+
+
+def check_target(path: str, force: bool) -> None:
+    """Find out before the work whether :func:`write_checkpoint` would refuse.
+
+    Args:
+        path (str): The file to be written.
+        force (bool): Whether a file that is there may be replaced.
+
+    Raises:
+        UserError: If the name says no format, the folder is missing, or the file is there already.
+    """
+    if not path.endswith(SUFFIXES):
+        raise UserError(f'{path}: the name must end in {", ".join(SUFFIXES)}, which decides the format.')
+    folder = osp.dirname(path) or '.'
+    if not osp.isdir(folder):
+        raise UserError(f'{path} cannot be written: the folder {folder} does not exist. Make it first.')
+    if osp.isdir(path):
+        raise UserError(f'{path} is a folder. Give the name of a file.')
+    if osp.lexists(path) and not force:
+        raise UserError(f'{path} exists already and is kept. Give another name, or --force (force=True) to replace it.')
+
+
+def write_checkpoint(path: str, state_dict: Mapping[str, Tensor], force: bool = False,
+                     meta: Mapping[str, str] | None = None, key: str | None = 'state_dict') -> None:
+    """Write parameters to a file that appears under its name only when it is complete.
+
+    Args:
+        path (str): Ends in ``.safetensors``, or in ``.pth``, ``.pt`` or ``.bin`` for ``torch.save``.
+        state_dict (Mapping[str, Tensor]): The parameters.
+        force (bool): Replace a file that is there. Defaults to False.
+        meta (Mapping[str, str], optional): Notes on the origin, kept in the file. Defaults to None.
+        key (str, optional): For ``torch.save``: where in the file the parameters stand, beside ``'meta'``; None makes
+            them the whole file, without notes. Defaults to ``'state_dict'``.
+
+    Raises:
+        UserError: If the file may not or cannot be written; nothing is left behind.
+    """
+    check_target(path, force)
+    # Of a tensor that is a view of a larger one, only the view is to be written.
+    state_dict = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state_dict.items()}
+    meta = dict(meta or {})
+    if path.endswith('.safetensors'):
+        from safetensors.torch import save_file
+        _write(path, lambda target: save_file(state_dict, target, metadata={'format': 'pt', **meta}))
+    else:
+        content = state_dict if key is None else {'meta': meta, key: state_dict}
+        _write(path, lambda target: torch.save(content, target))
+
+
+def _write(path: str, save: Callable[[str], None]) -> None:
+    temporary = f'{path}.{os.getpid()}.tmp'
+    try:
+        save(temporary)
+        with open(temporary, 'rb+') as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except Exception as error:  # torch and safetensors wrap the errors of the disk in types of their own.
+        raise UserError(f'{path} could not be written: {_first_sentence(error)}. Nothing was changed.') from error
+    finally:
+        if osp.exists(temporary):
+            os.remove(temporary)
+
+
+def _require_file(path: str) -> None:
+    if osp.isdir(path):
+        inside = sorted(name for name in os.listdir(path) if name.endswith(SUFFIXES))
+        hint = f'one of those in it: {", ".join(inside[:5])}' if inside else 'a checkpoint file'
+        raise UserError(f'{path} is a folder. Give {hint}.')
+    if osp.islink(path) and not osp.exists(path):
+        raise UserError(f'{path} is a link to {os.readlink(path)}, which is not there. Fetch that file (a link into '
+                        '.git/annex: git annex get).')
+    if not osp.exists(path):
+        raise UserError(f'{path} does not exist (working folder: {os.getcwd()}). Check the path.')
+    if not osp.isfile(path):
+        raise UserError(f'{path} is no ordinary file. Give a checkpoint file.')
+    if osp.getsize(path) == 0:
+        raise UserError(f'{path} is empty. Fetch or write it again.')
+
+
+def _is_zip(head: bytes) -> bool:
+    return head.startswith(b'PK\x03\x04')
+
+
+def _is_pickle(head: bytes) -> bool:
+    """The format of ``torch.save`` before PyTorch 1.6."""
+    return head.startswith(b'\x80')
+
+
+def _is_safetensors(head: bytes) -> bool:
+    return head[8:9] == b'{' and 2 <= int.from_bytes(head[:8], 'little') <= LONGEST_SAFETENSORS_HEADER
+
+
+def _read_zip(path: str, map_location: Any, mmap: bool) -> Any:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except zipfile.BadZipFile as error:
+        raise UserError(f'{path} is cut off: it begins as a checkpoint, and its end is missing. Fetch it again '
+                        f'({osp.getsize(path):,} bytes are here).') from error
+    if not any(name.endswith('data.pkl') for name in names):
+        raise UserError(f'{path} is a zip archive of other files ({", ".join(names[:3])}). Unpack it, and give the '
+                        'checkpoint file in it.')
+    if any(name.endswith('constants.pkl') for name in names):
+        raise UserError(f'{path} is a TorchScript program and no checkpoint. Save the state_dict() of the model that '
+                        'it was made of.')
+    return _load(path, map_location=map_location, mmap=mmap)
+
+
+def _read_pickle(path: str, map_location: Any, mmap: bool) -> Any:
+    return _load(path, map_location=map_location)
+
+
+def _load(path: str, **kwargs: Any) -> Any:
+    try:
+        return torch.load(path, weights_only=True, **kwargs)
+    except pickle.UnpicklingError as error:
+        unknown = re.search(r'(?:GLOBAL|Unsupported (?:class|global):?) +([\w.]+\.[\w.]+)', str(error))
+        if unknown:
+            raise UserError(f'{path} needs the class {unknown[1]} to be read, which may run code; it was not run. If '
+                            'you trust the file, open it where that class comes from and save its state_dict alone.'
+                            ) from error
+        raise UserError(f'{path} was not read, as it is broken or would run code: {_first_sentence(error)}. Fetch it '
+                        'again, or take it from another source.') from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
+        raise UserError(f'{path} is broken or cut off: {_first_sentence(error)}. Fetch it again '
+                        f'({osp.getsize(path):,} bytes are here).') from error
+
+
+def _read_safetensors(path: str, map_location: Any, mmap: bool) -> dict[str, Tensor]:
+    _require_whole_safetensors(path)
+    from safetensors import SafetensorError, safe_open
+    device = map_location if isinstance(map_location, (str, torch.device)) else 'cpu'
+    try:
+        with safe_open(path, framework='pt') as file:
+            return {name: file.get_tensor(name).to(device) for name in file.keys()}
+    except SafetensorError as error:
+        raise UserError(f'{path} is broken: {_first_sentence(error)}. Fetch it again.') from error
+
+
+def _require_whole_safetensors(path: str) -> None:
+    size = osp.getsize(path)
+    with open(path, 'rb') as file:
+        length = int.from_bytes(file.read(8), 'little')
+        header = file.read(length)
+    needed = 8 + length
+    if len(header) == length:
+        try:
+            ends = [entry['data_offsets'][1] for name, entry in json.loads(header).items() if name != '__metadata__']
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UserError(f'{path} begins as a safetensors file, but its header cannot be read. Fetch it again.'
+                            ) from error
+        needed += max(ends, default=0)
+    if size < needed:
+        raise UserError(f'{path} is cut off: {size:,} bytes are here of at least {needed:,}. Fetch it again.')
+
+
+def _what_else(path: str, head: bytes) -> str:
+    """What a file is that is no checkpoint, and what to do."""
+    start = head.lstrip(b'\xef\xbb\xbf \t\r\n').lower()
+    if start.startswith(b'version https://git-lfs'):
+        return 'is a Git LFS pointer: the place of the checkpoint, not its content. Run git lfs pull where it lies.'
+    if b'/annex/objects/' in head:
+        return 'is a pointer of git-annex: the place of the checkpoint, not its content. Run git annex get.'
+    if start.startswith((b'<!doctype', b'<html', b'<head', b'<?xml', b'<body')):
+        return ('is a web page or the error message of a server, saved under the name of a checkpoint. Fetch the file '
+                'itself, from the link that starts the download.')
+    if start.startswith(b'{'):
+        return _what_json(path)
+    if head.startswith((b'\x1f\x8b', b'BZh', b'\xfd7zXZ', b'\x28\xb5\x2f\xfd', b'7z\xbc\xaf', b'Rar!')):
+        return 'is a compressed archive. Unpack it, and give the checkpoint file in it.'
+    return (f'is no checkpoint: it begins with {head[:16]!r}. Files of torch.save (.pth, .pt, .bin) and .safetensors '
+            'are understood.')
+
+
+def _what_json(path: str) -> str:
+    try:
+        with open(path, encoding='utf-8') as file:
+            parts = sorted(set(json.load(file)['weight_map'].values()))
+    except (ValueError, KeyError, TypeError, AttributeError, UnicodeError):
+        return 'is a JSON file and holds no parameters. Give the checkpoint file.'
+    return (f'is the index of a checkpoint in {len(parts)} parts ({", ".join(parts[:3])}{", ..." * (len(parts) > 3)}). '
+            'Merge the parts into one file first: read each with read_checkpoint, join the dictionaries, and write '
+            'them with write_checkpoint.')
+
+
+def _first_sentence(error: Exception) -> str:
+    return re.split(r'\n|\.\s', str(error).strip() or type(error).__name__)[0].rstrip('. ')

@@ -1,0 +1,86 @@
+"""Where in a checkpoint the parameters are, and what training wrapped around their names."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from ..errors import UserError
+
+# Where the parameters stand in files of MMEngine, the official code, timm, DeiT and MAE, Lightning, DeepSpeed.
+CONTAINERS = ('state_dict', 'model', 'model_state', 'model_state_dict', 'module', 'network', 'weights', 'params')
+AVERAGES = ('state_dict_ema', 'model_ema', 'ema', 'ema_model', 'model_ema_state_dict')
+# MMEngine's EMAHook exchanges the two when it saves: `state_dict` is the average, and this the last step's parameters.
+EXCHANGED = 'ema_state_dict'
+# What torch.compile, FSDP and activation checkpointing put anywhere into a name.
+INNER_WRAPPERS = re.compile(r'(?<![^.])(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.')
+# What stands before every name of a wrapped model.
+OUTER_WRAPPERS = ('module.', 'model.')
+# Counters that average models keep beside their parameters.
+COUNTERS = ('steps', 'n_averaged')
+
+
+def state_dict_of(checkpoint: Mapping[str, Any], ema: bool = False) -> dict[str, Tensor]:
+    """Find the parameters in what a file holds, and take off what only training needed.
+
+    Args:
+        checkpoint (Mapping[str, Any]): As :func:`~.files.read_checkpoint` returns it; not changed.
+        ema (bool): Take the running average of the parameters. Defaults to False: the parameters themselves, or the
+            average where there is nothing else. In files of MMEngine's EMAHook ``state_dict`` is the average, and is
+            taken either way, as MMEngine does.
+
+    Returns:
+        dict[str, Tensor]: The parameters, without ``module.``, ``model.`` and ``_orig_mod.`` in the names.
+
+    Raises:
+        UserError: If there are no parameters in it, or no average where one is wanted.
+    """
+    return unwrap_names(find_weights(checkpoint, ema))
+
+
+def find_weights(checkpoint: Mapping[str, Any], ema: bool = False) -> Mapping[str, Any]:
+    """The part of a checkpoint that holds the parameters, names as they are; see :func:`state_dict_of`."""
+    averages = [key for key in AVERAGES if _holds_parameters(checkpoint.get(key))]
+    ordinary = [key for key in CONTAINERS if _holds_parameters(checkpoint.get(key))]
+    if ema and not averages and not (EXCHANGED in checkpoint and 'state_dict' in ordinary):
+        raise UserError('The checkpoint holds no running average of the parameters (looked for '
+                        f'{", ".join((*AVERAGES, EXCHANGED))}); its keys are {_names(checkpoint)}. Take the '
+                        'parameters themselves: leave out --ema (ema=True).')
+    for key in averages + ordinary if ema else ordinary + averages:
+        return find_weights(checkpoint[key])
+    if any(isinstance(value, Tensor) for value in checkpoint.values()):
+        return checkpoint
+    if 'optimizer' in checkpoint or {'state', 'param_groups'} <= set(checkpoint):
+        raise UserError('The checkpoint holds the state of an optimizer and no parameters of a model '
+                        f'(keys {_names(checkpoint)}). Give the file that was saved with the model.')
+    raise UserError(f'The checkpoint holds no parameters; its keys are {_names(checkpoint)}. They are looked for at '
+                    f'the top and under {", ".join(CONTAINERS)}. Save {{"state_dict": model.state_dict()}}.')
+
+
+def unwrap_names(state_dict: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The tensors of a state dict, without what wrappers put into the names.
+
+    Args:
+        state_dict (Mapping[str, Any]): Not changed.
+
+    Returns:
+        dict[str, Tensor]: In the same order.
+    """
+    tensors = {INNER_WRAPPERS.sub('', key): value for key, value in state_dict.items() if isinstance(value, Tensor)}
+    while True:
+        named = [key for key in tensors if key not in COUNTERS]
+        prefix = next((p for p in OUTER_WRAPPERS if named and all(key.startswith(p) for key in named)), None)
+        if prefix is None:
+            return tensors
+        tensors = {key.removeprefix(prefix): tensors[key] for key in named}
+
+
+def _holds_parameters(value: Any) -> bool:
+    return isinstance(value, Mapping) and (
+        any(isinstance(inner, Tensor) for inner in value.values())
+        or any(_holds_parameters(value.get(key)) for key in CONTAINERS))
+
+
+def _names(mapping: Mapping[str, Any]) -> str:
+    return (', '.join(str(key) for key in list(mapping)[:8]) or 'none') + (', ...' if len(mapping) > 8 else '')
