@@ -1,8 +1,9 @@
 """The algorithm and its parts."""
 
-from .backbones import SwinTransformer
+from .backbones import SwinTransformer, SwinTransformerV2
 from .heads import PixelReconstructionLoss, SimMIMHead
 from .necks import SimMIMLinearDecoder
 from .simmim import SimMIM
 
-__all__ = ['PixelReconstructionLoss', 'SimMIM', 'SimMIMHead', 'SimMIMLinearDecoder', 'SwinTransformer']
+__all__ = ['PixelReconstructionLoss', 'SimMIM', 'SimMIMHead', 'SimMIMLinearDecoder', 'SwinTransformer',
+           'SwinTransformerV2']

@@ -9,7 +9,7 @@ import logging
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-BUFFERS = ('relative_position_index', 'attn_mask')
+BUFFERS = ('relative_position_index', 'relative_coords_table', 'attn_mask')
 
 
 def strip_model_prefix(state_dict: dict[str, Tensor], prefix: str, names: list[str]) -> None:

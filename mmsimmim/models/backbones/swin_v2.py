@@ -1,0 +1,166 @@
+"""Swin Transformer V2: the same class for pre-training and at any other window or resolution."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+from torchvision.ops import StochasticDepth
+
+from ...layers import CosineWindowAttention, FeedForward, PatchMerging, ShiftedWindowAttention
+from ...registry import MODELS
+from .hierarchy import HierarchicalEncoder, Stage, parse_arch, per_stage, split_drop_path, windows_and_shifts
+
+ARCHITECTURES = {
+    'tiny': dict(embed_dims=96, depths=[2, 2, 6, 2], num_heads=[3, 6, 12, 24]),
+    'small': dict(embed_dims=96, depths=[2, 2, 18, 2], num_heads=[3, 6, 12, 24]),
+    'base': dict(embed_dims=128, depths=[2, 2, 18, 2], num_heads=[4, 8, 16, 32]),
+    'large': dict(embed_dims=192, depths=[2, 2, 18, 2], num_heads=[6, 12, 24, 48]),
+    'huge': dict(embed_dims=352, depths=[2, 2, 18, 2], num_heads=[8, 16, 32, 64], extra_norm_every_n_blocks=6),
+    'giant': dict(embed_dims=512, depths=[2, 2, 42, 4], num_heads=[16, 32, 64, 128], extra_norm_every_n_blocks=6),
+    'giant-1b': dict(embed_dims=448, depths=[2, 2, 18, 2], num_heads=[14, 28, 56, 112]),
+}
+
+
+class SwinBlockV2(nn.Module):
+    """Window attention and a perceptron, each followed by a norm and beside a residual connection.
+
+    A dropped branch adds nothing, as in the official code; mmpretrain drops before the norm, whose bias then stays.
+
+    Args:
+        channels (int): Channels of a token.
+        num_heads (int): Heads of the attention.
+        window_size (int): Side of a window, tokens.
+        shift (int): Tokens to shift the windows by.
+        pretrained_window_size (int): Side of the window in pre-training, tokens; 0 for the same.
+        drop_path (float): Probability to drop a branch, per image.
+        extra_norm (bool): Whether the sum, too, is normalised in the end.
+    """
+
+    def __init__(self, channels: int, num_heads: int, window_size: int, shift: int, pretrained_window_size: int,
+                 drop_path: float, extra_norm: bool) -> None:
+        super().__init__()
+        attention = CosineWindowAttention(channels, num_heads, window_size, pretrained_window_size)
+        self.attn = ShiftedWindowAttention(attention, window_size, shift)
+        self.norm1 = nn.LayerNorm(channels)
+        self.ffn = FeedForward(channels, 4 * channels)
+        self.norm2 = nn.LayerNorm(channels)
+        self.norm3 = nn.LayerNorm(channels) if extra_norm else nn.Identity()
+        self.drop_path = StochasticDepth(drop_path, mode='row') if drop_path else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, H, W, C) to (B, H, W, C)."""
+        x = x + self.drop_path(self.norm1(self.attn(x)))
+        x = x + self.drop_path(self.norm2(self.ffn(x)))
+        return self.norm3(x)
+
+
+@MODELS.register_module()
+class SwinTransformerV2(HierarchicalEncoder):
+    """`Swin Transformer V2 <https://arxiv.org/abs/2111.09883>`_ that also takes a mask.
+
+    Cosine attention, a position bias that is a learned function of log-spaced offsets, and norms after each branch.
+    Nothing is resized for another window or resolution; tell the windows of pre-training instead. State-dict keys are
+    those of mmpretrain; index, coordinate and mask buffers in a file are passed over.
+
+    Named architectures, with the parameters of the encoder alone:
+
+    ========== === ============ ================= ==========
+    name       C   depths       heads             parameters
+    ========== === ============ ================= ==========
+    tiny       96  2, 2, 6, 2   3, 6, 12, 24      27.6 M
+    small      96  2, 2, 18, 2  3, 6, 12, 24      49.0 M
+    base       128 2, 2, 18, 2  4, 8, 16, 32      86.9 M
+    large      192 2, 2, 18, 2  6, 12, 24, 48     195 M
+    huge       352 2, 2, 18, 2  8, 16, 32, 64     655 M
+    giant      512 2, 2, 42, 4  16, 32, 64, 128   2998 M
+    giant-1b   448 2, 2, 18, 2  14, 28, 56, 112   1061 M
+    ========== === ============ ================= ==========
+
+    The 658 M and 3.0 B of the paper count a classifier of 1000 classes. ``huge`` and ``giant`` have one more norm after
+    every sixth block of a stage; the paper gives their C and depths but not their heads, which are mmpretrain's here,
+    so that its weights fit. ``giant-1b`` is the "g" of `the study of data scaling
+    <https://arxiv.org/abs/2206.04664>`_, with 32 channels per head as in ``tiny`` to ``large``. A file with other heads
+    is refused when it is loaded: give ``arch`` as a dict then.
+
+    Args:
+        arch (str | dict): ``'tiny'``, ``'small'``, ``'base'``, ``'large'``, ``'huge'``, ``'giant'`` (or their first
+            letters), ``'giant-1b'``, or a dict of ``embed_dims`` (int), ``depths`` and ``num_heads`` (one int per
+            stage) and, if wanted, ``extra_norm_every_n_blocks`` (int, 0 for none).
+        img_size (int | tuple[int, int], optional): Size of the images, pixels (H, W), known beforehand, as in
+            pre-training and classification: a window that is not smaller than its map becomes the map and is not
+            shifted, decided here once as in the official code. None, for detection and segmentation: windows as
+            given, padded and shifted on any map. Images of any size are accepted either way. Defaults to None.
+        patch_size (int): Side of a patch, pixels. Defaults to 4.
+        in_channels (int): Channels of the images. Defaults to 3.
+        window_size (int | Sequence[int]): Side of a window, tokens; one for all stages or one per stage.
+            Defaults to 8.
+        drop_path_rate (float): Rate of stochastic depth at the last block, growing linearly from 0 at the first.
+            Defaults to 0.1.
+        out_indices (Sequence[int]): Stages whose normalised maps are returned. Defaults to (3, ).
+        with_cp (bool): Save memory by recomputing each block in the backward pass. Defaults to False.
+        frozen_stages (int): As in mmpretrain: the patch embedding and stages 0 to this one, each with the merging
+            before it, stay as they are; -1 freezes nothing. Defaults to -1.
+        pretrained_window_sizes (int | Sequence[int]): Windows of the weights that are loaded, as the stages really
+            had them: (12, 12, 12, 6) after pre-training with window 12 at 192 pixels. 0 stands for the stage's own
+            window. Defaults to 0.
+        init_cfg (dict, optional): MMEngine initialisation, e.g. ``dict(type='Pretrained', checkpoint=...,
+            prefix='backbone.')``. Without it the official initialisation holds: the norms after the branches begin
+            at 0, so that each block begins as the identity.
+
+    Raises:
+        ValueError: If ``arch``, ``window_size``, ``pretrained_window_sizes``, ``out_indices`` or ``frozen_stages`` do
+            not fit together.
+
+    Examples:
+        >>> import torch
+        >>> from mmsimmim.models import SwinTransformerV2
+        >>> backbone = SwinTransformerV2('tiny', out_indices=(0, 1, 2, 3))
+        >>> [tuple(x.shape) for x in backbone(torch.zeros(1, 3, 203, 334))]
+        [(1, 96, 51, 84), (1, 192, 26, 42), (1, 384, 13, 21), (1, 768, 7, 11)]
+    """
+
+    merges_after_blocks = False
+
+    def __init__(self,
+                 arch: str | dict = 'tiny',
+                 img_size: int | tuple[int, int] | None = None,
+                 patch_size: int = 4,
+                 in_channels: int = 3,
+                 window_size: int | Sequence[int] = 8,
+                 drop_path_rate: float = 0.1,
+                 out_indices: Sequence[int] = (3, ),
+                 with_cp: bool = False,
+                 frozen_stages: int = -1,
+                 pretrained_window_sizes: int | Sequence[int] = 0,
+                 init_cfg: dict | None = None) -> None:
+        embed_dims, depths, num_heads, norm_interval = parse_arch(
+            arch, ARCHITECTURES, optional=('extra_norm_every_n_blocks', ))
+        super().__init__(embed_dims, depths, patch_size, in_channels, out_indices, frozen_stages, init_cfg)
+        windows = windows_and_shifts(window_size, img_size, patch_size, len(depths))
+        pretrained_windows = per_stage('pretrained_window_sizes', pretrained_window_sizes, len(depths))
+        drop_paths = split_drop_path(drop_path_rate, depths)
+        for i, (window, shift) in enumerate(windows):
+            channels = embed_dims * 2**i
+            blocks = [
+                SwinBlockV2(
+                    channels, num_heads[i], window, shift if j % 2 else 0, pretrained_windows[i], drop_path,
+                    extra_norm=norm_interval > 0 and (j + 1) % norm_interval == 0)
+                for j, drop_path in enumerate(drop_paths[i])]
+            merging = PatchMerging(channels // 2, post_norm=True) if i > 0 else None
+            self.stages.append(Stage(blocks, merging, with_cp))
+        self._add_output_norms()
+        self.apply(_initialise)
+        self._freeze()
+
+
+def _initialise(module: nn.Module) -> None:
+    """Official initialisation (``_init_weights`` and ``_init_respostnorm`` of ``swin_transformer_v2.py``).
+
+    Normal weights (sigma 0.02), zero biases, and zero norms after the branches; convolutions as PyTorch's.
+    """
+    if isinstance(module, nn.Linear):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, SwinBlockV2):
+        for norm in (module.norm1, module.norm2):
+            nn.init.zeros_(norm.weight)
