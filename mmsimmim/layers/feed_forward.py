@@ -9,13 +9,14 @@ class FeedForward(nn.Module):
     Args:
         channels (int): Channels in and out.
         hidden_channels (int): Channels between the layers.
+        drop_rate (float): Dropout after each layer. Defaults to 0.
     """
 
-    def __init__(self, channels: int, hidden_channels: int) -> None:
+    def __init__(self, channels: int, hidden_channels: int, drop_rate: float = 0.) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Sequential(nn.Linear(channels, hidden_channels), nn.GELU()),
-            nn.Linear(hidden_channels, channels))
+            nn.Sequential(nn.Linear(channels, hidden_channels), nn.GELU(), nn.Dropout(drop_rate)),
+            nn.Linear(hidden_channels, channels), nn.Dropout(drop_rate))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., channels) to (..., channels)."""

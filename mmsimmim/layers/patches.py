@@ -11,13 +11,17 @@ class PatchEmbed(nn.Module):
         in_channels (int): Channels of the image.
         channels (int): Channels of a token.
         patch_size (int): Side of a patch, pixels.
+        norm (bool): Whether tokens are normalised, as in Swin; not in ViT. Defaults to True.
+        pad (bool): Whether images are padded to whole patches; otherwise what is left over at the right and the
+            bottom is cut off. Defaults to True.
     """
 
-    def __init__(self, in_channels: int, channels: int, patch_size: int) -> None:
+    def __init__(self, in_channels: int, channels: int, patch_size: int, norm: bool = True, pad: bool = True) -> None:
         super().__init__()
         self.patch_size = patch_size
+        self.pad = pad
         self.projection = nn.Conv2d(in_channels, channels, kernel_size=patch_size, stride=patch_size)
-        self.norm = nn.LayerNorm(channels)
+        self.norm = nn.LayerNorm(channels) if norm else nn.Identity()
 
     def forward(self, images: Tensor) -> Tensor:
         """Embed images.
@@ -26,12 +30,17 @@ class PatchEmbed(nn.Module):
             images (Tensor): Shape (B, in_channels, H, W); padded right and bottom with zeros to whole patches.
 
         Returns:
-            Tensor: Shape (B, ceil(H / patch_size), ceil(W / patch_size), channels).
+            Tensor: Shape (B, h, w, channels) with (h, w) as :meth:`grid` gives it.
         """
         pad_bottom, pad_right = -images.shape[2] % self.patch_size, -images.shape[3] % self.patch_size
-        if pad_bottom or pad_right:
+        if self.pad and (pad_bottom or pad_right):
             images = F.pad(images, (0, pad_right, 0, pad_bottom))
         return self.norm(self.projection(images).permute(0, 2, 3, 1))
+
+    def grid(self, height: int, width: int) -> tuple[int, int]:
+        """Rows and columns of tokens of an image of this size, pixels: rounded up with padding, down without."""
+        left_over = self.patch_size - 1 if self.pad else 0
+        return (height + left_over) // self.patch_size, (width + left_over) // self.patch_size
 
 
 class PatchMerging(nn.Module):

@@ -1,16 +1,19 @@
 """Relative-position bias: index tables, log-spaced offsets, and resizing of learned tables to another window.
 
 A bias table holds one row per relative offset of two tokens in a window of side ``w``: ``(2w - 1)**2`` rows in
-row-major order of (vertical, horizontal) offset, one column per head.
+row-major order of (vertical, horizontal) offset, one column per head. In a ViT the window is the image, and three rows
+follow for the pairs with the class token: class token to patches, patches to class token, and class token to itself.
 """
 
 import math
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 BIAS_RESIZE_MODES = ('geometric', 'bicubic')
+CLASS_TOKEN_ROWS = 3
 
 
 def relative_position_index(height: int, width: int) -> Tensor:
@@ -70,38 +73,119 @@ def resize_bias_table(table: Tensor, num_rows: int, mode: str = 'geometric') -> 
     Raises:
         ValueError: If a number of rows is no odd square, or the mode is unknown.
     """
+    source, target = _offsets_per_side(table.shape[0]), _offsets_per_side(num_rows)
+    return _resize(table, (source, source), (target, target), mode)
+
+
+def resize_token_bias_table(table: Tensor, grid: tuple[int, int], mode: str = 'geometric',
+                            source_grid: tuple[int, int] | None = None) -> Tensor:
+    """Resize a ViT's bias table to another grid of tokens; its class-token rows stay as they are.
+
+    The rule is that of :func:`resize_bias_table`, along each side of the grid. Differentiable.
+
+    Args:
+        table (Tensor): Floating point, shape (L + 3, heads).
+        grid (tuple[int, int]): Rows and columns of tokens wanted.
+        mode (str): ``'geometric'`` or ``'bicubic'``.
+        source_grid (tuple[int, int], optional): Rows and columns that the table was made for. Defaults to None:
+            ``grid`` if L fits it, otherwise a square.
+
+    Returns:
+        Tensor: Shape ((2 * rows - 1) * (2 * columns - 1) + 3, heads), dtype and device of ``table``; ``table`` itself
+        if it already fits.
+
+    Raises:
+        ValueError: If L fits no grid, or the mode is unknown.
+    """
+    target = _offsets(grid)
+    num_rows = table.shape[0] - CLASS_TOKEN_ROWS
+    if source_grid is not None:
+        source = _offsets(source_grid)
+    elif num_rows == target[0] * target[1]:
+        source = target
+    else:
+        try:
+            source = (_offsets_per_side(num_rows), ) * 2
+        except ValueError as error:
+            raise ValueError(f'{error} beside {CLASS_TOKEN_ROWS} of the class token') from error
+    if source == target:
+        return table
+    resized = _resize(table[:-CLASS_TOKEN_ROWS], source, target, mode)
+    return torch.cat([resized, table[-CLASS_TOKEN_ROWS:]])
+
+
+def token_bias(table: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Bias of each pair of a ViT's tokens.
+
+    Args:
+        table (Tensor): Shape ((2 * rows - 1) * (2 * columns - 1) + 3, heads).
+        grid (tuple[int, int]): Rows and columns of tokens.
+
+    Returns:
+        Tensor: Shape (heads, N, N) with N = 1 + rows * columns, the class token first; entry [h, i, j] is for query i
+        and key j.
+    """
+    rows, cols = grid
+    # windows[i, j, :, a, b] is the entry for offset (i + a, j + b); turned around, a and b count the key's position
+    windows = table[:-CLASS_TOKEN_ROWS].unflatten(0, _offsets(grid)).unfold(0, rows, 1).unfold(1, cols, 1)
+    patches = windows.flip(3, 4).permute(2, 0, 1, 3, 4).reshape(-1, rows * cols, rows * cols)
+    from_class, to_class, class_alone = table[-CLASS_TOKEN_ROWS:].unsqueeze(-1).unsqueeze(-1)
+    first_row = torch.cat([class_alone, from_class.expand(-1, 1, rows * cols)], dim=2)
+    others = torch.cat([to_class.expand(-1, rows * cols, 1), patches], dim=2)
+    return torch.cat([first_row, others], dim=1)
+
+
+def _offsets(grid: tuple[int, int]) -> tuple[int, int]:
+    """Offsets per side of a grid of tokens."""
+    return 2 * grid[0] - 1, 2 * grid[1] - 1
+
+
+def _offsets_per_side(num_rows: int) -> int:
+    """Side of a square table, ``2 * window - 1``."""
+    side = math.isqrt(max(num_rows, 0))
+    if side * side != num_rows or side % 2 == 0:
+        raise ValueError(f'a bias table of a square window has (2 * window - 1)**2 rows, got {num_rows}')
+    return side
+
+
+def _resize(table: Tensor, source: tuple[int, int], target: tuple[int, int], mode: str) -> Tensor:
+    """Resize (rows, heads) of offsets ``source`` to offsets ``target``, both (vertical, horizontal)."""
     if mode not in BIAS_RESIZE_MODES:
         raise ValueError(f'mode {mode!r} is none of {BIAS_RESIZE_MODES}')
-    source, target = _offsets_per_side(table.shape[0]), _offsets_per_side(num_rows)
     if source == target:
         return table
     resize = _resize_geometric if mode == 'geometric' else _resize_bicubic
     return resize(table, source, target).to(table.dtype)
 
 
-def _offsets_per_side(num_rows: int) -> int:
-    """Side of a square table, ``2 * window - 1``."""
-    side = math.isqrt(num_rows)
-    if side * side != num_rows or side % 2 == 0:
-        raise ValueError(f'a bias table of a square window has (2 * window - 1)**2 rows, got {num_rows}')
-    return side
-
-
-def _resize_bicubic(table: Tensor, source: int, target: int) -> Tensor:
+def _resize_bicubic(table: Tensor, source: tuple[int, int], target: tuple[int, int]) -> Tensor:
     # bf16 and fp16 have no bicubic kernel on every device
-    image = table.T.reshape(1, -1, source, source).to(torch.promote_types(table.dtype, torch.float32))
-    image = F.interpolate(image, size=(target, target), mode='bicubic', align_corners=False)
-    return image.reshape(-1, target * target).T.contiguous()
+    image = table.T.reshape(1, -1, *source).to(torch.promote_types(table.dtype, torch.float32))
+    image = F.interpolate(image, size=target, mode='bicubic', align_corners=False)
+    return image.flatten(2)[0].T.contiguous()
 
 
-def _resize_geometric(table: Tensor, source: int, target: int) -> Tensor:
-    knots = geometric_positions(source, target)
-    half = target // 2
-    queries = torch.arange(-half, half + 1, dtype=torch.float64)
-    weights = spline_weights(knots, queries).to(table.device)
-    image = table.to(torch.float64).reshape(source, source, -1)
-    resized = torch.einsum('ab,cd,bdh->ach', weights, weights, image)
-    return resized.reshape(target * target, -1)
+def _resize_geometric(table: Tensor, source: tuple[int, int], target: tuple[int, int]) -> Tensor:
+    # in float64, which autocast leaves alone
+    vertical, horizontal = (_geometric_weights(*sizes, table.device) for sizes in zip(source, target))
+    image = table.to(torch.float64).unflatten(0, source)
+    return torch.einsum('ab,cd,bdh->ach', vertical, horizontal, image).flatten(0, 1)
+
+
+@torch.compiler.assume_constant_result
+def _geometric_weights(source: int, target: int, device: torch.device) -> Tensor:
+    """Matrix (target, source) from the values at all offsets of one side to those of another size; float64."""
+    # in a function of its own, as a compiler looks through a cache and would not find the mark on what is in it
+    return _cached_geometric_weights(source, target, device)
+
+
+@lru_cache(maxsize=64)
+def _cached_geometric_weights(source: int, target: int, device: torch.device) -> Tensor:
+    # the result serves steps with gradients too, even if it is made without
+    with torch.inference_mode(False), torch.no_grad():
+        half = target // 2
+        queries = torch.arange(-half, half + 1, dtype=torch.float64)
+        return spline_weights(geometric_positions(source, target), queries).to(device)
 
 
 def geometric_positions(source: int, target: int) -> Tensor:

@@ -1,9 +1,9 @@
 """The algorithm and its parts."""
 
-from .backbones import SwinTransformer, SwinTransformerV2
+from .backbones import SwinTransformer, SwinTransformerV2, VisionTransformer
 from .heads import PixelReconstructionLoss, SimMIMHead
 from .necks import SimMIMLinearDecoder
 from .simmim import SimMIM
 
 __all__ = ['PixelReconstructionLoss', 'SimMIM', 'SimMIMHead', 'SimMIMLinearDecoder', 'SwinTransformer',
-           'SwinTransformerV2']
+           'SwinTransformerV2', 'VisionTransformer']

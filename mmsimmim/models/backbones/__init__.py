@@ -2,5 +2,6 @@
 
 from .swin import SwinTransformer
 from .swin_v2 import SwinTransformerV2
+from .vit import VisionTransformer
 
-__all__ = ['SwinTransformer', 'SwinTransformerV2']
+__all__ = ['SwinTransformer', 'SwinTransformerV2', 'VisionTransformer']

@@ -1,0 +1,114 @@
+"""Attention among all tokens of an image, as in BEiT's vision transformer, which SimMIM's ViT is."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .position_bias import BIAS_RESIZE_MODES, resize_token_bias_table, token_bias
+
+
+class RelativePositionBias(nn.Module):
+    """A learned bias for each relative offset of two tokens of an image, and for the pairs with the class token.
+
+    The table belongs to one grid of tokens. For images of another grid it is resized in each forward pass, exactly as
+    it is when a file with a table of another grid is loaded (:func:`~.position_bias.resize_token_bias_table`): an
+    image is seen as by the model of its size that was given these weights. Index buffers in a loaded file are not
+    needed and passed over.
+
+    Args:
+        num_heads (int): Heads of the attention.
+        grid (tuple[int, int]): Rows and columns of tokens that the table is for.
+        bias_resize (str): How the table is resized, ``'geometric'`` or ``'bicubic'``. Defaults to ``'geometric'``.
+
+    Raises:
+        ValueError: If ``bias_resize`` is none of them.
+    """
+
+    def __init__(self, num_heads: int, grid: tuple[int, int], bias_resize: str = 'geometric') -> None:
+        super().__init__()
+        if bias_resize not in BIAS_RESIZE_MODES:
+            raise ValueError(f'bias_resize {bias_resize!r} is none of {BIAS_RESIZE_MODES}')
+        self.grid = grid
+        self.bias_resize = bias_resize
+        num_rows = (2 * grid[0] - 1) * (2 * grid[1] - 1) + 3
+        self.relative_position_bias_table = nn.Parameter(torch.zeros(num_rows, num_heads))
+
+    def position_bias(self, grid: tuple[int, int]) -> Tensor:
+        """Bias of each pair of tokens of an image of ``grid`` (rows, columns): (heads, N, N), N = 1 + rows * cols."""
+        table = resize_token_bias_table(self.relative_position_bias_table, grid, self.bias_resize, self.grid)
+        return token_bias(table, grid)
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
+        state_dict.pop(prefix + 'relative_position_index', None)
+        name = prefix + 'relative_position_bias_table'
+        if name in state_dict and self.relative_position_bias_table is not None:
+            try:
+                state_dict[name] = resize_token_bias_table(state_dict[name], self.grid, self.bias_resize)
+            except ValueError as error:
+                raise ValueError(f'{name}: {error}') from error
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+class GlobalAttention(RelativePositionBias):
+    """Multi-head attention of all tokens of an image, with a relative-position bias of its own or a given one.
+
+    Args:
+        channels (int): Channels of a token.
+        num_heads (int): Heads; divides ``channels``.
+        grid (tuple[int, int]): Rows and columns of tokens that its own bias table is for.
+        own_bias (bool): Whether there is a table for this layer alone. Defaults to False.
+        bias (bool | str): Biases of the projections to query, key and value: True, False, or ``'qv_bias'`` for none
+            of the key (as any would be the same for all keys of a query). Defaults to ``'qv_bias'``.
+        attn_drop_rate (float): Dropout of the attention weights. Defaults to 0.
+        drop_rate (float): Dropout of the output. Defaults to 0.
+        bias_resize (str): See :class:`RelativePositionBias`.
+
+    Raises:
+        ValueError: If ``bias`` or ``bias_resize`` is unknown.
+    """
+
+    def __init__(self, channels: int, num_heads: int, grid: tuple[int, int], own_bias: bool = False,
+                 bias: bool | str = 'qv_bias', attn_drop_rate: float = 0., drop_rate: float = 0.,
+                 bias_resize: str = 'geometric') -> None:
+        super().__init__(num_heads, grid, bias_resize)
+        if not (isinstance(bias, bool) or bias == 'qv_bias'):
+            raise ValueError(f"bias {bias!r} is none of True, False and 'qv_bias'")
+        if not own_bias:
+            self.relative_position_bias_table = None
+        self.num_heads = num_heads
+        self.qkv = nn.Linear(channels, 3 * channels, bias=bias is True)
+        self.q_bias = nn.Parameter(torch.zeros(channels)) if bias == 'qv_bias' else None
+        self.v_bias = nn.Parameter(torch.zeros(channels)) if bias == 'qv_bias' else None
+        self.attn_drop_rate = attn_drop_rate
+        self.proj = nn.Linear(channels, channels)
+        self.proj_drop = nn.Dropout(drop_rate)
+
+    def forward(self, x: Tensor, grid: tuple[int, int], shared_bias: Tensor | None = None) -> Tensor:
+        """Attend.
+
+        Args:
+            x (Tensor): Shape (B, N, C), the class token first, if there is one.
+            grid (tuple[int, int]): Rows and columns of the other tokens.
+            shared_bias (Tensor, optional): Added to the logits, shape (heads, 1 + h * w, 1 + h * w).
+
+        Returns:
+            Tensor: Shape (B, N, C).
+        """
+        batch, length, channels = x.shape
+        qkv = self._project(x).reshape(batch, length, 3, self.num_heads, channels // self.num_heads)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        bias = shared_bias if self.relative_position_bias_table is None else self.position_bias(grid)
+        if bias is not None:
+            # one for all images, never copied for them; without a class token its row and column are left out
+            bias = bias[None, :, -length:, -length:].to(query.dtype)
+        dropout = self.attn_drop_rate if self.training else 0.
+        out = F.scaled_dot_product_attention(query, key, value, attn_mask=bias, dropout_p=dropout)
+        return self.proj_drop(self.proj(out.transpose(1, 2).reshape(batch, length, channels)))
+
+    def _project(self, x: Tensor) -> Tensor:
+        if self.q_bias is None:
+            return self.qkv(x)
+        bias = torch.cat([self.q_bias, torch.zeros_like(self.v_bias), self.v_bias])
+        return F.linear(x, self.qkv.weight, bias)

@@ -1,0 +1,49 @@
+"""The block of a vision transformer."""
+
+import torch
+from torch import Tensor, nn
+from torchvision.ops import StochasticDepth
+
+from .feed_forward import FeedForward
+from .global_attention import GlobalAttention
+
+
+class TransformerBlock(nn.Module):
+    """Attention and a perceptron, each after a norm, scaled channel by channel, and beside a residual connection.
+
+    Args:
+        channels (int): Channels of a token.
+        num_heads (int): Heads of the attention.
+        grid (tuple[int, int]): Rows and columns of tokens that a bias table of its own is for.
+        feedforward_channels (int): Channels between the layers of the perceptron.
+        layer_scale_init_value (float): Initial scale of both branches; 0 for none.
+        drop_rate (float): Dropout of the attention's output and in the perceptron.
+        attn_drop_rate (float): Dropout of the attention weights.
+        drop_path_rate (float): Probability to drop a branch, per image.
+        bias (bool | str): See :class:`GlobalAttention`.
+        norm_eps (float): Added to the variance by the norms.
+        own_bias (bool): Whether it has a bias table of its own.
+        bias_resize (str): How bias tables are resized.
+    """
+
+    def __init__(self, channels: int, num_heads: int, grid: tuple[int, int], feedforward_channels: int,
+                 layer_scale_init_value: float, drop_rate: float, attn_drop_rate: float, drop_path_rate: float,
+                 bias: bool | str, norm_eps: float, own_bias: bool, bias_resize: str) -> None:
+        super().__init__()
+        self.ln1 = nn.LayerNorm(channels, norm_eps)
+        self.attn = GlobalAttention(channels, num_heads, grid, own_bias, bias, attn_drop_rate, drop_rate, bias_resize)
+        self.ln2 = nn.LayerNorm(channels, norm_eps)
+        self.ffn = FeedForward(channels, feedforward_channels, drop_rate)
+        self.drop_path = StochasticDepth(drop_path_rate, mode='row') if drop_path_rate else nn.Identity()
+        scale = torch.full((channels, ), float(layer_scale_init_value))
+        self.gamma_1 = nn.Parameter(scale) if layer_scale_init_value else None
+        self.gamma_2 = nn.Parameter(scale.clone()) if layer_scale_init_value else None
+
+    def forward(self, x: Tensor, grid: tuple[int, int], shared_bias: Tensor | None) -> Tensor:
+        """Map (B, N, C) to (B, N, C); for ``grid`` and ``shared_bias`` see the attention."""
+        x = x + self.drop_path(self._scale(self.attn(self.ln1(x), grid, shared_bias), self.gamma_1))
+        return x + self.drop_path(self._scale(self.ffn(self.ln2(x)), self.gamma_2))
+
+    @staticmethod
+    def _scale(x: Tensor, gamma: Tensor | None) -> Tensor:
+        return x if gamma is None else gamma * x
