@@ -1,5 +1,7 @@
 """Checkpoints of other code bases."""
 
 from .convert import convert_state_dict
+from .engine import UnknownCheckpoint
+from .recognise import Contents, recognise
 
-__all__ = ['convert_state_dict']
+__all__ = ['Contents', 'UnknownCheckpoint', 'convert_state_dict', 'recognise']

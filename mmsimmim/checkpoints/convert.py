@@ -1,31 +1,28 @@
 """Rename and lay out a state dict for another code base."""
 
-import re
-from collections.abc import Iterable
-
 from torch import Tensor
 
-from .key_maps import OFFICIAL_SWIN, KeyMap
+from .engine import read_form, require_form, write_form
+from .key_maps import WRITTEN
 
 
 def convert_state_dict(state_dict: dict[str, Tensor], to: str) -> dict[str, Tensor]:
-    """Convert a SimMIM pre-training state dict between microsoft/SimMIM and this package.
+    """Convert the parameters of an encoder, and what goes with it, to another code base.
 
-    Swin Transformer (V1) with the linear head. Values are rearranged, never changed, so that there and back gives
-    every bit again; gradients, which lie as their parameters do, convert the same way.
+    What the dict holds is recognised by its keys; see :func:`recognise`. Values are rearranged, never changed, so that
+    there and back gives every bit again; gradients, which lie as their parameters do, convert the same way. Index
+    buffers, coordinate tables and shift masks are left out.
 
     Args:
-        state_dict (dict[str, Tensor]): Keys ``encoder.*`` and ``decoder.*``, or ``backbone.*`` and ``neck.*``; not
-            changed. Index buffers and shift masks are left out.
-        to (str): ``'mmsimmim'``, whose keys are mmpretrain's, or ``'official'``.
+        state_dict (dict[str, Tensor]): Not changed.
+        to (str): ``'mmsimmim'``, whose keys are mmpretrain's with ``backbone.``, or ``'official'``.
 
     Returns:
-        dict[str, Tensor]: New dict in the order of ``state_dict``; a dict that is in the wanted form already comes
-        back as a copy.
+        dict[str, Tensor]: New dict. Tensors whose layout stays are shared with ``state_dict``.
 
     Raises:
-        ValueError: If ``to`` is unknown.
-        KeyError: If no rule knows a key.
+        ValueError: If ``to`` is unknown, or has no place for what the dict holds.
+        UnknownCheckpoint: (a ValueError) If the dict holds no encoder that we have, or keys that are no part of it.
 
     Examples:
         >>> import torch
@@ -34,52 +31,13 @@ def convert_state_dict(state_dict: dict[str, Tensor], to: str) -> dict[str, Tens
         >>> list(convert_state_dict(official, to='mmsimmim'))
         ['backbone.patch_embed.projection.bias']
     """
-    if to not in ('mmsimmim', 'official'):
-        raise ValueError(f"to must be 'mmsimmim' or 'official', got {to!r}")
-    learned = {key: value for key, value in state_dict.items() if _first_match(key, OFFICIAL_SWIN.buffers) is None}
-    if all(_is_named_for(key, to, OFFICIAL_SWIN) for key in learned):
-        return learned
-    return _convert(learned, to, OFFICIAL_SWIN)
-
-
-def _is_named_for(key: str, to: str, key_map: KeyMap) -> bool:
-    templates = [rule.ours if to == 'mmsimmim' else rule.theirs for rule in key_map.rules]
-    return _first_match(key, templates) is not None
-
-
-def _convert(state_dict: dict[str, Tensor], to: str, key_map: KeyMap) -> dict[str, Tensor]:
-    last = _last_stage(state_dict)
-    converted, unknown = {}, []
-    for key, tensor in state_dict.items():
-        for rule in key_map.rules:
-            source, target = (rule.theirs, rule.ours) if to == 'mmsimmim' else (rule.ours, rule.theirs)
-            parts = _match(key, source, last)
-            if parts is not None:
-                layout = rule.layout.to_ours if to == 'mmsimmim' else rule.layout.to_theirs
-                converted[target.format(last=last, **parts)] = layout(tensor)
-                break
-        else:
-            unknown.append(key)
-    if unknown:
-        raise KeyError(f'{len(unknown)} of {len(state_dict)} keys are no part of a SimMIM Swin Transformer '
-                       f'that can be converted to {to!r}: {", ".join(unknown[:5])}. Of a file, give the dictionary of '
-                       "parameters inside: checkpoint['model'] or checkpoint['state_dict']")
-    return converted
-
-
-def _first_match(key: str, templates: Iterable[str]) -> dict[str, str] | None:
-    return next((parts for parts in (_match(key, template) for template in templates) if parts is not None), None)
-
-
-def _match(key: str, template: str, last: str = r'\d+') -> dict[str, str] | None:
-    """Parts of a key that the names in a template stand for; None if the key does not fit."""
-    pattern = re.escape(template).replace(r'\{', '{').replace(r'\}', '}').replace('{last}', last)
-    pattern = re.sub(r'\{(\w+)\}', r'(?P<\1>[^.]+)', pattern)
-    match = re.fullmatch(pattern, key)
-    return match.groupdict() if match else None
-
-
-def _last_stage(keys: Iterable[str]) -> str:
-    """Number of the last stage that the keys name."""
-    stages = re.findall(r'(?:layers|stages)\.(\d+)\.', '\n'.join(keys))
-    return max(stages, key=int, default='3')
+    if to not in WRITTEN:
+        raise ValueError(f'to must be one of {list(WRITTEN)}, got {to!r}')
+    form = require_form(state_dict)
+    ours = read_form(state_dict, form)
+    forms = [candidate for candidate in WRITTEN[to] if candidate.encoder == form.encoder]
+    written = (write_form(ours, candidate) for candidate in forms)
+    result = next((converted for converted in written if converted is not None), None)
+    if result is None:
+        raise ValueError(f'{to!r} has no place for what this {form.title} holds')
+    return result

@@ -24,6 +24,10 @@ SUFFIXES = ('.pth', '.pt', '.bin', '.safetensors')
 LONGEST_SAFETENSORS_HEADER = 100 << 20
 
 
+class UnsafeCheckpoint(UserError, pickle.UnpicklingError):
+    """A file that was not read because it asks to run something; torch's own error for that is its parent."""
+
+
 class CfgNode:
     """Stands in for the settings that the official files carry beside their weights: data that does nothing.
 
@@ -189,13 +193,13 @@ def _load(path: str, **kwargs: Any) -> Any:
     try:
         return torch.load(path, weights_only=True, **kwargs)
     except pickle.UnpicklingError as error:
-        unknown = re.search(r'(?:GLOBAL|Unsupported (?:class|global):?) +([\w.]+\.[\w.]+)', str(error))
+        unknown = re.search(r'GLOBAL ([\w.]+)', str(error))
         if unknown:
-            raise UserError(f'{path} needs the class {unknown[1]} to be read, which may run code; it was not run. If '
-                            'you trust the file, open it where that class comes from and save its state_dict alone.'
-                            ) from error
-        raise UserError(f'{path} was not read, as it is broken or would run code: {_first_sentence(error)}. Fetch it '
-                        'again, or take it from another source.') from error
+            raise UnsafeCheckpoint(
+                f'{path} can be read only with {unknown[1]}, which may run code; it was not run. If you trust the '
+                'file, open it where that comes from, and save the state_dict alone.') from error
+        raise UnsafeCheckpoint(f'{path} is broken, or would run code, which it did not: {_reason(error)}. Fetch it '
+                               'again, or from another source.') from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
         raise UserError(f'{path} is broken or cut off: {_first_sentence(error)}. Fetch it again '
                         f'({osp.getsize(path):,} bytes are here).') from error
@@ -258,5 +262,10 @@ def _what_json(path: str) -> str:
             'them with write_checkpoint.')
 
 
-def _first_sentence(error: Exception) -> str:
+def _reason(error: Exception) -> str:
+    """What torch found, without its advice to read the file without care."""
+    return _first_sentence(str(error).partition('WeightsUnpickler error:')[2] or str(error))
+
+
+def _first_sentence(error: Exception | str) -> str:
     return re.split(r'\n|\.\s', str(error).strip() or type(error).__name__)[0].rstrip('. ')

@@ -39,6 +39,12 @@ def state_dict_of(checkpoint: Mapping[str, Any], ema: bool = False) -> dict[str,
     return unwrap_names(find_weights(checkpoint, ema))
 
 
+def has_weights(checkpoint: Mapping[str, Any]) -> bool:
+    """Whether :func:`find_weights` finds any."""
+    keys = (*CONTAINERS, *AVERAGES)
+    return _holds_parameters(checkpoint) or any(_holds_parameters(checkpoint.get(key)) for key in keys)
+
+
 def find_weights(checkpoint: Mapping[str, Any], ema: bool = False) -> Mapping[str, Any]:
     """The part of a checkpoint that holds the parameters, names as they are; see :func:`state_dict_of`."""
     averages = [key for key in AVERAGES if _holds_parameters(checkpoint.get(key))]

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mmsimmim.checkpoints import convert_state_dict
+from mmsimmim.checkpoints import UnknownCheckpoint, convert_state_dict
 from tests.golden import below, load, simmim_swin
 
 
@@ -54,9 +54,9 @@ def test_what_is_converted_already_comes_back_as_a_copy():
 
 
 @pytest.mark.parametrize('state, to, error, message', [
-    ({'encoder.blocks.0.norm1.bias': 0}, 'mmsimmim', KeyError, 'encoder.blocks.0.norm1.bias'),
-    ({'layer4.0.conv1.weight': 0}, 'official', KeyError, 'layer4'),
-    ({'encoder.norm.bias': 0}, 'timm', ValueError, 'timm')])
+    ({'encoder.blocks.0.attn.norm.bias': torch.zeros(8)}, 'mmsimmim', UnknownCheckpoint, 'blocks.0.attn.norm.bias'),
+    ({'layer4.0.conv1.weight': torch.zeros(8)}, 'official', UnknownCheckpoint, 'layer4'),
+    ({'encoder.norm.bias': torch.zeros(8)}, 'paddle', ValueError, 'paddle')])
 def test_what_no_rule_knows_is_refused(state, to, error, message):
     with pytest.raises(error, match=message):
         convert_state_dict(state, to=to)

@@ -1,0 +1,126 @@
+"""Apply the rules of a form, in either direction."""
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple
+
+from torch import Tensor
+
+from .diagnose import seemingly
+from .key_maps import READ, Form, Step
+from .templates import fill, last_stage, match
+
+
+class UnknownCheckpoint(ValueError):
+    """A state dict that holds no encoder that we have, or keys that are no part of it."""
+
+
+class _Place(NamedTuple):
+    """Where a key belongs: which of its step's sources it is, and what the step then writes."""
+
+    step: Step
+    index: int
+    targets: tuple[str, ...]
+
+
+def require_form(state_dict: dict[str, Tensor]) -> Form:
+    """The form a state dict is in: the first that knows every key.
+
+    Raises:
+        UnknownCheckpoint: If there is none; the message says what the dict seems to hold.
+    """
+    near_miss = None
+    if all(isinstance(key, str) and isinstance(value, Tensor) for key, value in state_dict.items()):
+        last = last_stage(state_dict)
+        for form in READ:
+            if all(_is_read(key, form, last) for key in state_dict) and _parameters(state_dict, form, last):
+                return form
+        near_miss = _near_miss(state_dict, last)
+    raise UnknownCheckpoint('these parameters belong to no encoder that can be converted: '
+                            + seemingly(state_dict, near_miss))
+
+
+def _parameters(keys: Iterable[str], form: Form, last: int) -> dict[str, '_Place']:
+    places = {key: _place(key, form.reading, last) for key in keys}
+    return {key: place for key, place in places.items() if place is not None}
+
+
+def _near_miss(keys: Collection[str], last: int) -> tuple[str, list[str]] | None:
+    """The form that knows most keys, if it knows half of them, and the other keys."""
+    strangers = {form.title: [key for key in keys if not _is_read(key, form, last)] for form in READ}
+    title = min(strangers, key=lambda title: len(strangers[title]))
+    return (title, strangers[title]) if 2 * len(strangers[title]) <= len(keys) else None
+
+
+def other_parts(keys: Collection[str], form: Form) -> tuple[str, ...]:
+    """Names of the parts of a model that are read over."""
+    parameters = _parameters(keys, form, last_stage(keys))
+    others = [key for key in keys if key.startswith(form.others) and key not in parameters]
+    return tuple(dict.fromkeys(key.split('.')[0] for key in others))
+
+
+def read_form(state_dict: dict[str, Tensor], form: Form) -> dict[str, Tensor]:
+    """Bring parameters into our whole names and layout; buffers and other parts are left out.
+
+    Args:
+        state_dict (dict[str, Tensor]): In the form.
+        form (Form): What :func:`require_form` found.
+
+    Returns:
+        dict[str, Tensor]: New dict. Tensors whose layout stays are shared.
+
+    Raises:
+        UnknownCheckpoint: If of tensors that are one here some are missing, or a parameter is there twice.
+    """
+    return _apply(state_dict, _parameters(state_dict, form, last_stage(state_dict)))
+
+
+def write_form(state_dict: dict[str, Tensor], form: Form) -> dict[str, Tensor] | None:
+    """The reverse of :func:`read_form`.
+
+    Args:
+        state_dict (dict[str, Tensor]): Our whole names and layout.
+        form (Form): The form wanted.
+
+    Returns:
+        dict[str, Tensor] | None: New dict without what the form lacks; None if it has no place for a parameter.
+    """
+    last = last_stage(state_dict)
+    wanted = [key for key in state_dict if not _fits_any(key, form.lacks, last)]
+    places = {key: _place(key, form.writing, last) for key in wanted}
+    return None if None in places.values() else _apply(state_dict, places)
+
+
+def _apply(state_dict: dict[str, Tensor], places: dict[str, _Place]) -> dict[str, Tensor]:
+    result, waiting = {}, {}
+    for key, (step, index, targets) in places.items():
+        parts = waiting.setdefault((step.sources, targets), {})
+        parts[index] = key
+        if len(parts) < len(step.sources):
+            continue
+        if any(target in result for target in targets):
+            raise UnknownCheckpoint(f'two parameters stand for the same one; the second is {key!r}')
+        result.update(zip(targets, step.change(*(state_dict[parts[i]] for i in range(len(parts))))))
+        del waiting[step.sources, targets]
+    if waiting:
+        parts = next(iter(waiting.values()))
+        raise UnknownCheckpoint(f'{", ".join(parts.values())} cannot be converted alone: query, key and value are one '
+                                'parameter here, and of these three some are missing')
+    return result
+
+
+def _is_read(key: str, form: Form, last: int) -> bool:
+    return (_place(key, form.reading, last) is not None or _fits_any(key, form.read_over, last)
+            or key.startswith(form.others))
+
+
+def _place(key: str, steps: Sequence[Step], last: int) -> _Place | None:
+    for step in steps:
+        for index, source in enumerate(step.sources):
+            parts = match(key, source, last)
+            if parts is not None:
+                return _Place(step, index, tuple(fill(target, parts, last) for target in step.targets))
+    return None
+
+
+def _fits_any(key: str, templates: Iterable[str], last: int) -> bool:
+    return any(match(key, template, last) is not None for template in templates)
