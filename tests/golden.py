@@ -33,12 +33,20 @@ def relative_error(ours: Tensor, theirs: Tensor) -> float:
 
 def simmim_swin(**backbone: object) -> tuple[torch.nn.Module, dict[str, Tensor]]:
     """The model of ``simmim_swin.npz`` in float64 with the official parameters, and the file."""
-    arrays = load('simmim_swin.npz')
+    return _hierarchical('simmim_swin.npz', dict(type='mmsimmim.SwinTransformer', **backbone))
+
+
+def simmim_swinv2(target: dict | None = None, **backbone: object) -> tuple[torch.nn.Module, dict[str, Tensor]]:
+    """The model of ``simmim_swinv2.npz`` in float64 with the official parameters, and the file."""
+    return _hierarchical('simmim_swinv2.npz', dict(type='mmsimmim.SwinTransformerV2', **backbone), target)
+
+
+def _hierarchical(file: str, backbone: dict, target: dict | None = None) -> tuple[torch.nn.Module, dict[str, Tensor]]:
+    arrays = load(file)
     model = MODELS.build(
         dict(
             type='mmsimmim.SimMIM',
             backbone=dict(
-                type='mmsimmim.SwinTransformer',
                 arch=dict(embed_dims=4, depths=[2, 2, 2, 2], num_heads=[1, 2, 2, 4]),
                 img_size=96,
                 window_size=6,
@@ -48,6 +56,7 @@ def simmim_swin(**backbone: object) -> tuple[torch.nn.Module, dict[str, Tensor]]
             head=dict(
                 type='mmsimmim.SimMIMHead', patch_size=4,
                 loss=dict(type='mmsimmim.PixelReconstructionLoss', criterion='L1')),
+            target_generator=target,
             data_preprocessor=dict(type='mmengine.BaseDataPreprocessor'))).double()
     model.load_state_dict(convert_state_dict(below(arrays, 'param/'), to='mmsimmim'))
     return model, arrays

@@ -4,6 +4,7 @@ from .backbones import SwinTransformer, SwinTransformerV2, VisionTransformer
 from .heads import PixelReconstructionLoss, SimMIMHead
 from .necks import SimMIMLinearDecoder
 from .simmim import SimMIM
+from .targets import NormalizedPixelTarget
 
-__all__ = ['PixelReconstructionLoss', 'SimMIM', 'SimMIMHead', 'SimMIMLinearDecoder', 'SwinTransformer',
-           'SwinTransformerV2', 'VisionTransformer']
+__all__ = ['NormalizedPixelTarget', 'PixelReconstructionLoss', 'SimMIM', 'SimMIMHead', 'SimMIMLinearDecoder',
+           'SwinTransformer', 'SwinTransformerV2', 'VisionTransformer']

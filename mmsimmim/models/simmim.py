@@ -21,8 +21,8 @@ class SimMIM(BaseModel):
         neck (dict): Predicts image-shaped values from the last map. Where it does not say ``out_channels``, it
             predicts as many channels as the images have.
         head (dict): Its ``loss(prediction, target, mask)`` compares.
-        target_generator (dict, optional): Makes the target from the normalised images. Defaults to None: the images
-            themselves.
+        target_generator (dict, optional): Makes the target from the normalised images; where this is a picture, its
+            ``restore(prediction, images)`` gives the colours back. Defaults to None: the images themselves.
         data_preprocessor (dict, optional): Stacks, moves and normalises images. Defaults to mmpretrain's
             ``SelfSupDataPreprocessor``.
         init_cfg (dict, optional): MMEngine initialisation. Defaults to None.
@@ -88,13 +88,18 @@ class SimMIM(BaseModel):
         return self.head.loss(self.reconstruct(images, mask), self.target(images), mask)
 
     def reconstruct(self, images: Tensor, mask: Tensor) -> Tensor:
-        """Encode the visible part and predict the whole: (B, C, H, W), in normalised colours for pixel targets."""
+        """Encode the visible part and predict the target of the whole: (B, C, H, W)."""
         latent = self.backbone(images, mask)[-1]
         return self.neck(latent)
 
     def target(self, images: Tensor) -> Tensor:
         """What is to be predicted of normalised images (B, C, H, W)."""
         return self.target_generator(images)
+
+    def to_colours(self, prediction: Tensor, images: Tensor) -> Tensor:
+        """A predicted target (B, C, H, W) in the colours of the normalised images it is of, if it can be shown so."""
+        restore = getattr(self.target_generator, 'restore', None)
+        return prediction if restore is None else restore(prediction, images)
 
     @torch.no_grad()
     def predict(self,
@@ -114,10 +119,11 @@ class SimMIM(BaseModel):
         """
         mask = stack_masks(data_samples, inputs.device)
         pred, target = self.reconstruct(inputs, mask), self.target(inputs)
+        colours = self.to_colours(pred, inputs)
         for i, sample in enumerate(data_samples):
             one = slice(i, i + 1)
             sample.reconstruction_loss = self.head.loss(pred[one], target[one], mask[one])
-            sample.reconstruction = paste(pred[i], inputs[i], mask[i]) if paste_visible else pred[i]
+            sample.reconstruction = paste(colours[i], inputs[i], mask[i]) if paste_visible else colours[i]
         return data_samples
 
     def get_layer_depth(self, param_name: str) -> tuple[int, int]:
