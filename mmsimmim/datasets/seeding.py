@@ -1,6 +1,8 @@
 """Random draws that depend on what is drawn for, not on which process draws or how often it drew before."""
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -43,3 +45,20 @@ def seed_all(*key: int) -> None:
     np.random.seed(words[1:3])
     # Not torch.manual_seed: it also walks to CUDA, which a data loading worker must not touch.
     torch.default_generator.manual_seed(int(words[3]))
+
+
+@contextmanager
+def own_random_numbers(seed: int) -> Iterator[None]:
+    """Seed the generators of this process, and give them back as they were.
+
+    Args:
+        seed (int): Not negative.
+    """
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    seed_all(seed)
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])

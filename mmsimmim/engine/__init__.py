@@ -1,8 +1,9 @@
 """Around the training loop."""
 
-from .hooks import CheckpointHook, ReconstructionHook, SeedStepHook, SkippedFilesHook
+from .hooks import CheckpointHook, FeatureProbeHook, ReconstructionHook, SeedStepHook, SkippedFilesHook
 from .schedulers import WarmupCosineLR, WarmupMultiStepLR
 
 __all__ = [
-    'CheckpointHook', 'ReconstructionHook', 'SeedStepHook', 'SkippedFilesHook', 'WarmupCosineLR', 'WarmupMultiStepLR'
+    'CheckpointHook', 'FeatureProbeHook', 'ReconstructionHook', 'SeedStepHook', 'SkippedFilesHook', 'WarmupCosineLR',
+    'WarmupMultiStepLR'
 ]

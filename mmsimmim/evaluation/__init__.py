@@ -1,5 +1,10 @@
 """Measures of pre-training."""
 
+from .features import average_map, extract_features
+from .knn import knn_classify
+from .linear_probe import LinearProbe, fit_linear_probe
 from .reconstruction import ReconstructionLoss
 
-__all__ = ['ReconstructionLoss']
+__all__ = [
+    'LinearProbe', 'ReconstructionLoss', 'average_map', 'extract_features', 'fit_linear_probe', 'knn_classify'
+]

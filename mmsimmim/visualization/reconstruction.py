@@ -1,8 +1,7 @@
 """A model's reconstructions of a batch, and the sheet that shows them."""
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import UserError
+from ..evaluation.features import evaluation_mode
 from ..models import SimMIM
 from .panels import draw_row, make_tiles, stack_rows
 
@@ -51,7 +51,7 @@ def reconstruct(model: SimMIM, batch: dict) -> list[Reconstruction]:
     Returns:
         list[Reconstruction]: One per image.
     """
-    with _evaluation_mode(model):
+    with evaluation_mode(model):
         data = model.data_preprocessor(batch, False)
         samples = model.predict(data['inputs'], data['data_samples'])
     return [
@@ -59,18 +59,6 @@ def reconstruct(model: SimMIM, batch: dict) -> list[Reconstruction]:
                        os.path.basename(sample.get('img_path', '')))
         for image, sample in zip(data['inputs'], samples)
     ]
-
-
-@contextmanager
-def _evaluation_mode(model: nn.Module) -> Iterator[None]:
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        # One by one: train() of a model would also wake what it keeps frozen in evaluation mode.
-        for module, training in modes:
-            module.training = training
 
 
 def draw_sheet(reconstructions: Sequence[Reconstruction],
@@ -114,7 +102,7 @@ def encoder_stride(model: SimMIM) -> int:
     """Pixels per side that one token of the encoder's last map stands for."""
     side = model.head.patch_size
     parameter = next(model.parameters())
-    with _evaluation_mode(model):
+    with evaluation_mode(model):
         prediction = model.reconstruct(
             parameter.new_zeros(1, model.backbone.in_channels, side, side), parameter.new_zeros(1, 1, 1))
     return prediction.shape[-1]

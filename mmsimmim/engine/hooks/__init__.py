@@ -1,8 +1,9 @@
 """Hooks."""
 
 from .checkpoint import CheckpointHook
+from .feature_probe import FeatureProbeHook
 from .reconstruction import ReconstructionHook
 from .seed_step import SeedStepHook
 from .skipped_files import SkippedFilesHook
 
-__all__ = ['CheckpointHook', 'ReconstructionHook', 'SeedStepHook', 'SkippedFilesHook']
+__all__ = ['CheckpointHook', 'FeatureProbeHook', 'ReconstructionHook', 'SeedStepHook', 'SkippedFilesHook']

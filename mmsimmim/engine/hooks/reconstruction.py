@@ -1,17 +1,13 @@
 """Reconstruction pictures during training."""
 
-import random
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
-import numpy as np
-import torch
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import IterBasedTrainLoop, Runner
 
-from ...datasets.seeding import SampleIndex, seed_all
+from ...datasets.seeding import SampleIndex, own_random_numbers
 from ...errors import UserError
 from ...models import SimMIM
 from ...registry import HOOKS
@@ -88,7 +84,7 @@ class ReconstructionHook(Hook):
                             'interval in iterations.')
         model = _unwrap(runner)
         self._last_step = None
-        with _own_random_numbers(self.seed):
+        with own_random_numbers(self.seed):
             self._batches = self._read_files(runner, model) if self.images else self._read_validation_set(runner)
 
     def after_train_epoch(self, runner: Runner) -> None:
@@ -138,16 +134,3 @@ class ReconstructionHook(Hook):
 def _unwrap(runner: Runner) -> SimMIM:
     # Not through the wrapper: its forward waits for the other processes, which do not draw.
     return require_pixel_model(runner.model.module if is_model_wrapper(runner.model) else runner.model)
-
-
-@contextmanager
-def _own_random_numbers(seed: int) -> Iterator[None]:
-    """Seed the generators of this process, and give them back as they were."""
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    seed_all(seed)
-    try:
-        yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-        torch.set_rng_state(states[2])

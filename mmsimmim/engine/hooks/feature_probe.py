@@ -1,0 +1,219 @@
+"""What frozen features are worth, measured while they are being learned."""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.runner import IterBasedTrainLoop, Runner
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from ...datasets.image_folder import IMAGE_SUFFIXES, list_files
+from ...datasets.seeding import own_random_numbers
+from ...errors import UserError
+from ...evaluation.features import extract_features, gather_in_order
+from ...evaluation.knn import knn_classify
+from ...evaluation.linear_probe import fit_linear_probe
+from ...models import SimMIM
+from ...registry import HOOKS
+
+
+@HOOKS.register_module()
+class FeatureProbeHook(Hook):
+    """Classify a labelled folder by frozen features at intervals: by nearest neighbours and by a linear probe.
+
+    Features are averages over one map of the encoder, of whole images without a mask. Both probes are fitted to those
+    of the ``train`` images and measured on those of the ``val`` images: top-1 accuracy in percent, as ``probe/knn`` and
+    ``probe/linear`` in the message hub and the visualizer, and as a line in the log.
+
+    Training itself is the same with and without this hook: no weight, no running statistic, no mode of a module and no
+    random number changes. The processes of a distributed training share the images; each ends with all features.
+
+    How far the two numbers tell what fine-tuning will give is another matter: features of masked image modelling
+    separate classes poorly by a plane and fine-tune well all the same. Compare runs of one kind with them.
+
+    Args:
+        train (str | dict): Labelled images to fit to: a folder with one folder per class, or the config of a data set
+            whose samples have ``gt_label``.
+        val (str | dict): Labelled images to classify, of the same classes.
+        interval (int): Epochs or iterations between two measurements. Defaults to 10.
+        by_epoch (bool): Whether the interval counts epochs. Defaults to True.
+        at_start (bool): Also measure before the first step. Defaults to False.
+        pipeline (Sequence[dict], optional): How to read the images of folders. Defaults to None: the pipeline of the
+            validation set without its mask generator.
+        out_index (int): Which of the encoder's outputs. Defaults to -1, the last.
+        k (int): Neighbours, see :func:`mmsimmim.evaluation.knn_classify`. Defaults to 20.
+        temperature (float): Of the neighbours' votes, likewise. Defaults to 0.07.
+        weight_decay (float): Of the linear probe, see :func:`mmsimmim.evaluation.fit_linear_probe`. Defaults to 1e-3.
+        batch_size (int): Images at a time on each process. Defaults to 64.
+        num_workers (int): Processes that read images. Defaults to 0.
+        seed (int): Fixes whatever the pipeline draws at random. Defaults to 0.
+
+    Raises:
+        UserError: From the constructor, if a number is out of range; at the start of training, if a folder is missing,
+            has fewer than two classes or an empty one, the classes differ, there are fewer than ``k`` images, or the
+            model is no :class:`mmsimmim.SimMIM`.
+
+    Examples:
+        >>> custom_hooks = [
+        ...     dict(type='mmsimmim.FeatureProbeHook', train='data/flowers/train', val='data/flowers/val', interval=10)
+        ... ]
+    """
+
+    def __init__(self,
+                 train: str | dict,
+                 val: str | dict,
+                 interval: int = 10,
+                 by_epoch: bool = True,
+                 at_start: bool = False,
+                 pipeline: Sequence[dict] | None = None,
+                 out_index: int = -1,
+                 k: int = 20,
+                 temperature: float = 0.07,
+                 weight_decay: float = 1e-3,
+                 batch_size: int = 64,
+                 num_workers: int = 0,
+                 seed: int = 0) -> None:
+        self.sources = dict(train=train, val=val)
+        self.interval = interval
+        self.by_epoch = by_epoch
+        self.at_start = at_start
+        self.pipeline = pipeline
+        self.out_index = out_index
+        self.k = k
+        self.temperature = temperature
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.seed = seed
+        self._check()
+
+    def _check(self) -> None:
+        for name in ('interval', 'k', 'batch_size'):
+            if getattr(self, name) < 1:
+                raise UserError(f'FeatureProbeHook: {name} must be at least 1, got {getattr(self, name)}.')
+        for name in ('temperature', 'weight_decay'):
+            if not getattr(self, name) > 0:
+                raise UserError(f'FeatureProbeHook: {name} must be above 0, got {getattr(self, name)}.')
+
+    def before_train(self, runner: Runner) -> None:
+        """Open both sets, on every process, so that what is wrong with them stops every process."""
+        if self.by_epoch and isinstance(runner.train_loop, IterBasedTrainLoop):
+            raise UserError('FeatureProbeHook: this training loop counts iterations; set by_epoch=False and an '
+                            'interval in iterations.')
+        model = _unwrap(runner.model)
+        if not isinstance(getattr(model, 'module', model), SimMIM):
+            raise UserError('FeatureProbeHook probes the encoder of mmsimmim.SimMIM; this model is a '
+                            f'{type(model).__module__}.{type(model).__name__}.')
+        with own_random_numbers(self.seed):
+            self._loaders = {side: self._open(runner, side) for side in ('train', 'val')}
+        self._require_same_classes()
+        size = len(self._loaders['train'].dataset)
+        if size < self.k:
+            raise UserError(f"FeatureProbeHook: {self.k} neighbours are asked for, but 'train' has {size} images: "
+                            f'set k to {size} at most.')
+        if self.at_start and runner.iter == 0:
+            self._measure(runner, step=0)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Measure if the interval counts epochs and is over, and after the last epoch."""
+        if self.by_epoch and (self.every_n_epochs(runner, self.interval) or self.is_last_train_epoch(runner)):
+            self._measure(runner, step=runner.epoch + 1)
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
+                         outputs: dict | None = None) -> None:
+        """Measure if the interval counts iterations and is over, and after the last iteration."""
+        if not self.by_epoch and (self.every_n_train_iters(runner, self.interval) or self.is_last_train_iter(runner)):
+            self._measure(runner, step=runner.iter + 1)
+
+    def _open(self, runner: Runner, side: str) -> torch.utils.data.DataLoader:
+        source = self.sources[side]
+        if isinstance(source, dict):
+            dataset = dict(source)
+        else:
+            _check_folder(source, side)
+            dataset = dict(type='mmpretrain.CustomDataset', data_root=str(source), extensions=IMAGE_SUFFIXES,
+                           test_mode=True, pipeline=self._find_pipeline(runner))
+        # The sampler deals the images out to the processes in turn; its indices carry what SeedSample asks for.
+        return runner.build_dataloader(dict(
+            batch_size=self.batch_size,
+            num_workers=self.num_workers,
+            dataset=dataset,
+            sampler=dict(type='mmsimmim.SeededSampler', shuffle=False),
+            collate_fn=dict(type='default_collate')), seed=self.seed)
+
+    def _find_pipeline(self, runner: Runner) -> list[dict]:
+        if self.pipeline is not None:
+            return list(self.pipeline)
+        steps = ((runner.cfg.get('val_dataloader') or {}).get('dataset') or {}).get('pipeline')
+        if not steps:
+            raise UserError('FeatureProbeHook: there is no val_dataloader with a pipeline to read the images of '
+                            'folders with. Give the hook one: pipeline=[dict(type=...), ...], without a mask '
+                            'generator.')
+        return [step for step in steps if not step['type'].endswith('MaskGenerator')]
+
+    def _require_same_classes(self) -> None:
+        train, val = (loader.dataset for loader in self._loaders.values())
+        labels = set(_labels(train))
+        if len(labels) < 2:
+            raise UserError(f"FeatureProbeHook: all images of 'train' have one label, {sorted(labels)}; to tell "
+                            'classes apart there must be two at least.')
+        names = [dataset.metainfo.get('classes') for dataset in (train, val)]
+        if all(names) and list(names[0]) != list(names[1]):
+            only = [sorted(set(names[i]) - set(names[1 - i])) for i in (0, 1)]
+            raise UserError("FeatureProbeHook: 'train' and 'val' have other classes or another order of them; only in "
+                            f"'train': {only[0]}, only in 'val': {only[1]}.")
+        strange = set(_labels(val)) - labels
+        if strange:
+            raise UserError(f"FeatureProbeHook: 'val' has the labels {sorted(strange)}, of which 'train' has no image.")
+
+    def _measure(self, runner: Runner, step: int) -> None:
+        (features, labels), (val_features, val_labels) = (self._features(runner, side) for side in ('train', 'val'))
+        neighbours = knn_classify(features, labels, val_features, self.k, self.temperature)
+        probe = fit_linear_probe(features, labels, int(labels.max()) + 1, self.weight_decay)
+        scores = {
+            'probe/knn': _percent_right(neighbours, val_labels),
+            'probe/linear': _percent_right(probe.classify(val_features), val_labels),
+        }
+        runner.message_hub.update_scalars(scores)
+        runner.visualizer.add_scalars(scores, step=step)
+        runner.logger.info(f'Frozen features after {step} {"epochs" if self.by_epoch else "iterations"}: '
+                           f'{scores["probe/knn"]:.2f} % by {self.k} nearest neighbours, '
+                           f'{scores["probe/linear"]:.2f} % by a linear probe.')
+
+    def _features(self, runner: Runner, side: str) -> tuple[Tensor, Tensor]:
+        loader = self._loaders[side]
+        model = _unwrap(runner.model)
+        # Iterating over a data loader alone draws a random number.
+        with own_random_numbers(self.seed):
+            share = extract_features(model, getattr(model, 'module', model).data_preprocessor, loader, self.out_index)
+        return tuple(gather_in_order(tensor, len(loader.dataset)) for tensor in share)
+
+
+def _unwrap(model: nn.Module) -> nn.Module:
+    """The model without DistributedDataParallel; other wrappers hold only a part of the weights and stay."""
+    return model.module if isinstance(model, DistributedDataParallel) else model
+
+
+def _check_folder(folder: str, side: str) -> None:
+    if not os.path.isdir(folder):
+        raise UserError(f'FeatureProbeHook: {side}={str(folder)!r} is no folder (working folder: {os.getcwd()}). Give '
+                        'one with a folder per class.')
+    classes = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
+    if len(classes) < 2:
+        raise UserError(f'FeatureProbeHook: {side}={str(folder)!r} has {len(classes)} folder(s) of classes in it; to '
+                        'tell classes apart there must be two at least.')
+    empty = [name for name in classes if not any(list_files(os.path.join(folder, name), IMAGE_SUFFIXES))]
+    if empty:
+        raise UserError(f'FeatureProbeHook: {side}={str(folder)!r} has folders without images, which would count as '
+                        f'classes: {", ".join(empty)}. Remove them.')
+
+
+def _labels(dataset: Any) -> list[int]:
+    return [int(dataset.get_data_info(index)['gt_label']) for index in range(len(dataset))]
+
+
+def _percent_right(predicted: Tensor, labels: Tensor) -> float:
+    return 100 * (predicted == labels).double().mean().item()
