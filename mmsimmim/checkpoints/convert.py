@@ -1,27 +1,54 @@
 """Rename and lay out a state dict for another code base."""
 
+import math
+import re
+
 from torch import Tensor
 
-from .engine import read_form, require_form, write_form
-from .key_maps import WRITTEN
+from ..layers import relative_position_index
+from .engine import homeless, read_form, require_form, write_form
+from .key_maps import WRITTEN, Form
+
+SHARED_TABLE = 'backbone.rel_pos_bias.relative_position_bias_table'
+OUR_CLASSES = {'swin': 'SwinTransformer', 'swin_v2': 'SwinTransformerV2', 'vit': 'VisionTransformer'}
 
 
 def convert_state_dict(state_dict: dict[str, Tensor], to: str) -> dict[str, Tensor]:
-    """Convert the parameters of an encoder, and what goes with it, to another code base.
+    """Convert the parameters of an encoder, and the decoder or classifier on it, to another code base.
 
-    What the dict holds is recognised by its keys; see :func:`recognise`. Values are rearranged, never changed, so that
-    there and back gives every bit again; gradients, which lie as their parameters do, convert the same way. Index
-    buffers, coordinate tables and shift masks are left out.
+    What the dict holds is recognised by its keys (:func:`recognise`): Swin, Swin V2 and the ViT of SimMIM, which is
+    BEiT's, of microsoft/SimMIM, microsoft/Swin-Transformer, OpenMMLab, timm and Hugging Face. Values are rearranged,
+    never changed, so that there and back gives every bit again; gradients, which lie as their parameters do, convert
+    the same way. What is not learned (index buffers, coordinate tables, shift masks) is left out, as are a detector's
+    or segmentor's other parts.
 
     Args:
-        state_dict (dict[str, Tensor]): Not changed.
-        to (str): ``'mmsimmim'``, whose keys are mmpretrain's with ``backbone.``, or ``'official'``.
+        state_dict (dict[str, Tensor]): Parameters, all of them or some; not changed.
+        to (str): Whose names and layout:
+
+            - ``'mmsimmim'``: a whole model of ours: ``backbone.*`` with ``neck.decoder.0.*`` (pre-training) or
+              ``head.fc.*`` (classifier).
+            - ``'mmpretrain'``: the same for mmpretrain, whose Swin wants its index buffers when it resizes tables.
+            - ``'backbone'``: the encoder alone, names without a prefix, without mask token.
+            - ``'mmdet'``, ``'mmseg'``: the encoder alone as their ``init_cfg`` reads it: Swin with ``backbone.``, which
+              MMDetection requires; for mmseg's BEiT without.
+            - ``'official'``: ``encoder.*`` and ``decoder.*``; with a classifier no prefix and ``head.*``; an encoder
+              with norms on several stages as in the official detectors.
+            - ``'timm'``: SwinTransformer, SwinTransformerV2, Beit; without mask token and decoder.
+            - ``'hf'``: what ``from_pretrained`` reads from a file: Swin(v2)ForMaskedImageModeling if there is a
+              decoder, Swin(v2)ForImageClassification if there is a classifier, else Swin(v2)Model, or SwinBackbone
+              if there are norms on several stages. The ViT as BeitForImageClassification or BeitModel, without
+              decoder.
+
+            A ViT's shared table of position biases becomes one per block for ``'backbone'`` and ``'mmseg'``, whose
+            BEiT has no other; back it stays so.
 
     Returns:
-        dict[str, Tensor]: New dict. Tensors whose layout stays are shared with ``state_dict``.
+        dict[str, Tensor]: New dict. Tensors whose layout stays, and parts of a tensor, share memory with
+        ``state_dict``.
 
     Raises:
-        ValueError: If ``to`` is unknown, or has no place for what the dict holds.
+        ValueError: If ``to`` is unknown, has no such encoder, or has no place for some parameter.
         UnknownCheckpoint: (a ValueError) If the dict holds no encoder that we have, or keys that are no part of it.
 
     Examples:
@@ -32,12 +59,42 @@ def convert_state_dict(state_dict: dict[str, Tensor], to: str) -> dict[str, Tens
         ['backbone.patch_embed.projection.bias']
     """
     if to not in WRITTEN:
-        raise ValueError(f'to must be one of {list(WRITTEN)}, got {to!r}')
-    form = require_form(state_dict)
-    ours = read_form(state_dict, form)
-    forms = [candidate for candidate in WRITTEN[to] if candidate.encoder == form.encoder]
-    written = (write_form(ours, candidate) for candidate in forms)
-    result = next((converted for converted in written if converted is not None), None)
-    if result is None:
-        raise ValueError(f'{to!r} has no place for what this {form.title} holds')
-    return result
+        raise ValueError(f'to must be one of {", ".join(map(repr, WRITTEN))}, got {to!r}')
+    source = require_form(state_dict)
+    ours = read_form(state_dict, source)
+    if to in ('backbone', 'mmseg'):
+        ours = _table_per_block(ours)
+    converted = write_form(ours, _target_form(ours, source, to))
+    return {**converted, **_index_buffers(converted)} if to == 'mmpretrain' else converted
+
+
+def _target_form(ours: dict[str, Tensor], source: Form, to: str) -> Form:
+    forms = [form for form in WRITTEN[to] if form.encoder == source.encoder]
+    if not forms:
+        raise ValueError(f"this is: {source.title}; {to} has no such encoder. Convert to 'backbone', and use "
+                         f'mmsimmim.{OUR_CLASSES[source.encoder]} as the backbone there')
+    without_place = {form: homeless(ours, form) for form in forms}
+    best = min(forms, key=lambda form: len(without_place[form]))
+    if without_place[best]:
+        names = without_place[best]
+        raise ValueError(f'this is: {source.title}; {best.title} has no place for {len(names)} of its parameters, such '
+                         f"as {names[0]} (our name). Convert to 'mmsimmim' or 'mmpretrain', which have")
+    return best
+
+
+def _table_per_block(ours: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A copy of a shared table for each block, in place of the shared one."""
+    if SHARED_TABLE not in ours:
+        return ours
+    blocks = {int(found[1]) for found in map(re.compile(r'backbone\.layers\.(\d+)\.').match, ours) if found}
+    tables = {f'backbone.layers.{block}.attn.relative_position_bias_table': ours[SHARED_TABLE].clone()
+              for block in sorted(blocks)}
+    return {**{key: tensor for key, tensor in ours.items() if key != SHARED_TABLE}, **tables}
+
+
+def _index_buffers(converted: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The buffers of mmpretrain's Swin: it deletes them after resizing a table, and fails where there are none."""
+    tables = {key: tensor for key, tensor in converted.items() if key.endswith('.w_msa.relative_position_bias_table')}
+    windows = {key: (math.isqrt(tensor.shape[0]) + 1) // 2 for key, tensor in tables.items()}
+    return {key.replace('bias_table', 'index'): relative_position_index(window, window)
+            for key, window in windows.items()}

@@ -5,12 +5,13 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from ..errors import UserError
 from .diagnose import seemingly
 from .key_maps import READ, Form, Step
 from .templates import fill, last_stage, match
 
 
-class UnknownCheckpoint(ValueError):
+class UnknownCheckpoint(UserError):
     """A state dict that holds no encoder that we have, or keys that are no part of it."""
 
 
@@ -74,20 +75,26 @@ def read_form(state_dict: dict[str, Tensor], form: Form) -> dict[str, Tensor]:
     return _apply(state_dict, _parameters(state_dict, form, last_stage(state_dict)))
 
 
-def write_form(state_dict: dict[str, Tensor], form: Form) -> dict[str, Tensor] | None:
+def homeless(state_dict: dict[str, Tensor], form: Form) -> list[str]:
+    """Our whole names that a form has no place for, and does not leave out either."""
+    last = last_stage(state_dict)
+    return [key for key in state_dict
+            if not _fits_any(key, form.lacks, last) and _place(key, form.writing, last) is None]
+
+
+def write_form(state_dict: dict[str, Tensor], form: Form) -> dict[str, Tensor]:
     """The reverse of :func:`read_form`.
 
     Args:
-        state_dict (dict[str, Tensor]): Our whole names and layout.
+        state_dict (dict[str, Tensor]): Our whole names and layout, none of them homeless.
         form (Form): The form wanted.
 
     Returns:
-        dict[str, Tensor] | None: New dict without what the form lacks; None if it has no place for a parameter.
+        dict[str, Tensor]: New dict without what the form lacks.
     """
     last = last_stage(state_dict)
     wanted = [key for key in state_dict if not _fits_any(key, form.lacks, last)]
-    places = {key: _place(key, form.writing, last) for key in wanted}
-    return None if None in places.values() else _apply(state_dict, places)
+    return _apply(state_dict, {key: _place(key, form.writing, last) for key in wanted})
 
 
 def _apply(state_dict: dict[str, Tensor], places: dict[str, _Place]) -> dict[str, Tensor]:

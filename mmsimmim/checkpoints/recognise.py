@@ -17,8 +17,20 @@ ARCHITECTURES = {
         'base': (128, (2, 2, 18, 2), (4, 8, 16, 32)),
         'large': (192, (2, 2, 18, 2), (6, 12, 24, 48)),
     },
-    'swin_v2': {},
-    'vit': {},
+    'swin_v2': {
+        'tiny': (96, (2, 2, 6, 2), (3, 6, 12, 24)),
+        'small': (96, (2, 2, 18, 2), (3, 6, 12, 24)),
+        'base': (128, (2, 2, 18, 2), (4, 8, 16, 32)),
+        'large': (192, (2, 2, 18, 2), (6, 12, 24, 48)),
+        'huge': (352, (2, 2, 18, 2), (8, 16, 32, 64)),
+        'giant': (512, (2, 2, 42, 4), (16, 32, 64, 128)),
+        'giant-1b': (448, (2, 2, 18, 2), (14, 28, 56, 112)),
+    },
+    'vit': {
+        'small': (384, (12, ), (6, )),
+        'base': (768, (12, ), (12, )),
+        'large': (1024, (24, ), (16, )),
+    },
 }
 
 
@@ -142,7 +154,7 @@ def _num_heads(shapes: Shapes, num_stages: int) -> tuple[int | None, ...]:
 
 def _windows(state_dict: dict[str, Tensor], shapes: Shapes, num_stages: int, encoder: str) -> tuple[int | None, ...]:
     buffers = {name: tuple(tensor.shape) for name, tensor in state_dict.items()}
-    class_token_rows = 3 if encoder == 'vit' else 0
+    class_token_rows = 3 if 'cls_token' in shapes else 0
     windows = _each_stage(buffers, '.relative_coords_table', lambda shape: (shape[1] + 1) // 2)
     if encoder != 'vit':
         windows |= _each_stage(buffers, '.relative_position_index', lambda shape: math.isqrt(shape[0]))

@@ -1,8 +1,7 @@
 """The authors' code bases: microsoft/SimMIM and microsoft/Swin-Transformer.
 
 Sources: ``models/simmim.py``, ``models/swin_transformer.py`` and ``models/vision_transformer.py`` of the first,
-``models/swin_transformer_v2.py`` of the second; of detectors, ``mmdet/models/backbones/swin_transformer.py`` of
-SwinTransformer/Swin-Transformer-Object-Detection.
+``models/swin_transformer_v2.py`` of the second.
 """
 
 from .rules import CLASSIFIER, DECODER, MERGING, Form, Rule, below
@@ -107,7 +106,7 @@ def _forms(encoder: str, name: str, rules: list[Rule], buffers: tuple[str, ...],
         Form(f'official SimMIM pre-training of {name}', 'official', encoder, 'encoder.', rules + last_norm,
              SIMMIM_HEAD, buffers),
         Form(f'official classifier or encoder, {name}', 'official', encoder, '', rules + classifier_norm,
-             LINEAR_HEAD, buffers),
+             LINEAR_HEAD, buffers, ('lm_head.', )),
     ]
 
 

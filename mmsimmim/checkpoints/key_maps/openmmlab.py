@@ -22,7 +22,8 @@ def _own(rules: Iterable[Rule]) -> list[Rule]:
 RULES = {
     'swin': _own(official.SWIN + official.NORM_PER_STAGE) + _OLD_LAST_NORM,
     'swin_v2': _own(official.SWIN_V2 + official.NORM_PER_STAGE) + _OLD_LAST_NORM,
-    'vit': _own(official.VIT + official.MEAN_NORM),
+    # with a bias of the keys too where our ViT is given bias=True; no other code base has that with this encoder
+    'vit': _own(official.VIT + official.MEAN_NORM + [Rule('', 'layers.{block}.attn.qkv.bias')]),
 }
 _SWIN_BUFFERS = tuple(
     'stages.{stage}.blocks.{block}.attn.' + name
@@ -43,6 +44,11 @@ WHOLE_MODEL = [
 ENCODER = [
     Form(f'OpenMMLab encoder, {NAMES[encoder]}', 'mmsimmim', encoder, '', RULES[encoder], (), BUFFERS[encoder])
     for encoder in RULES]
+
+# Detectors of Swin-Transformer-Object-Detection: the official names in a model of OpenMMLab's
+OFFICIAL_DETECTOR = Form(
+    'official detector or segmentor with Swin', 'official', 'swin', 'backbone.',
+    official.SWIN + official.NORM_PER_STAGE, (), official.SWIN_BUFFERS, OTHERS, lacks=(MASK_TOKEN, ))
 
 # Written only
 BACKBONE_FILE = [replace(form, lacks=(MASK_TOKEN, DECODER, CLASSIFIER)) for form in ENCODER]
