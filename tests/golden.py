@@ -41,20 +41,29 @@ def simmim_swinv2(target: dict | None = None, **backbone: object) -> tuple[torch
     return _hierarchical('simmim_swinv2.npz', dict(type='mmsimmim.SwinTransformerV2', **backbone), target)
 
 
+def simmim_vit(**backbone: object) -> tuple[torch.nn.Module, dict[str, Tensor]]:
+    """The model of ``simmim_vit.npz`` in float64 with the official parameters, and the file."""
+    arch = dict(embed_dims=16, num_layers=3, num_heads=4, feedforward_channels=64)
+    encoder = dict(type='mmsimmim.VisionTransformer', arch=arch, img_size=96, drop_path_rate=0., **backbone)
+    return _simmim('simmim_vit.npz', encoder, channels=16, stride=16, patch_size=16)
+
+
 def _hierarchical(file: str, backbone: dict, target: dict | None = None) -> tuple[torch.nn.Module, dict[str, Tensor]]:
+    arch = dict(embed_dims=4, depths=[2, 2, 2, 2], num_heads=[1, 2, 2, 4])
+    encoder = dict(arch=arch, img_size=96, window_size=6, drop_path_rate=0., **backbone)
+    return _simmim(file, encoder, channels=32, stride=32, patch_size=4, target=target)
+
+
+def _simmim(file: str, backbone: dict, channels: int, stride: int, patch_size: int,
+            target: dict | None = None) -> tuple[torch.nn.Module, dict[str, Tensor]]:
     arrays = load(file)
     model = MODELS.build(
         dict(
             type='mmsimmim.SimMIM',
-            backbone=dict(
-                arch=dict(embed_dims=4, depths=[2, 2, 2, 2], num_heads=[1, 2, 2, 4]),
-                img_size=96,
-                window_size=6,
-                drop_path_rate=0.,
-                **backbone),
-            neck=dict(type='mmsimmim.SimMIMLinearDecoder', in_channels=32, encoder_stride=32),
+            backbone=backbone,
+            neck=dict(type='mmsimmim.SimMIMLinearDecoder', in_channels=channels, encoder_stride=stride),
             head=dict(
-                type='mmsimmim.SimMIMHead', patch_size=4,
+                type='mmsimmim.SimMIMHead', patch_size=patch_size,
                 loss=dict(type='mmsimmim.PixelReconstructionLoss', criterion='L1')),
             target_generator=target,
             data_preprocessor=dict(type='mmengine.BaseDataPreprocessor'))).double()

@@ -172,11 +172,17 @@ def _resize_geometric(table: Tensor, source: tuple[int, int], target: tuple[int,
     return torch.einsum('ab,cd,bdh->ach', vertical, horizontal, image).flatten(0, 1)
 
 
-@torch.compiler.assume_constant_result
 def _geometric_weights(source: int, target: int, device: torch.device) -> Tensor:
     """Matrix (target, source) from the values at all offsets of one side to those of another size; float64."""
-    # in a function of its own, as a compiler looks through a cache and would not find the mark on what is in it
+    if torch.compiler.is_compiling():
+        # a compiler cannot look into a cache, but takes numbers that it need not compute again for constants
+        return torch.tensor(_listed_geometric_weights(source, target), dtype=torch.float64, device=device)
     return _cached_geometric_weights(source, target, device)
+
+
+@torch.compiler.assume_constant_result
+def _listed_geometric_weights(source: int, target: int) -> list[list[float]]:
+    return _cached_geometric_weights(source, target, torch.device('cpu')).tolist()
 
 
 @lru_cache(maxsize=64)
