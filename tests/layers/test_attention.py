@@ -1,11 +1,18 @@
 """Windowed attention against a loop over windows and tokens."""
 
+import itertools
 import math
 
 import pytest
 import torch
 
-from mmsimmim.layers import ShiftedWindowAttention, WindowAttention, window_partition, window_reverse
+from mmsimmim.layers import (
+    CosineWindowAttention,
+    ShiftedWindowAttention,
+    WindowAttention,
+    window_partition,
+    window_reverse,
+)
 
 
 def attention(window, shift):
@@ -84,3 +91,72 @@ def test_files_with_other_windows_and_index_buffers_load():
     assert source.w_msa.relative_position_bias_table.shape == state['w_msa.relative_position_bias_table'].shape
     with pytest.raises(ValueError, match='w_msa.relative_position_bias_table: .* got 120'):
         layer.load_state_dict(dict(state, **{'w_msa.relative_position_bias_table': torch.zeros(120, 2)}))
+
+
+def cosine_attention(window=3, pretrained=0, logit_scale=3., std=0.5):
+    torch.manual_seed(0)
+    layer = CosineWindowAttention(channels=8, num_heads=2, window_size=window, pretrained_window_size=pretrained)
+    for parameter in layer.parameters():
+        torch.nn.init.normal_(parameter, std=std)
+    torch.nn.init.constant_(layer.logit_scale, logit_scale)
+    return layer
+
+
+@pytest.mark.parametrize('logit_scale', [3., 6.])
+@pytest.mark.parametrize('pretrained', [0, 2, 5])
+def test_cosine_attention_equals_a_loop_over_pairs(pretrained, logit_scale):
+    layer = cosine_attention(3, pretrained, logit_scale).double()
+    windows = torch.randn(2, 4, 9, 8, dtype=torch.float64)
+    mask = torch.where(torch.rand(4, 9, 9) < 0.3, -100., 0.)
+    bias = torch.cat([layer.q_bias, torch.zeros(8), layer.v_bias])
+    query, key, value = (windows @ layer.qkv.weight.T + bias).unflatten(-1, (3, 2, 4)).unbind(3)
+    largest = (pretrained or 3) - 1
+    out = torch.zeros(2, 4, 9, 2, 4, dtype=torch.float64)
+    for image, window, i, head in itertools.product(range(2), range(4), range(9), range(2)):
+        logits = []
+        for j in range(9):
+            offsets = torch.tensor([i // 3 - j // 3, i % 3 - j % 3], dtype=torch.float64) * 8 / largest
+            offsets = offsets.sign() * (1 + offsets.abs()).log2() / math.log2(8)
+            cosine = torch.cosine_similarity(query[image, window, i, head], key[image, window, j, head], dim=0)
+            logits.append(min(math.exp(logit_scale), 100) * cosine + 16 * layer.cpb_mlp(offsets)[head].sigmoid()
+                          + mask[window, i, j])
+        out[image, window, i, head] = torch.stack(logits).softmax(0) @ value[image, window, :, head]
+    torch.testing.assert_close(layer(windows, mask), layer.proj(out.flatten(3)), rtol=1e-5, atol=1e-6)
+
+
+def test_cosine_attention_stays_close_in_half_precision():
+    layer = cosine_attention(8, logit_scale=math.log(100))
+    windows = torch.randn(2, 4, 64, 8)
+    expected = layer(windows)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        out = layer(windows)
+    assert (out - expected).norm() / expected.norm() < 0.03
+
+
+def test_small_biases_survive_half_precision():
+    """At the start of training they differ by less than half precision can tell apart near 8, their middle."""
+    layer = cosine_attention(8, std=0.02)
+    expected = layer.position_bias(64)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        bias = layer.position_bias(64)
+    assert torch.equal(bias, expected)
+    spread = (bias - bias.mean((1, 2), keepdim=True)).norm()
+    assert (bias.bfloat16() - bias).norm() / spread < 0.01
+
+
+def test_cosine_attention_takes_parameters_in_half_precision_beside_float32_buffers():
+    """As in sharded training with mixed precision."""
+    layer = cosine_attention(8)
+    windows = torch.randn(1, 4, 64, 8)
+    expected = layer(windows)
+    for parameter in layer.parameters():
+        parameter.data = parameter.data.bfloat16()
+    assert (layer(windows.bfloat16()) - expected).norm() / expected.norm() < 0.05
+
+
+def test_zero_queries_have_finite_gradients():
+    layer = cosine_attention()
+    torch.nn.init.zeros_(layer.q_bias)
+    windows = torch.zeros(1, 1, 9, 8, requires_grad=True)
+    layer(windows).sum().backward()
+    assert windows.grad.isfinite().all() and layer.logit_scale.grad.isfinite().all()
