@@ -9,6 +9,9 @@ DATASETS = root.Registry('dataset', parent=root.DATASETS, scope=SCOPE, locations
 DATA_SAMPLERS = root.Registry('data sampler', parent=root.DATA_SAMPLERS, scope=SCOPE, locations=['mmsimmim.datasets'])
 TRANSFORMS = root.Registry('transform', parent=root.TRANSFORMS, scope=SCOPE, locations=['mmsimmim.datasets'])
 HOOKS = root.Registry('hook', parent=root.HOOKS, scope=SCOPE, locations=['mmsimmim.engine'])
+OPTIM_WRAPPER_CONSTRUCTORS = root.Registry('optimizer wrapper constructor', parent=root.OPTIM_WRAPPER_CONSTRUCTORS,
+                                           scope=SCOPE, locations=['mmsimmim.engine'])
 PARAM_SCHEDULERS = root.Registry('parameter scheduler', parent=root.PARAM_SCHEDULERS, scope=SCOPE,
                                  locations=['mmsimmim.engine'])
 METRICS = root.Registry('metric', parent=root.METRICS, scope=SCOPE, locations=['mmsimmim.evaluation'])
+STRATEGIES = root.Registry('strategy', parent=root.STRATEGIES, scope=SCOPE, locations=['mmsimmim.engine'])

@@ -39,7 +39,9 @@ def used_variables(cfg: Config, options: dict) -> dict[str, Any]:
 
 
 def carry_over(cfg: Config, options: dict, old: dict[str, Any]) -> list[str]:
-    """Put the new words wherever the old ones stand, and say where that cannot be done.
+    """Put new values wherever the old ones stand, and say where that cannot be done.
+
+    Words are told by their value, numbers by value and name: ``num_classes`` reaches ``model.head.num_classes``.
 
     Args:
         cfg (Config): With the options merged. Changed in place.
@@ -51,18 +53,20 @@ def carry_over(cfg: Config, options: dict, old: dict[str, Any]) -> list[str]:
     """
     messages = []
     for key, before in old.items():
-        places = [place for place in _equal(cfg, before) if place not in options]
+        equal = [place for place in _equal(cfg, before) if place not in options]
+        places = [place for place in equal if isinstance(before, str) or place.rsplit('.', 1)[-1] == key]
+        unclear = [place for place in equal if place not in places]
+        _replace(cfg, options[key], places)
+        for place in places:
+            messages.append(f'--cfg-options {key}: {place} was {before!r}, too, and is now {options[key]!r}.')
         if isinstance(before, str):
-            _replace(cfg, options[key], places)
-            for place in places:
-                messages.append(f'--cfg-options {key}: {place} was {before!r}, too, and is now {options[key]!r}.')
             rest = [place for place, value in _leaves(cfg) if _is_below(value, before) and place not in options]
             if rest:
                 messages.append(f'--cfg-options {key}: the old value is part of these, which were NOT changed; set '
                                 f'them, too, if they should follow: {_list(rest)}.')
-        elif places:
-            messages.append(f'--cfg-options {key}: a number at the top of the config changes nothing by itself. If one '
-                            f'of these was computed from it, set it as well: {_list(places)}.')
+        elif unclear:
+            messages.append(f'--cfg-options {key}: these hold the same number under other names and were NOT changed. '
+                            f'If one of them was computed from it, set it as well: {_list(unclear)}.')
     return messages
 
 

@@ -76,16 +76,21 @@ class WarmupCosineLR(WarmupLR):
 
     Args:
         min_ratio (float): Last rate over the optimizer's; the same for all parameter groups.
+        warmup_prefix (bool): Let the cosine begin at its start when the warm-up ends, without that fall, as the later
+            runs of microsoft/Swin-Transformer (Swin V2). Defaults to False.
         **kwargs: See :class:`WarmupLR`.
     """
 
-    def __init__(self, *args: Any, min_ratio: float, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, min_ratio: float, warmup_prefix: bool = False, **kwargs: Any) -> None:
         self.min_ratio = min_ratio
+        self.warmup_prefix = warmup_prefix
         super().__init__(*args, **kwargs)
 
     def _curve(self, base: float, peak: float, step: int) -> float:
         last = self.min_ratio * peak
-        return last + (base - last) * (1 + math.cos(math.pi * min(step / self.total, 1))) / 2
+        start = self.warmup if self.warmup_prefix else 0
+        share = min((step - start) / max(self.total - start, 1), 1)
+        return last + (base - last) * (1 + math.cos(math.pi * share)) / 2
 
 
 @PARAM_SCHEDULERS.register_module()

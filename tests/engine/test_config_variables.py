@@ -57,6 +57,16 @@ def test_a_number_is_reported_with_the_keys_that_hold_it(cfg):
     assert cfg.model.img_size == 96
 
 
+def test_a_number_reaches_the_keys_of_its_name(cfg):
+    cfg.num_classes = cfg.model.num_classes = cfg.model.depth = 10
+    cfg.model.heads = [dict(num_classes=10), dict(num_classes=4)]
+    messages = _merge(cfg, dict(num_classes=7))
+    assert cfg.model.num_classes == cfg.model.heads[0].num_classes == 7
+    assert cfg.model.heads[1].num_classes == 4 and cfg.model.depth == 10
+    assert '--cfg-options num_classes: model.heads.0.num_classes was 10, too, and is now 7.' in messages
+    assert messages[-1].endswith('set it as well: model.depth.')
+
+
 def test_two_variables_of_one_value_cannot_be_told_apart(cfg):
     with pytest.raises(UserError, match='data_root other_root: .*train_dataloader.dataset.datasets.0.data_root'):
         _merge(cfg, dict(data_root='/a', other_root='/b'))

@@ -29,6 +29,13 @@ def test_all_groups_start_and_end_at_the_same_rate():
     assert rates[11] == pytest.approx([0.001, 0.001])
 
 
+def test_cosine_can_begin_after_the_warm_up():
+    scheduler = WarmupCosineLR(optimizer_of(1.), warmup=4, warmup_ratio=0., min_ratio=0.1, end=10, by_epoch=False,
+                               warmup_prefix=True)
+    rates = [rate for (rate, ) in run(scheduler, 13)]
+    assert rates[5] == 1 and rates[8] == pytest.approx(0.55) and rates[11:] == pytest.approx([0.1, 0.1])
+
+
 def test_resumed_schedule_goes_on_where_it_was():
     def make():
         return WarmupMultiStepLR(optimizer_of(1.), warmup=2, warmup_ratio=0.1, milestones=[5, 7], end=10,

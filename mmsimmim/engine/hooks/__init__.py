@@ -1,9 +1,12 @@
 """Hooks."""
 
+from .check_classes import CheckClassesHook
 from .checkpoint import CheckpointHook
 from .feature_probe import FeatureProbeHook
 from .reconstruction import ReconstructionHook
 from .seed_step import SeedStepHook
 from .skipped_files import SkippedFilesHook
 
-__all__ = ['CheckpointHook', 'FeatureProbeHook', 'ReconstructionHook', 'SeedStepHook', 'SkippedFilesHook']
+__all__ = [
+    'CheckClassesHook', 'CheckpointHook', 'FeatureProbeHook', 'ReconstructionHook', 'SeedStepHook', 'SkippedFilesHook'
+]
