@@ -14,7 +14,7 @@ SIGNS = [
      "torchvision's Swin, which is not converted: take the same weights from timm or microsoft/Swin-Transformer"),
     (r'\.attn\.meta_mlp\.', "timm's swinv2_cr, which is another network than Swin V2"),
     (r'(^|\.)decoder_(blocks|embed|pred)\.', 'a pre-trained MAE, whose ViT has no relative position bias'),
-    (r'in_proj_weight|(blocks|layers|layer)\.\d+\..*(qkv|key|k_proj)\.bias',
+    (r'in_proj_weight|^(\w+\.)?blocks\.\d+\.attn\.qkv\.bias|^(\w+\.)*layers?\.\d+\.attention\..*(key|k_proj)\.bias',
      'an ordinary ViT (its keys have a bias: DeiT, MAE, DINO, CLIP); SimMIM has the ViT of BEiT, whose keys have none'),
     (r'(^|\.)(running_mean|running_var)$', 'a convolutional network'),
 ]

@@ -149,9 +149,10 @@ def _swin_forms(encoder: str, name: str, rules: list[Rule]) -> list[Form]:
 HUGGING_FACE = [
     *_swin_forms('swin', 'Swin', SWIN),
     *_swin_forms('swin_v2', 'Swinv2', SWIN_V2),
-    # a last norm is there in memory, but not used
+    # in files and in memory; since release 5 there is a last norm, which is not used
     *(Form('Hugging Face SwinBackbone', 'hf', 'swin', prefix, SWIN, NORM_PER_STAGE,
-           (*SWIN_BUFFERS, 'layernorm.{param}'), lacks=(MASK_TOKEN, )) for prefix in ('', 'swin.')),
+           (*SWIN_BUFFERS, unused + '.{param}'), lacks=(MASK_TOKEN, ))
+      for prefix, unused in [('', 'swin.layernorm'), ('swin.', 'layernorm')]),
     Form('Hugging Face BeitModel', 'hf', 'vit', '', BEIT + BEIT_NORMS, (), BEIT_BUFFERS, lacks=(DECODER, )),
     Form('Hugging Face BeitForImageClassification', 'hf', 'vit', 'beit.', BEIT + BEIT_NORMS, _CLASSIFIER,
          BEIT_BUFFERS, lacks=(MASK_TOKEN, )),
