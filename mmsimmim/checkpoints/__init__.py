@@ -2,6 +2,11 @@
 
 from .convert import convert_state_dict
 from .engine import UnknownCheckpoint
+from .files import read_checkpoint, write_checkpoint
 from .recognise import Contents, recognise
+from .weights import state_dict_of
 
-__all__ = ['Contents', 'UnknownCheckpoint', 'convert_state_dict', 'recognise']
+__all__ = [
+    'Contents', 'UnknownCheckpoint', 'convert_state_dict', 'read_checkpoint', 'recognise', 'state_dict_of',
+    'write_checkpoint'
+]

@@ -198,8 +198,8 @@ def _load(path: str, **kwargs: Any) -> Any:
             raise UnsafeCheckpoint(
                 f'{path} can be read only with {unknown[1]}, which may run code; it was not run. If you trust the '
                 'file, open it where that comes from, and save the state_dict alone.') from error
-        raise UnsafeCheckpoint(f'{path} is broken, or would run code, which it did not: {_reason(error)}. Fetch it '
-                               'again, or from another source.') from error
+        raise UnsafeCheckpoint(f'{path} is not a checkpoint, or a broken one, or would run code, which it did not: '
+                               f'{_reason(error)}. Fetch it again, or from another source.') from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
         raise UserError(f'{path} is broken or cut off: {_first_sentence(error)}. Fetch it again '
                         f'({osp.getsize(path):,} bytes are here).') from error
@@ -247,8 +247,8 @@ def _what_else(path: str, head: bytes) -> str:
         return _what_json(path)
     if head.startswith((b'\x1f\x8b', b'BZh', b'\xfd7zXZ', b'\x28\xb5\x2f\xfd', b'7z\xbc\xaf', b'Rar!')):
         return 'is a compressed archive. Unpack it, and give the checkpoint file in it.'
-    return (f'is no checkpoint: it begins with {head[:16]!r}. Files of torch.save (.pth, .pt, .bin) and .safetensors '
-            'are understood.')
+    return (f'is not a checkpoint: it begins with {head[:16]!r}. Files of torch.save (.pth, .pt, .bin) and '
+            '.safetensors are understood.')
 
 
 def _what_json(path: str) -> str:

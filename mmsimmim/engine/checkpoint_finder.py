@@ -5,7 +5,8 @@ import re
 import zipfile
 from collections.abc import Sequence
 
-import torch
+from ..checkpoints.files import read_file
+from ..errors import UserError
 
 
 def find_checkpoint(folders: Sequence[str]) -> tuple[str | None, list[str]]:
@@ -34,33 +35,27 @@ def find_fault(path: str) -> str | None:
     """Read a checkpoint to its end and compare the checksums in it.
 
     Args:
-        path (str): A file that ``torch.save`` wrote.
+        path (str): A file of ``torch.save`` or safetensors.
 
     Returns:
         str | None: What is wrong with the file, or None if it is whole.
     """
+    if not zipfile.is_zipfile(path):
+        return _find_other_fault(path)
     try:
-        if is_legacy(path):
-            torch.load(path, map_location='cpu', weights_only=True)
-            return None
         with zipfile.ZipFile(path) as archive:
             broken = archive.testzip()
-    except Exception as error:  # torch raises nearly every type there is on a broken file.
+    except Exception as error:  # zipfile and zlib raise several types on a broken file.
         return f'it is cut off or not a checkpoint ({error or type(error).__name__})'
     return f'its part {broken} does not match its checksum' if broken else None
 
 
-def is_legacy(path: str) -> bool:
-    """Whether a file is of the format before PyTorch 1.6, a plain pickle and no zip archive.
-
-    Args:
-        path (str): The file.
-
-    Returns:
-        bool: It begins as a pickle does.
-    """
-    with open(path, 'rb') as file:
-        return file.read(1) == b'\x80'
+def _find_other_fault(path: str) -> str | None:
+    try:
+        read_file(path)
+    except UserError as error:
+        return 'it ' + str(error).removeprefix(f'{path} ').rstrip('. ')
+    return None
 
 
 def _by_age(folders: Sequence[str]) -> list[str]:

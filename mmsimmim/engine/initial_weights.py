@@ -1,29 +1,34 @@
 """The files from which parts of a model take their first weights."""
 
-import os
-import os.path as osp
 from collections.abc import Iterator
 from typing import Any
 
 from mmengine.config import Config
 
+from ..checkpoints.files import read_file
 from ..errors import UserError
 
 
 def check_initial_weights(cfg: Config) -> None:
-    """Make sure that the checkpoints of all ``init_cfg`` are there, before anything is built.
+    """Make sure that the checkpoints of all ``init_cfg``, and of ``load_from``, can be read, before anything is built.
 
     Args:
         cfg (Config): Its ``model`` is searched at every depth. Addresses (with '://') are not checked.
 
     Raises:
-        UserError: A file is missing; the message has its full key.
+        UserError: A file is missing or no checkpoint; the message has its full key.
     """
-    for key, path in _pretrained(cfg.get('model'), 'model'):
-        if '://' not in path and not osp.isfile(osp.expanduser(path)):
-            kind = 'is a folder' if osp.isdir(osp.expanduser(path)) else 'does not exist'
-            raise UserError(f'{key}: the checkpoint {path} {kind} (working folder: {os.getcwd()}). Give the file to '
-                            f'start from: --cfg-options {key}=PATH')
+    places = list(_pretrained(cfg.get('model'), 'model'))
+    if cfg.get('load_from') and not cfg.get('resume'):
+        places.append(('load_from', cfg.load_from))
+    for key, path in places:
+        if '://' in path:
+            continue
+        try:
+            read_file(path, mmap=True)
+        except UserError as error:
+            raise UserError(f'{key}: the checkpoint {error} Give the file to start from: --cfg-options {key}=PATH'
+                            ) from error
 
 
 def _pretrained(node: Any, key: str) -> Iterator[tuple[str, str]]:

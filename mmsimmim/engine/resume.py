@@ -3,11 +3,11 @@
 import os
 import os.path as osp
 
-import torch
 from mmengine.config import Config
 
+from ..checkpoints import read_checkpoint
 from ..errors import UserError
-from .checkpoint_finder import find_checkpoint, find_fault, is_legacy
+from .checkpoint_finder import find_checkpoint, find_fault
 
 
 def set_resume(cfg: Config, resume: str | None) -> list[str]:
@@ -23,7 +23,7 @@ def set_resume(cfg: Config, resume: str | None) -> list[str]:
         list[str]: Messages for the log.
 
     Raises:
-        UserError: The given checkpoint does not exist or is not whole.
+        UserError: The given checkpoint does not exist, is not whole, or holds parameters alone.
     """
     if resume is None:
         if not cfg.get('resume'):
@@ -78,7 +78,11 @@ def _take_seed(cfg: Config, path: str) -> list[str]:
     """MMEngine restores the seed when the data loaders already have theirs: too late for the order of the data."""
     if '://' in path:
         return []
-    seed = torch.load(path, map_location='cpu', weights_only=True, mmap=not is_legacy(path)).get('meta', {}).get('seed')
+    content = read_checkpoint(path, mmap=True)
+    if 'meta' not in content:
+        raise UserError(f'{path} holds no state of a training that could go on. To start from its parameters, leave '
+                        f'out --resume and give --cfg-options load_from={path}')
+    seed = content['meta'].get('seed')
     randomness = cfg.get('randomness') or {}
     if seed is None or seed == randomness.get('seed'):
         return []

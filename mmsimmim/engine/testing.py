@@ -5,21 +5,27 @@ import re
 from collections import OrderedDict
 
 import mmengine
+from mmengine._strategy import DDPStrategy, SingleDeviceStrategy
 from mmengine.config import Config, ConfigDict
 from mmengine.dist import is_main_process
 from mmengine.evaluator import DumpResults
 from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel, is_model_wrapper
-from mmengine.runner import Runner
+from mmengine.runner import FlexibleRunner, Runner
 from torch import Tensor, nn
 
 from ..errors import UserError
+from ..models.foreign_names import convert_for
+from .fsdp import FSDPStrategy
 
 # How each framework's hook is told to draw every image, and which of its arguments is the folder.
 DRAWING_HOOKS = dict(
     VisualizationHook=(dict(enable=True, interval=1), 'out_dir'),
     DetVisualizationHook=(dict(draw=True), 'test_out_dir'),
     SegVisualizationHook=(dict(draw=True, interval=1), None))
+
+# Of MMEngine's strategies, those after which each process has all of the model.
+WHOLE_MODEL = (DDPStrategy, SingleDeviceStrategy)
 
 
 def use_validation(cfg: Config) -> None:
@@ -133,14 +139,14 @@ def _dumper(runner: Runner) -> type:
     return DumpResults
 
 
-def require_same_architecture(runner: Runner) -> None:
+def require_same_architecture(runner: Runner | FlexibleRunner) -> None:
     """Let a runner refuse a checkpoint of another architecture, which MMEngine would load in part.
 
     Args:
-        runner (Runner): The runner, before it loads. Other kinds of runners, whose strategies cut up the model, are
+        runner (Runner | FlexibleRunner): The runner, before it loads. Strategies of others that cut up the model are
             left alone.
     """
-    if isinstance(runner, Runner):
+    if isinstance(runner, Runner) or isinstance(runner.strategy, FSDPStrategy) or type(runner.strategy) in WHOLE_MODEL:
         runner.register_hook(ArchitectureHook(), priority='VERY_HIGH')
 
 
@@ -161,10 +167,10 @@ class ArchitectureHook(Hook):
         Raises:
             UserError: It does not fit; the message has counts and the first names.
         """
-        model = runner.model
+        model = getattr(getattr(runner, 'strategy', None), 'skeleton', None) or runner.model
         while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
             model = model.module
-        faults = find_misfits(model, checkpoint.get('state_dict', checkpoint))
+        faults = find_misfits(model, convert_for(model, checkpoint.get('state_dict', checkpoint)))
         if faults:
             raise UserError('The checkpoint is not one of the model in the config: ' + '; '.join(faults) + '. Give '
                             'the config with which it was trained.')

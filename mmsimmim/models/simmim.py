@@ -1,5 +1,6 @@
 """SimMIM, the whole method: mask, encode, predict, compare."""
 
+from typing import Any
 
 import torch
 from mmengine.model import BaseModel
@@ -7,6 +8,8 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
 from ..registry import MODELS
+from .backbones.loading import below
+from .foreign_names import convert_for
 
 
 @MODELS.register_module()
@@ -125,6 +128,15 @@ class SimMIM(BaseModel):
             sample.reconstruction_loss = self.head.loss(pred[one], target[one], mask[one])
             sample.reconstruction = paste(colours[i], inputs[i], mask[i]) if paste_visible else colours[i]
         return data_samples
+
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
+        given = below(state_dict, prefix)
+        converted = convert_for(self, given)
+        if converted is not given:
+            for name in given:
+                del state_dict[prefix + name]
+            state_dict.update({prefix + name: value for name, value in converted.items()})
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def get_layer_depth(self, param_name: str) -> tuple[int, int]:
         """Depth of a parameter for layer-wise learning rates, see the backbone's method."""

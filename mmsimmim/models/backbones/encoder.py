@@ -1,29 +1,52 @@
 """What all encoders share: the mask token, frozen parts, and loading that leaves nothing out in silence."""
 
+import logging
 from collections.abc import Iterable
 from typing import Any
 
 import torch
+from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from .loading import require_fit, strip_model_prefix
+from .loading import below, compare, own_parameters, require_fit, use_own_names
 
 
 class Encoder(BaseModule):
-    """Base of the encoders, which set ``embed_dims`` and ``in_channels``."""
+    """Base of the encoders, which set ``embed_dims`` and ``in_channels``.
+
+    A state dict of any code base that :mod:`mmsimmim.checkpoints` knows is converted while it is loaded, checked, and
+    reported in the log.
+    """
 
     embed_dims: int
     in_channels: int
     # Beginnings of the names that a file must have, and of which it may have no others.
     required_parts: tuple[str, ...]
-    # Set to True to load files that hold only a part of the encoder; otherwise they are refused.
-    allow_partial_loading = False
+    # Share of these that must be in a file; 0 loads whatever there is. `init_cfg` may set it beside `checkpoint`.
+    min_matched = 0.9
 
     def add_mask_token(self) -> None:
         """Make the learned token that stands for masked ones; downstream models have none, as it gets no gradient."""
         self.mask_token = nn.Parameter(torch.zeros(1, 1, self.embed_dims))
         nn.init.trunc_normal_(self.mask_token, std=0.02)
+
+    def init_weights(self) -> None:
+        """As MMEngine's, but files of all code bases serve.
+
+        In ``init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.', min_matched=0.9)`` the prefix need
+        not be in the file, and ``min_matched`` is the share of parameters that must be.
+        """
+        configs = [self.init_cfg] if isinstance(self.init_cfg, dict) else self.init_cfg or []
+        self.init_cfg = [self._read_init_cfg(config) for config in configs]
+        super().init_weights()
+
+    def _read_init_cfg(self, config: dict) -> dict:
+        config = dict(config)
+        self.min_matched = config.pop('min_matched', self.min_matched)
+        if config.get('prefix') in ('backbone', 'backbone.'):
+            del config['prefix']
+        return config
 
     def train(self, mode: bool = True) -> 'Encoder':
         """Set the training mode, except for what is frozen."""
@@ -53,10 +76,19 @@ class Encoder(BaseModule):
         """Bring a file's parameters, keys with ``prefix``, into the form of this encoder, in place."""
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
-        strip_model_prefix(state_dict, prefix, list(self.state_dict()))
+        own, given = own_parameters(self), below(state_dict, prefix)
+        if own is not None:
+            use_own_names(own, state_dict, prefix)
+        sizes = {name: value.shape for name, value in below(state_dict, prefix).items()}
         self._adapt_state_dict(state_dict, prefix)
         if not hasattr(self, 'mask_token'):
             state_dict.pop(prefix + 'mask_token', None)
-        if not self.allow_partial_loading:
-            require_fit(self, state_dict, prefix, required=self.required_parts)
+        if own is not None:
+            report = compare(own, below(state_dict, prefix), sizes)
+            require_fit(report, own, given, type(self).__name__, self.required_parts, self.min_matched)
+            level = logging.WARNING if any(map(self._is_required, report.missing)) else logging.INFO
+            print_log(f'{type(self).__name__}: {report}', logger='current', level=level)
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def _is_required(self, name: str) -> bool:
+        return name.startswith(self.required_parts)

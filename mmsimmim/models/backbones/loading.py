@@ -1,67 +1,167 @@
-"""Nothing is half-loaded in silence: a file fits an encoder, or it is refused.
+"""Nothing is half-loaded in silence: a file fits an encoder, or it is refused, and a report says what was loaded.
 
 MMEngine loads without strictness; what a file lacks stays at random, and a line in the log is all there is to show for
 it.
 """
 
-import logging
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
-from mmengine.logging import print_log
 from torch import Tensor, nn
 
+from ...checkpoints import convert_state_dict, recognise
+from ...checkpoints.report import describe
+from ...checkpoints.weights import INNER_WRAPPERS, unwrap_names
+from ...errors import UserError
+
+# Computed, not learned: files that carry them load all the same.
 BUFFERS = ('relative_position_index', 'relative_coords_table', 'attn_mask')
+BIAS_TABLE = 'relative_position_bias_table'
 
 
-def strip_model_prefix(state_dict: dict[str, Tensor], prefix: str, names: list[str]) -> None:
-    """Take ``backbone.`` off the keys of a whole model that is loaded into the backbone alone.
+class CheckpointMismatch(UserError, RuntimeError):
+    """A checkpoint that does not fit the model; a RuntimeError like torch's own."""
+
+
+class LoadReport(NamedTuple):
+    """What became of the parameters of a file, and of those of the encoder, by name.
 
     Args:
-        state_dict (dict[str, Tensor]): Changed in place.
-        prefix (str): What stands before the encoder's keys.
-        names (list[str]): The encoder's own keys.
+        matched (list[str]): The encoder's, found in the file; ``resized`` are among them.
+        resized (list[str]): Those whose table or embedding has another size in the file.
+        misshapen (list[str]): The encoder's, of another shape in the file.
+        missing (list[str]): The encoder's, not in the file.
+        unexpected (list[str]): The file's, without a place in the encoder.
     """
-    given = [key for key in state_dict if key.startswith(prefix)]
-    if any(prefix + name in state_dict for name in names):
-        return
-    if any(key.startswith('backbone.') and key.removeprefix('backbone.') in names for key in given):
-        for key in given:
-            state_dict[key.removeprefix('backbone.')] = state_dict.pop(key)
+
+    matched: list[str]
+    resized: list[str]
+    misshapen: list[str]
+    missing: list[str]
+    unexpected: list[str]
+
+    def __str__(self) -> str:
+        total = len(self.matched) + len(self.misshapen) + len(self.missing)
+        lines = [f'{len(self.matched)} of {total} parameters matched ({len(self.resized)} of them resized), '
+                 f'{len(self.missing)} missing, {len(self.unexpected)} unexpected']
+        for what, names in (('resized', self.resized), ('of another shape', self.misshapen),
+                            ('missing, left as they were', self.missing), ('unexpected, not used', self.unexpected)):
+            lines += [f'{what}: {shorten(names)}'] if names else []
+        return '; '.join(lines)
 
 
-def require_fit(module: nn.Module, state_dict: dict[str, Tensor], prefix: str, required: tuple[str, ...]) -> None:
-    """Refuse a file that does not hold the whole encoder, and say what was loaded of one that does.
+def compare(own: Mapping[str, Tensor], given: Mapping[str, Tensor], sizes: Mapping[str, tuple] = {}) -> LoadReport:
+    """Find out what a file has for an encoder.
 
     Args:
-        module (nn.Module): The encoder.
-        state_dict (dict[str, Tensor]): The file's, keys with ``prefix``.
+        own (Mapping[str, Tensor]): The encoder's parameters.
+        given (Mapping[str, Tensor]): The file's under the encoder's names, which may be on the meta device.
+        sizes (Mapping[str, tuple]): Shapes that the file's had before they were brought into the encoder's form.
+
+    Returns:
+        LoadReport: The names of what fits and what does not.
+    """
+    found = [name for name in own if name in given]
+    misshapen = [name for name in found if not _same_shape(name, given[name], own[name])]
+    matched = [name for name in found if name not in set(misshapen)]
+    return LoadReport(
+        matched=matched,
+        resized=[name for name in matched if sizes.get(name, given[name].shape) != own[name].shape],
+        misshapen=misshapen,
+        missing=[name for name in own if name not in given],
+        unexpected=[name for name in given if name not in own and not name.endswith(BUFFERS)])
+
+
+def own_parameters(module: nn.Module) -> dict[str, Tensor] | None:
+    """Parameters by the names that they have in files; None if FSDP has cut them into pieces without names."""
+    names = dict(module.named_parameters())
+    if any('_fsdp_wrapped_module.' in name or name.endswith('_flat_param') for name in names):
+        return None
+    return {INNER_WRAPPERS.sub('', name): parameter for name, parameter in names.items()}
+
+
+def use_own_names(own: Iterable[str], state_dict: dict[str, Tensor], prefix: str) -> None:
+    """Bring the keys of whole models and of other code bases into the form of an encoder's own.
+
+    Args:
+        own (Iterable[str]): Names of the encoder's parameters.
+        state_dict (dict[str, Tensor]): Changed in place, if less than half of the names are in it.
         prefix (str): What stands before the encoder's keys.
-        required (tuple[str]): Beginnings of the names of parameters that must be in the file, and of which it must
-            have no others. The rest (norms of outputs, the mask token) may be missing.
+    """
+    own = set(own)
+    given = below(state_dict, prefix)
+    if 2 * len(own & given.keys()) >= len(own):
+        return
+    renamed = below(given, 'backbone.')
+    if 2 * len(own & renamed.keys()) < len(own):
+        try:
+            renamed = below(convert_state_dict(unwrap_names(renamed or given), to='mmsimmim'), 'backbone.')
+        except ValueError:  # unknown: the comparison that follows says what it is
+            pass
+    if renamed:
+        for name in given:
+            del state_dict[prefix + name]
+        state_dict.update({prefix + name: value for name, value in renamed.items()})
+
+
+def require_fit(report: LoadReport, own: Mapping[str, Tensor], given: Mapping[str, Tensor], encoder: str,
+                required: tuple[str, ...], min_matched: float) -> None:
+    """Refuse a file that is not of this encoder.
+
+    Args:
+        report (LoadReport): The comparison.
+        own (Mapping[str, Tensor]): The encoder's parameters.
+        given (Mapping[str, Tensor]): What the file holds, under the names that it has there.
+        encoder (str): Name of the encoder's class.
+        required (tuple[str]): Beginnings of the names that count. The rest (norms of outputs, the mask token) may be
+            missing, or be in the file alone.
+        min_matched (float): Share of them that the file must have; 0 accepts any file.
 
     Raises:
-        RuntimeError: If parameters are missing, have another shape (bias tables: other heads), or find no place.
+        CheckpointMismatch: If too many are missing, or any has another shape (bias tables: other heads) or no place
+            here.
     """
-    given = {key[len(prefix):]: tensor for key, tensor in state_dict.items() if key.startswith(prefix)}
-    own = dict(module.named_parameters())
-    needed = [name for name in own if name.startswith(required)]
-    strange = [name for name in given if name.startswith(required) and name not in own]
-    faults = {
-        'missing': [name for name in needed if name not in given],
-        'of another shape': [name for name in needed if not _same_shape(name, given.get(name, own[name]), own[name])],
-        'without a place here': [name for name in strange if not name.endswith(BUFFERS)],
-    }
-    if any(faults.values()):
-        counts = '; '.join(f'{len(names)} {fault} ({", ".join(names[:2])})' for fault, names in faults.items() if names)
-        raise RuntimeError(f'the checkpoint does not fit this {type(module).__name__} of {len(needed)} parameters: '
-                           f'{counts}. Give one of the same architecture; for official SimMIM files see '
-                           'mmsimmim.checkpoints.convert_state_dict; to load a part on purpose set '
-                           'allow_partial_loading = True on the backbone')
-    absent = [name for name in own if name not in given]
-    print_log(f'{type(module).__name__}: all {len(needed)} parameters of the encoder are in the checkpoint; not in it, '
-              f'and left as they were: {", ".join(absent) or "none"}', logger='current', level=logging.INFO)
+    missing, misshapen, unexpected = (
+        [name for name in names if name.startswith(required)]
+        for names in (report.missing, report.misshapen, report.unexpected))
+    total = sum(name.startswith(required) for name in own)
+    if min_matched == 0 or not (misshapen or unexpected or total - len(missing) < min_matched * total):
+        return
+    counts = '; '.join(f'{len(names)} {fault} ({", ".join(names[:2])}{", ..." if len(names) > 2 else ""})'
+                       for fault, names in (('missing', missing), ('of another shape', misshapen),
+                                            ('without a place here', unexpected)) if names)
+    raise CheckpointMismatch(
+        f'the checkpoint does not fit this {encoder}. It holds {_describe(given)}; the backbone is {_describe(own)}. '
+        f'Of {total} parameters: {counts}. Give a checkpoint of the same architecture (to load a part on purpose, '
+        'set init_cfg=dict(..., min_matched=0))')
+
+
+def below(state_dict: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The entries whose key starts with ``prefix``, without it."""
+    return {key[len(prefix):]: value for key, value in state_dict.items() if key.startswith(prefix)}
+
+
+def shorten(names: list[str], limit: int = 6) -> str:
+    """Names in a line; where they are many, those that differ in numbers only stand together."""
+    if len(names) <= limit:
+        return ', '.join(names)
+    kinds = Counter(re.sub(r'(?<=\.)\d+(?=\.)', '*', name) for name in names)
+    texts = [f'{kind} ({count})' if count > 1 else kind for kind, count in kinds.items()]
+    return ', '.join(texts[:3 * limit]) + (', ...' if len(texts) > 3 * limit else '')
+
+
+def _describe(state_dict: Mapping[str, Tensor]) -> str:
+    if not state_dict:
+        return 'nothing under the names of the backbone'
+    try:
+        return describe(recognise(unwrap_names(state_dict)))
+    except ValueError as error:
+        return f'something else: {error}'
 
 
 def _same_shape(name: str, given: Tensor, own: Tensor) -> bool:
     """Bias tables are resized to the window, not to other heads."""
-    skipped = 1 if name.endswith('relative_position_bias_table') else 0
+    skipped = 1 if name.endswith(BIAS_TABLE) else 0
     return given.shape[skipped:] == own.shape[skipped:]

@@ -1,0 +1,86 @@
+"""MMEngine loads checkpoints through this package: every kind of file, no code from any, names of all code bases.
+
+Importing this module registers readers with MMEngine's ``CheckpointLoader`` and wraps its ``load_state_dict``, so that
+``init_cfg``, ``load_from``, ``resume``, ``load_checkpoint`` and the inferencers of all frameworks use them. Models
+without an encoder of this package are loaded as ever, except that MMEngine 0.10.7 reads files from an address with
+``weights_only=False``.
+"""
+
+import os
+import os.path as osp
+from collections.abc import Mapping
+from functools import wraps
+from typing import Any
+from urllib.parse import urlparse
+
+import mmengine
+import torch
+from mmengine.dist import barrier, get_dist_info
+from mmengine.runner import checkpoint as mmengine_checkpoint
+from mmengine.runner.checkpoint import CheckpointLoader
+from torch import Tensor, nn
+
+from ..checkpoints.files import read_file
+from ..checkpoints.weights import find_weights, has_weights
+from ..models.foreign_names import convert_for
+
+
+def load_from_local(filename: str, map_location: Any = None) -> Any:
+    """Read a local file for MMEngine.
+
+    Args:
+        filename (str): The file.
+        map_location (Any): As of ``torch.load``.
+
+    Returns:
+        Any: What is in it. Parameters that stand under the key of another code base are under ``'state_dict'`` too,
+        where MMEngine looks; their names are as in the file.
+
+    Raises:
+        UserError: If it cannot be read.
+    """
+    content = read_file(filename, map_location)
+    if isinstance(content, Mapping) and 'state_dict' not in content and has_weights(content):
+        weights = find_weights(content)
+        return content if weights is content else {**content, 'state_dict': weights}
+    return content
+
+
+def load_from_http(filename: str, map_location: Any = None, model_dir: str | None = None,
+                   progress: bool = os.isatty(0)) -> Any:
+    """Fetch a file into torch's cache, unless it is there, and read it.
+
+    Args:
+        filename (str): Its address.
+        map_location (Any): As of ``torch.load``.
+        model_dir (str, optional): Folder instead of the cache. Defaults to None.
+        progress (bool): Show how far the transfer is.
+
+    Returns:
+        Any: As :func:`load_from_local`.
+    """
+    folder = model_dir or osp.join(torch.hub.get_dir(), 'checkpoints')
+    path = osp.join(folder, osp.basename(urlparse(filename).path))
+    if get_dist_info()[0] == 0 and not osp.exists(path):
+        os.makedirs(folder, exist_ok=True)
+        torch.hub.download_url_to_file(filename, path, progress=progress)
+    barrier()
+    return load_from_local(path, map_location)
+
+
+CheckpointLoader.register_scheme('', load_from_local, force=True)
+CheckpointLoader.register_scheme(('http://', 'https://'), load_from_http, force=True)
+# The loaders of torchvision://, openmmlab:// and mmcls:// call it by this name.
+mmengine_checkpoint.load_from_http = load_from_http
+
+_mmengine_load_state_dict = mmengine_checkpoint.load_state_dict
+
+
+@wraps(_mmengine_load_state_dict)
+def load_state_dict(module: nn.Module, state_dict: Mapping[str, Tensor], strict: bool = False,
+                    logger: Any = None) -> None:
+    """MMEngine's function, for state dicts of all code bases; see :func:`~..models.foreign_names.convert_for`."""
+    _mmengine_load_state_dict(module, convert_for(module, state_dict), strict, logger)
+
+
+mmengine_checkpoint.load_state_dict = mmengine.runner.load_state_dict = load_state_dict

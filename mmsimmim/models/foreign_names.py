@@ -1,0 +1,70 @@
+"""Checkpoints of other code bases for whole models: a SimMIM, a classifier, a detector, a segmentor.
+
+An encoder converts what reaches it, but torch hands to a part of a model only what already bears its name.
+"""
+
+import logging
+from collections.abc import Mapping
+
+from mmengine.logging import print_log
+from mmengine.model import BaseTTAModel, is_model_wrapper
+from torch import Tensor, nn
+
+from ..checkpoints import UnknownCheckpoint, convert_state_dict, recognise
+from ..checkpoints.report import describe
+from ..checkpoints.weights import find_weights, unwrap_names
+from .backbones.encoder import Encoder
+from .backbones.loading import CheckpointMismatch, shorten
+
+
+def convert_for(model: nn.Module, state_dict: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Bring a state dict into the names of a model, if these are not the names that it has.
+
+    Args:
+        model (nn.Module): Any; what concerns no :class:`Encoder`, or more than one, is left alone.
+        state_dict (Mapping[str, Tensor]): Not changed.
+
+    Returns:
+        Mapping[str, Tensor]: ``state_dict`` itself, or a new one: the encoder's parameters, and those of decoder and
+        classifier that the model has in the same shape.
+
+    Raises:
+        CheckpointMismatch: If it holds nothing for the encoder.
+        UserError: If it holds no parameters at all.
+    """
+    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+        model = model.module
+    encoders = {name: module for name, module in model.named_modules() if isinstance(module, Encoder)}
+    if len(encoders) != 1:
+        return state_dict
+    (name, encoder), = encoders.items()
+    if state_dict and not any(isinstance(value, Tensor) for value in state_dict.values()):
+        state_dict = find_weights(state_dict)
+    if not name or encoder.min_matched == 0 or _is_named(state_dict, name):
+        return state_dict
+    weights = unwrap_names(state_dict)
+    return weights if _is_named(weights, name) else _convert(model, name, weights)
+
+
+def _is_named(state_dict: Mapping[str, Tensor], name: str) -> bool:
+    return any(key.startswith(f'{name}.') for key in state_dict)
+
+
+def _convert(model: nn.Module, name: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    try:
+        contents = recognise(weights)
+    except UnknownCheckpoint as error:
+        raise CheckpointMismatch(f"the checkpoint has nothing for the {type(model).__name__}'s {name}: {error}. Give "
+                                 'one of its architecture') from error
+    own, result, left_out = model.state_dict(), {}, []
+    for key, value in convert_state_dict(weights, to='mmsimmim').items():
+        if key.startswith('backbone.'):
+            result[name + key.removeprefix('backbone')] = value
+        elif key in own and own[key].shape == value.shape:
+            result[key] = value
+        else:
+            left_out.append(f'{key} {tuple(value.shape)}')
+    print_log(f'The checkpoint holds {describe(contents)}; its parameters were renamed for {type(model).__name__}. '
+              f'Not used, as the model has no such parameters: {shorten(left_out) or "none"}',
+              logger='current', level=logging.INFO)
+    return result
