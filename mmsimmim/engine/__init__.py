@@ -1,5 +1,6 @@
 """Around the training loop."""
 
+from . import checkpoint_loading  # noqa: F401  it makes itself known to MMEngine
 from .hooks import CheckpointHook, FeatureProbeHook, ReconstructionHook, SeedStepHook, SkippedFilesHook
 from .schedulers import WarmupCosineLR, WarmupMultiStepLR
 
