@@ -4,6 +4,7 @@ Their names are ours: what is tested is that the export of official weights fits
 own ``init_cfg``.
 """
 
+import mmsimmim  # noqa: F401  (repairs before the frameworks)  # isort: skip
 import pytest
 import torch
 from mmdet.models.backbones.swin import SwinTransformer as DetSwin
