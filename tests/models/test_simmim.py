@@ -6,12 +6,13 @@ from mmengine.structures import BaseDataElement
 
 from mmsimmim.checkpoints import convert_state_dict
 from mmsimmim.registry import MODELS
-from tests.golden import below, relative_error, simmim_swin
+from tests.golden import below, load, relative_error, simmim_swin, simmim_swinv2
 
 
 @pytest.mark.parametrize('with_cp', [False, True])
-def test_swin_equals_official(with_cp):
-    model, golden = simmim_swin(with_cp=with_cp)
+@pytest.mark.parametrize('simmim', [simmim_swin, simmim_swinv2])
+def test_swin_equals_official(simmim, with_cp):
+    model, golden = simmim(with_cp=with_cp)
     images, mask = golden['input'], golden['mask']
 
     assert relative_error(model.backbone(images, mask)[-1], golden['latent']) < 1e-6
@@ -27,14 +28,24 @@ def test_swin_equals_official(with_cp):
         assert relative_error(gradients[name], gradient) < 1e-6, name
 
 
+def test_normalised_target_equals_official():
+    expected = load('simmim_swinv2_norm_target.npz')
+    model, golden = simmim_swinv2(target=dict(type='mmsimmim.NormalizedPixelTarget', window_size=47))
+    loss = model.masked_loss(golden['input'], golden['mask'])
+    assert relative_error(loss, expected['loss']) < 1e-6
+    loss.backward()
+    assert relative_error(model.backbone.mask_token.grad, expected['grad/encoder.mask_token']) < 1e-6
+    assert relative_error(model.neck.decoder[0].weight.grad, expected['grad/decoder.0.weight']) < 1e-6
+
+
 TINY = dict(embed_dims=8, depths=[2, 2, 2, 2], num_heads=[1, 2, 2, 4])
 
 
-def build(in_channels=3, drop_path_rate=0., **kwargs):
+def build(in_channels=3, drop_path_rate=0., backbone='SwinTransformer', **kwargs):
     return MODELS.build(
         dict(
             type='mmsimmim.SimMIM',
-            backbone=dict(type='mmsimmim.SwinTransformer', arch=TINY, img_size=64, window_size=4,
+            backbone=dict(type=f'mmsimmim.{backbone}', arch=TINY, img_size=64, window_size=4,
                           in_channels=in_channels, drop_path_rate=drop_path_rate),
             neck=dict(type='mmsimmim.SimMIMLinearDecoder', in_channels=64, encoder_stride=32),
             head=dict(type='mmsimmim.SimMIMHead', patch_size=4,
@@ -120,6 +131,25 @@ def test_predict_gives_images_and_their_losses():
     assert torch.equal(pasted[:, pixels], reconstruction[0][:, pixels])
 
 
+def test_predictions_of_the_normalised_target_come_back_in_colours():
+    model = build(target_generator=dict(type='mmsimmim.NormalizedPixelTarget', window_size=9))
+    inputs, mask, samples = random_batch()
+    losses = torch.stack([sample.reconstruction_loss for sample in model.predict(inputs, samples)])
+    torch.testing.assert_close(losses.mean(), model.masked_loss(inputs, mask))  # the loss stays that of training
+
+    model.reconstruct = lambda images, mask: model.target(images) + 0.5
+    for paste_visible in (False, True):
+        one = model.predict(inputs, samples, paste_visible=paste_visible)[0]
+        torch.testing.assert_close(one.reconstruction_loss.item(), 0.5, rtol=1e-4, atol=0)
+        off = (one.reconstruction - inputs[0]).abs()
+        pixels = mask[0].repeat_interleave(4, 0).repeat_interleave(4, 1).bool()
+        assert off[:, pixels].min() > 0.1 and off.max() < 1
+        assert (off[:, ~pixels] == 0).all() == paste_visible
+
+    model.reconstruct = lambda images, mask: model.target(images)
+    torch.testing.assert_close(model.predict(inputs, samples)[1].reconstruction, inputs[1])
+
+
 @pytest.mark.parametrize('channels', [1, 4])
 def test_any_number_of_channels_reaches_decoder_and_loss(channels):
     model = build(in_channels=channels)
@@ -158,10 +188,12 @@ def test_large_inputs_give_a_finite_loss_in_half_precision(dtype):
     assert relative_error(loss, model.masked_loss(inputs, mask)) < 0.02
 
 
-@pytest.mark.parametrize('drop_path_rate', [0., 0.2])
-def test_compiles_as_one_graph(drop_path_rate):
+@pytest.mark.parametrize('drop_path_rate, backbone, target', [
+    (0., 'SwinTransformer', None), (0.2, 'SwinTransformer', None),
+    (0., 'SwinTransformerV2', dict(type='mmsimmim.NormalizedPixelTarget', window_size=9))])
+def test_compiles_as_one_graph(drop_path_rate, backbone, target):
     """Without a C++ compiler, which test machines may lack: capture and autograd, not code generation."""
-    model = build(drop_path_rate=drop_path_rate)
+    model = build(drop_path_rate=drop_path_rate, backbone=backbone, target_generator=target)
     inputs, mask, _ = random_batch()
     torch.compiler.reset()
     compiled = torch.compile(model.masked_loss, fullgraph=True, backend='aot_eager')

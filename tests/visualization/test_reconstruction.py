@@ -19,7 +19,7 @@ from mmsimmim.visualization import (
     require_pixel_model,
     to_display,
 )
-from mmsimmim.visualization.panels import GAP, LINE
+from mmsimmim.visualization.panels import GAP, LINE, make_tiles
 
 from .tiny import tiny_config, write_picture
 
@@ -119,6 +119,22 @@ def test_only_models_that_predict_colours(cfg):
     model.target_generator = nn.Softmax(1)
     with pytest.raises(UserError, match='predicts Softmax, not the colours'):
         require_pixel_model(model)
+
+
+def test_normalised_predictions_are_drawn_in_colours(cfg, tmp_path):
+    cfg.model.target_generator = dict(type='mmsimmim.NormalizedPixelTarget', window_size=9)
+    model = build(cfg)
+    assert require_pixel_model(model) is model
+    batch = PictureLoader(cfg, 32)(write_picture(tmp_path / 'a.png'))
+    model.reconstruct = lambda images, mask: model.target(images)
+
+    one, = reconstruct(model, batch)
+
+    torch.testing.assert_close(one.reconstruction, one.image)
+    assert one.loss == 0
+    original, _, predicted, pasted = make_tiles(one.image, one.mask, one.reconstruction, model.data_preprocessor)
+    np.testing.assert_array_equal(predicted, original)
+    np.testing.assert_array_equal(pasted, original)
 
 
 @pytest.mark.skipif(not AERIAL.exists(), reason='demo data are not there')
