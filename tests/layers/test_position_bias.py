@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmsimmim.layers import relative_position_index, resize_bias_table
+from mmsimmim.layers import log_spaced_offsets, relative_position_index, resize_bias_table
 from mmsimmim.layers.position_bias import geometric_positions, spline_weights
 from tests.golden import below, load, relative_error
 
@@ -66,3 +66,18 @@ def test_index_by_definition():
             row = query // width - key // width + height - 1
             col = query % width - key % width + width - 1
             assert index[query, key] == row * (2 * width - 1) + col
+
+
+@pytest.mark.parametrize('stage, window', [(0, 6), (3, 3)])
+def test_log_spaced_offsets_equal_official(stage, window):
+    expected = load('simmim_swinv2.npz')[f'param/encoder.layers.{stage}.blocks.0.attn.relative_coords_table']
+    assert relative_error(log_spaced_offsets(window).double(), expected.flatten(0, 2)) < 1e-6
+
+
+def test_log_spaced_offsets_are_shares_of_the_pretrained_window():
+    offsets = log_spaced_offsets(14, 12).reshape(27, 27, 2)
+    assert offsets.dtype == torch.float32
+    torch.testing.assert_close(offsets[13 + 11, 13], torch.tensor([9., 1.]).log2() / 3)
+    torch.testing.assert_close(offsets[0, 13 + 1], torch.tensor([-(1 + 8 * 13 / 11), 1 + 8 / 11]).abs().log2() / 3
+                               * torch.tensor([-1, 1]))
+    assert log_spaced_offsets(1).tolist() == [[0, 0]]
