@@ -1,10 +1,20 @@
 """Around the training loop."""
 
 from . import checkpoint_loading  # noqa: F401  it makes itself known to MMEngine
-from .hooks import CheckpointHook, FeatureProbeHook, ReconstructionHook, SeedStepHook, SkippedFilesHook
+from .fsdp import FSDPStrategy
+from .hooks import (
+    CheckClassesHook,
+    CheckpointHook,
+    FeatureProbeHook,
+    ReconstructionHook,
+    SeedStepHook,
+    SkippedFilesHook,
+)
+from .optimizers import LearningRateDecayOptimWrapperConstructor
 from .schedulers import WarmupCosineLR, WarmupMultiStepLR
 
 __all__ = [
-    'CheckpointHook', 'FeatureProbeHook', 'ReconstructionHook', 'SeedStepHook', 'SkippedFilesHook', 'WarmupCosineLR',
-    'WarmupMultiStepLR'
+    'CheckClassesHook', 'CheckpointHook', 'FSDPStrategy', 'FeatureProbeHook',
+    'LearningRateDecayOptimWrapperConstructor', 'ReconstructionHook', 'SeedStepHook', 'SkippedFilesHook',
+    'WarmupCosineLR', 'WarmupMultiStepLR'
 ]

@@ -146,7 +146,10 @@ def build_runner(cfg: Config) -> Runner:
     Returns:
         Runner: The runner.
     """
-    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    if 'runner_type' not in cfg:
+        return Runner.from_cfg(cfg)
+    cfg.setdefault('env_cfg', {})  # which FlexibleRunner does not do without
+    return RUNNERS.build(cfg)
 
 
 def _read(path: str) -> Config:

@@ -53,7 +53,7 @@ def reconstruct(model: SimMIM, batch: dict) -> list[Reconstruction]:
     """
     with evaluation_mode(model):
         data = model.data_preprocessor(batch, False)
-        samples = model.predict(data['inputs'], data['data_samples'])
+        samples = model(data['inputs'], data['data_samples'], mode='predict')
     return [
         Reconstruction(image, sample.mask, sample.reconstruction, float(sample.reconstruction_loss),
                        os.path.basename(sample.get('img_path', '')))

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mmengine.dist import master_only
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import IterBasedTrainLoop, Runner
@@ -13,6 +13,7 @@ from ...models import SimMIM
 from ...registry import HOOKS
 from ...visualization.pictures import PictureLoader
 from ...visualization.reconstruction import draw_sheet, encoder_stride, reconstruct, require_pixel_model
+from ..fsdp import is_sharded
 
 
 @HOOKS.register_module()
@@ -83,6 +84,9 @@ class ReconstructionHook(Hook):
             raise UserError('ReconstructionHook: this training loop counts iterations; set by_epoch=False and an '
                             'interval in iterations.')
         model = _unwrap(runner)
+        if self.images and is_sharded(model):
+            raise UserError('ReconstructionHook: images=[...] does not go with FSDPStrategy, which cuts up the model; '
+                            'leave it out to show the validation set.')
         self._last_step = None
         with own_random_numbers(self.seed):
             self._batches = self._read_files(runner, model) if self.images else self._read_validation_set(runner)
@@ -122,12 +126,14 @@ class ReconstructionHook(Hook):
         samples = [loader.dataset[SampleIndex(index, key=(self.seed, 0, index))] for index in indices]
         return [loader.collate_fn([sample]) for sample in samples]
 
-    @master_only
     def _draw(self, runner: Runner, step: int) -> None:
         model = _unwrap(runner)
+        if not is_main_process() and not is_sharded(model):
+            return
         reconstructions = [one for batch in self._batches for one in reconstruct(model, batch)]
-        sheet = draw_sheet(reconstructions, model.data_preprocessor, self.channels)
-        runner.visualizer.add_image(self.name, sheet, step)
+        if is_main_process():
+            sheet = draw_sheet(reconstructions, model.data_preprocessor, self.channels)
+            runner.visualizer.add_image(self.name, sheet, step)
         self._last_step = step
 
 

@@ -1,0 +1,261 @@
+"""Training of encoders that are too large for one GPU: each process keeps a share of everything that is trained."""
+
+import copy
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
+from typing import Any
+
+import mmengine
+import torch
+from mmengine._strategy import SingleDeviceStrategy
+from mmengine.device import get_device
+from mmengine.dist import init_dist, is_main_process
+from mmengine.optim import OptimWrapper
+from mmengine.runner.checkpoint import _load_checkpoint_to_model, save_checkpoint
+from mmengine.utils import digit_version
+from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
+
+try:
+    from torch.distributed.tensor import DTensor, distribute_tensor
+except ImportError:  # PyTorch 2.4, where no model is cut
+    DTensor = ()
+
+from ..errors import UserError
+from ..registry import STRATEGIES
+
+
+@STRATEGIES.register_module()
+class FSDPStrategy(SingleDeviceStrategy):
+    """PyTorch's fully sharded data parallelism for MMEngine's ``FlexibleRunner``.
+
+    Parameters, gradients and the optimizer's moments are cut into as many shares as there are processes. A unit, which
+    is a block of the encoder, is put together for its forward and its backward pass, and the whole model never is. The
+    numbers are those of ordinary data parallelism, and so are the checkpoints: whole tensors under their own names in
+    one file, the optimizer's state included, that a run of any kind and number of processes resumes.
+
+    MMEngine's own ``FSDPStrategy`` wraps each unit in a ``FullyShardedDataParallel``, which makes every parameter flat:
+    rules for flat parameters (``flat_decay_mult``) then exempt all of them from weight decay, gradients are clipped by
+    the norm of one share, names carry prefixes, and the optimizer's state does not load in PyTorch after 2.0. Here the
+    modules and the shapes stay what they were (``torch.distributed.fsdp.fully_shard``).
+
+    With a single process nothing is cut. Recomputation of activations is the encoder's matter (``with_cp=True``), mixed
+    precision that of ``AmpOptimWrapper``.
+
+    Args:
+        units (Sequence[str]): Classes of the modules that are put together one at a time. Defaults to the blocks of
+            the three encoders.
+        **kwargs: As of MMEngine's strategies, which the runner fills in.
+
+    Raises:
+        UserError: When the model is built for several processes: PyTorch is older than 2.9, or the model has no module
+            of these classes.
+
+    Examples:
+        >>> runner_type = 'FlexibleRunner'
+        >>> strategy = dict(type='mmsimmim.FSDPStrategy')
+    """
+
+    def __init__(self, *, units: Sequence[str] = ('SwinBlock', 'SwinBlockV2', 'TransformerBlock'), **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.units = tuple(units)
+        # The model without its weights, on the meta device; None before the model is cut, and where it is not.
+        self.skeleton: nn.Module | None = None
+
+    def _setup_distributed(self, launcher: str, backend: str = 'nccl', **kwargs) -> None:
+        init_dist(launcher, backend, **kwargs)
+
+    def _wrap_model(self, model: nn.Module) -> nn.Module:
+        if not self.distributed:
+            self.logger.info('FSDPStrategy: there is one process, so the model is not cut.')
+            return super()._wrap_model(model)
+        if digit_version(torch.__version__) < digit_version('2.9.0'):
+            # There is fully_shard from 2.6 on, but without a GPU it gave wrong gradients in 2.7.
+            raise UserError('FSDPStrategy needs PyTorch 2.9 or newer to cut a model for several processes; this is '
+                            f'{torch.__version__}.')
+        self.skeleton = without_weights(model)
+        shard(model, self.units, self.world_size)
+        return model
+
+    def build_optim_wrapper(self, optim_wrapper: Any, model: nn.Module | None = None) -> OptimWrapper:
+        """As MMEngine's, except that the norm of clipped gradients is logged for the whole model.
+
+        Args:
+            optim_wrapper (Any): Config or object.
+            model (nn.Module, optional): The cut model.
+
+        Returns:
+            OptimWrapper: The wrapper.
+        """
+        wrapper = super().build_optim_wrapper(optim_wrapper, model)
+        if getattr(wrapper, 'clip_grad_kwargs', None):
+            wrapper.clip_func = _with_whole_norm(wrapper.clip_func)
+        return wrapper
+
+    def save_checkpoint(self,
+                        filename: str,
+                        *,
+                        save_optimizer: bool = True,
+                        save_param_scheduler: bool = True,
+                        extra_ckpt: dict | None = None,
+                        callback: Callable | None = None) -> None:
+        """Write one ordinary checkpoint; every process must take part, the main one writes.
+
+        Args:
+            filename (str): The file; it appears under this name when it is complete.
+            save_optimizer (bool): Write the optimizer's state. Defaults to True.
+            save_param_scheduler (bool): Write the state of the schedules. Defaults to True.
+            extra_ckpt (dict, optional): More to write, such as ``meta``. Defaults to None.
+            callback (Callable, optional): Gets the checkpoint before it is written. Defaults to None.
+        """
+        checkpoint = dict(state_dict=self.model_state_dict())
+        if save_optimizer and hasattr(self, 'optim_wrapper'):
+            checkpoint['optimizer'] = self.optim_state_dict()
+        if save_param_scheduler and hasattr(self, 'param_schedulers'):
+            checkpoint['param_schedulers'] = self.scheduler_state_dict()
+        checkpoint.update(extra_ckpt or {})
+        checkpoint['meta'] = dict(checkpoint.get('meta', {}), seed=self.seed, mmengine_version=mmengine.__version__,
+                                  time=time.strftime('%Y%m%d_%H%M%S', time.localtime()))
+        if callback is not None:
+            callback(checkpoint)
+        if is_main_process():
+            local = '://' not in filename
+            save_checkpoint(checkpoint, filename, backend_args=dict(backend='AtomicLocalBackend') if local else None)
+
+    def model_state_dict(self) -> dict[str, Tensor]:
+        """Whole tensors on the CPU of the main process, None for each on the others; every process must take part."""
+        return OrderedDict(gather(self.model.state_dict(), keep=is_main_process()))
+
+    def optim_state_dict(self) -> dict:
+        """The state an uncut model's optimizer would have, in the main process; every process must take part."""
+        return gather(self.optim_wrapper.state_dict(), keep=is_main_process())
+
+    def load_checkpoint(self, filename: str, *, map_location: Any = 'cpu', **kwargs) -> dict:
+        """Load a checkpoint, or the weights of one.
+
+        Args:
+            filename (str): A file or address.
+            map_location (Any): Not used: whole tensors are read to the CPU, only shares go further.
+            **kwargs: See MMEngine's strategies.
+
+        Returns:
+            dict: The checkpoint without its weights.
+        """
+        return super().load_checkpoint(filename, map_location='cpu', **kwargs)
+
+    def load_model_state_dict(self, state_dict: dict[str, Tensor], **kwargs) -> None:
+        """Load whole tensors.
+
+        They go through an uncut model first, so that names are converted and tables resized as in any other run.
+
+        Args:
+            state_dict (dict[str, Tensor]): The weights.
+            **kwargs: ``strict`` and ``revise_keys``, see MMEngine's strategies.
+        """
+        if self.skeleton is None:
+            super().load_model_state_dict(state_dict, **kwargs)
+            return
+        whole = copy.deepcopy(self.skeleton).to_empty(device='cpu')
+        whole.load_state_dict(gather(self.model.state_dict()))
+        _load_checkpoint_to_model(whole, state_dict, logger=self.logger, **kwargs)
+        loaded = whole.state_dict()
+        with torch.no_grad():
+            for name, mine in self.model.state_dict().items():
+                mine.copy_(share_of(loaded[name], mine))
+
+    def load_optim_state_dict(self, state_dict: dict) -> None:
+        """Load the state of an uncut model's optimizer.
+
+        Args:
+            state_dict (dict): With whole tensors, numbered as :meth:`torch.optim.Optimizer.state_dict` does.
+        """
+        parameters = [parameter for group in self.optim_wrapper.optimizer.param_groups for parameter in group['params']]
+        state = {number: {name: share_of(value, parameters[number]) for name, value in values.items()}
+                 for number, values in state_dict['state'].items()}
+        self.optim_wrapper.load_state_dict({**state_dict, 'state': state})
+
+
+def shard(model: nn.Module, units: Iterable[str], world_size: int) -> None:
+    """Cut the parameters of a model in place, and move this process's share to its device.
+
+    Args:
+        model (nn.Module): Whole, on the CPU, the same in every process. Its encoder, if it has one by the name
+            ``backbone``, can afterwards be called by itself.
+        units (Iterable[str]): Classes of the modules that are put together one at a time.
+        world_size (int): Number of processes.
+
+    Raises:
+        UserError: The model has no module of these classes.
+    """
+    from torch.distributed.fsdp import fully_shard
+    blocks = [module for module in model.modules() if type(module).__name__ in units]
+    if not blocks:
+        raise UserError(f'strategy.units: {type(model).__name__} has no module of the classes {", ".join(units)}, so '
+                        'all of it would be put together at once. Name the class of its blocks.')
+    mesh = init_device_mesh(get_device(), (world_size, ))
+    outer = [model.backbone] if isinstance(getattr(model, 'backbone', None), nn.Module) else []
+    for module in [*blocks, *outer, model]:
+        fully_shard(module, mesh=mesh)
+    if hasattr(model, 'data_preprocessor'):
+        model.data_preprocessor.to(get_device())
+
+
+def is_sharded(model: nn.Module) -> bool:
+    """Whether every process must take part in a forward pass of this model, as each holds a share of it."""
+    return any(isinstance(parameter, DTensor) for parameter in model.parameters())
+
+
+def without_weights(model: nn.Module) -> nn.Module:
+    """A copy on the meta device, made without copying any tensor."""
+    tensors = [*model.parameters(), *model.buffers()]
+    empty = (nn.Parameter(t.to('meta'), t.requires_grad) if isinstance(t, nn.Parameter) else t.to('meta')
+             for t in tensors)
+    return copy.deepcopy(model, memo={id(tensor): copied for tensor, copied in zip(tensors, empty)})
+
+
+def gather(value: Any, keep: bool = True) -> Any:
+    """Whole tensors, on the CPU, in place of shares, in any nesting of dicts and lists.
+
+    Args:
+        value (Any): With the same tensors in the same order in every process.
+        keep (bool): Whether this process gets them, or None for each. Defaults to True.
+
+    Returns:
+        Any: Of the same structure.
+    """
+    if isinstance(value, dict):
+        return {key: gather(part, keep) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(gather(part, keep) for part in value)
+    if not isinstance(value, Tensor):
+        return value
+    whole = value.full_tensor() if isinstance(value, DTensor) else value
+    return whole.cpu() if keep else None
+
+
+def share_of(whole: Any, cut: Tensor) -> Any:
+    """What this process holds of a tensor.
+
+    Args:
+        whole (Any): The tensor, the same in every process. Anything but a tensor of the shape of ``cut`` is returned
+            as it is.
+        cut (Tensor): A tensor that is cut as this one is to be, or an uncut one.
+
+    Returns:
+        Any: The share, on the device of ``cut``.
+    """
+    if not (isinstance(cut, DTensor) and isinstance(whole, Tensor) and whole.shape == cut.shape):
+        return whole
+    return distribute_tensor(whole, cut.device_mesh, cut.placements, src_data_rank=None)
+
+
+def _with_whole_norm(clip: Callable) -> Callable:
+    # PyTorch clips by the norm of all shares, but before 2.10 what it returns is read as that of one.
+    @wraps(clip)
+    def wrapped(*args, **kwargs) -> Tensor | None:
+        norm = clip(*args, **kwargs)
+        return norm.full_tensor() if isinstance(norm, DTensor) else norm
+
+    return wrapped

@@ -1,0 +1,19 @@
+"""The tiny SimMIM trained with shares; weight decay and clipping are strong, so that what they spare shows."""
+
+_base_ = ['../tools/tiny_config.py']
+
+model = dict(backbone=dict(with_cp=True))
+train_dataloader = dict(batch_size=4, num_workers=0)
+optim_wrapper = dict(
+    # the large eps keeps rounding errors of tiny gradients from deciding over the sign of a step
+    optimizer=dict(weight_decay=2.0, eps=1e-3),
+    clip_grad=dict(max_norm=0.02),
+    paramwise_cfg=dict(flat_decay_mult=0.0, custom_keys=dict(mask_token=dict(decay_mult=0.0))))
+param_scheduler = dict(end=2)
+train_cfg = dict(max_epochs=2)
+default_hooks = dict(
+    checkpoint=dict(max_keep_ckpts=-1),
+    reconstruction=dict(type='mmsimmim.ReconstructionHook', interval=2, num_images=1))
+
+runner_type = 'FlexibleRunner'
+strategy = dict(type='mmsimmim.FSDPStrategy')

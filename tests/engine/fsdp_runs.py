@@ -1,0 +1,51 @@
+"""Started in two processes: tools/train.py, several times with shares and several times in MMEngine's ordinary way."""
+
+import json
+import runpy
+import sys
+import traceback
+from pathlib import Path
+
+import torch.distributed
+
+REPO = Path(__file__).parents[2]
+SHARES = Path(__file__).with_name('fsdp_config.py')
+WHOLE = ['runner_type=Runner', 'model.backbone.with_cp=False']
+BFLOAT16 = ['optim_wrapper.type=AmpOptimWrapper', 'optim_wrapper.dtype=bfloat16', 'optim_wrapper.loss_scale=1.0',
+            'train_cfg.max_epochs=1']
+
+
+def train(name, options, *arguments):
+    """Run the tool in this process, which goes on after it; returns what it ends with, None for a success."""
+    sys.argv = ['train.py', str(SHARES), '--launcher', 'pytorch', '--work-dir', f'{OUT}/{name}', *arguments,
+                '--cfg-options', f'experiment_name={name}', *DATA, *options]
+    try:
+        runpy.run_path(str(REPO / 'tools' / 'train.py'), run_name='__main__')
+    except SystemExit as end:
+        return str(end.code)
+    except Exception:
+        return traceback.format_exc()
+
+
+def main():
+    torch.distributed.init_process_group('gloo')
+    messages = {
+        'shares': train('shares', []),
+        'whole': train('whole', WHOLE),
+        'resumed': train('resumed', [], '--resume', f'{OUT}/shares/epoch_1.pth'),
+        'whole, resumed with shares': train('resumed_whole', [], '--resume', f'{OUT}/whole/epoch_1.pth'),
+        'bf16': train('bf16', BFLOAT16),
+        'whole bf16': train('whole_bf16', [*WHOLE, *BFLOAT16]),
+        'other architecture': train('other', ['model.backbone.arch.embed_dims=16', 'model.neck.in_channels=128'],
+                                    '--resume', f'{OUT}/shares/epoch_2.pth'),
+        'no such unit': train('unit', ['strategy.units=[SwinBlock5]']),
+    }
+    if torch.distributed.get_rank() == 0:
+        (Path(OUT) / 'messages.json').write_text(json.dumps(messages))
+    torch.distributed.destroy_process_group()
+
+
+if __name__ == '__main__':
+    OUT, images = sys.argv[1:]
+    DATA = [f'{loader}_dataloader.dataset.data_root={images}' for loader in ('train', 'val', 'test')]
+    main()

@@ -1,0 +1,141 @@
+"""Training with shares of the parameters: two processes without a GPU."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.utils import digit_version
+
+import mmsimmim  # noqa: F401  lets torch read MMEngine's checkpoints
+from mmsimmim.checkpoints import convert_state_dict
+from mmsimmim.engine.fsdp import gather, share_of, without_weights
+from mmsimmim.registry import MODELS
+
+REPO = Path(__file__).resolve().parents[2]
+CONFIG = Path(__file__).with_name('fsdp_config.py')
+
+
+@pytest.fixture(scope='module')
+def runs(tmp_path_factory):
+    """Folder with the runs of fsdp_runs.py."""
+    out = tmp_path_factory.mktemp('fsdp')
+    (out / 'images').mkdir()
+    for seed in range(26):
+        coarse = np.random.default_rng(seed).integers(0, 255, (6, 8, 3), dtype=np.uint8)
+        cv2.imwrite(str(out / 'images' / f'{seed}.png'), cv2.resize(coarse, (64, 48)))
+    process = subprocess.run(
+        [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2', '-m',
+         'tests.engine.fsdp_runs', str(out), str(out / 'images')],
+        cwd=REPO, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300,
+        env={**os.environ, 'OMP_NUM_THREADS': '1', 'OMP_WAIT_POLICY': 'PASSIVE'})
+    assert process.returncode == 0, process.stdout
+    return out
+
+
+def checkpoint(runs, name, epoch=2):
+    return torch.load(runs / name / f'epoch_{epoch}.pth', weights_only=True)
+
+
+def scalars(runs, name, key):
+    lines = [json.loads(line) for path in sorted((runs / name).glob('*/vis_data/scalars.json'))
+             for line in path.read_text().splitlines()]
+    return [line[key] for line in lines if key in line]
+
+
+def assert_close(found, expected, rtol):
+    assert found['state_dict'].keys() == expected['state_dict'].keys()
+    for name, value in expected['state_dict'].items():
+        torch.testing.assert_close(found['state_dict'][name], value, rtol=rtol, atol=rtol * value.abs().max().item(),
+                                   msg=name)
+    states = found['optimizer']['state'], expected['optimizer']['state']
+    assert states[0].keys() == states[1].keys()
+    for number, state in states[1].items():
+        assert states[0][number]['step'] == state['step']
+        for moment in ('exp_avg', 'exp_avg_sq'):
+            torch.testing.assert_close(states[0][number][moment], state[moment], rtol=rtol,
+                                       atol=rtol * state[moment].abs().max().item(), msg=f'{number}.{moment}')
+
+
+def assert_equal(found, expected):
+    assert_close(found, expected, rtol=0)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(digit_version(torch.__version__) < digit_version('2.9.0'), reason='FSDPStrategy needs PyTorch 2.9')
+class TestTwoProcesses:
+
+    def test_all_runs_end(self, runs):
+        messages = json.loads((runs / 'messages.json').read_text())
+        assert {name: text for name, text in messages.items() if text} == {
+            name: messages[name] for name in ('other architecture', 'no such unit')}
+        assert 'not one of the model in the config' in messages['other architecture']
+        assert 'strategy.units: SimMIM has no module of the classes SwinBlock5' in messages['no such unit']
+
+    def test_weights_and_moments_are_those_of_ordinary_data_parallelism(self, runs):
+        assert_close(checkpoint(runs, 'shares'), checkpoint(runs, 'whole'), rtol=1e-5)
+
+    def test_rates_and_weight_decay_of_every_parameter(self, runs):
+        groups = [checkpoint(runs, name)['optimizer']['param_groups'] for name in ('shares', 'whole')]
+        assert groups[0] == groups[1]
+        assert {group['weight_decay'] for group in groups[0]} == {0, 2.0}
+
+    def test_gradients_are_clipped_by_the_norm_of_all_shares(self, runs):
+        norms = scalars(runs, 'whole', 'grad_norm')
+        assert len(norms) == 6 and min(norms) > 0.02
+        assert scalars(runs, 'shares', 'grad_norm') == pytest.approx(norms, rel=1e-5)
+
+    def test_held_out_loss(self, runs):
+        losses = scalars(runs, 'whole', 'reconstruction/masked_loss')
+        assert len(losses) == 1
+        assert scalars(runs, 'shares', 'reconstruction/masked_loss') == pytest.approx(losses, rel=1e-5)
+
+    def test_resuming_changes_no_bit(self, runs):
+        assert_equal(checkpoint(runs, 'resumed'), checkpoint(runs, 'shares'))
+
+    def test_a_checkpoint_of_an_ordinary_run_is_resumed(self, runs):
+        assert_close(checkpoint(runs, 'resumed_whole'), checkpoint(runs, 'whole'), rtol=1e-5)
+
+    def test_bfloat16(self, runs):
+        assert_close(checkpoint(runs, 'bf16', 1), checkpoint(runs, 'whole_bf16', 1), rtol=1e-4)
+
+    def test_pictures_are_drawn(self, runs):
+        assert list((runs / 'shares').glob('*/vis_data/vis_image/reconstruction_2.png'))
+
+    def test_checkpoint_is_an_ordinary_one(self, runs):
+        """An uncut backbone takes it, as it is and exported, and it goes into a model of one process."""
+        config = Config.fromfile(CONFIG).model
+        weights = checkpoint(runs, 'shares')['state_dict']
+        model = MODELS.build(config)
+        assert model.load_state_dict(weights).missing_keys == []
+        image = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+        expected = model.eval().extract_feat(image)[-1]
+        exported = MODELS.build(config.backbone).eval()
+        exported.load_state_dict(convert_state_dict(weights, to='backbone'), strict=True)
+        assert torch.equal(exported(image)[-1], expected)
+        pretrained = MODELS.build(dict(config.backbone, init_cfg=dict(
+            type='Pretrained', checkpoint=str(runs / 'shares' / 'epoch_2.pth'), prefix='backbone.')))
+        pretrained.init_weights()
+        assert torch.equal(pretrained.eval()(image)[-1], expected)
+
+
+def test_copy_without_weights():
+    model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3))
+    model[0].bias.requires_grad_(False)
+    empty = without_weights(model)
+    assert {tensor.device.type for tensor in empty.state_dict().values()} == {'meta'}
+    assert [parameter.requires_grad for parameter in empty.parameters()] == [True, False, True, True]
+    assert {tensor.device.type for tensor in model.state_dict().values()} == {'cpu'}
+
+
+def test_what_is_not_cut_is_left_as_it_is():
+    state = dict(step=torch.tensor(3.), groups=[dict(lr=0.1, betas=(0.9, 0.999))])
+    assert gather(state) == state
+    assert gather(state, keep=False) == dict(step=None, groups=[dict(lr=0.1, betas=(0.9, 0.999))])
+    assert share_of(state['step'], torch.zeros(5)) is state['step']
