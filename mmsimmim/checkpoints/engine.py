@@ -46,16 +46,22 @@ def _parameters(keys: Iterable[str], form: Form, last: int) -> dict[str, '_Place
 
 
 def _near_miss(keys: Collection[str], last: int) -> tuple[str, list[str]] | None:
-    """The form that knows most keys, if it knows half of them, and the other keys."""
-    strangers = {form.title: [key for key in keys if not _is_read(key, form, last)] for form in READ}
-    title = min(strangers, key=lambda title: len(strangers[title]))
-    return (title, strangers[title]) if 2 * len(strangers[title]) <= len(keys) else None
+    """The form that half of the keys are parameters of, or more, and the other keys."""
+    form = max(READ, key=lambda form: len(_parameters(keys, form, last)))
+    if 2 * len(_parameters(keys, form, last)) < len(keys):
+        return None
+    return form.title, [key for key in keys if not _is_read(key, form, last)]
+
+
+def unread(keys: Collection[str], form: Form) -> list[str]:
+    """Names that :func:`read_form` leaves out: buffers, and parts of a model that are read over."""
+    parameters = _parameters(keys, form, last_stage(keys))
+    return [key for key in keys if key not in parameters]
 
 
 def other_parts(keys: Collection[str], form: Form) -> tuple[str, ...]:
     """Names of the parts of a model that are read over."""
-    parameters = _parameters(keys, form, last_stage(keys))
-    others = [key for key in keys if key.startswith(form.others) and key not in parameters]
+    others = [key for key in unread(keys, form) if key.startswith(form.others)]
     return tuple(dict.fromkeys(key.split('.')[0] for key in others))
 
 
@@ -106,7 +112,12 @@ def _apply(state_dict: dict[str, Tensor], places: dict[str, _Place]) -> dict[str
             continue
         if any(target in result for target in targets):
             raise UnknownCheckpoint(f'two parameters stand for the same one; the second is {key!r}')
-        result.update(zip(targets, step.change(*(state_dict[parts[i]] for i in range(len(parts))))))
+        tensors = [state_dict[parts[i]] for i in range(len(parts))]
+        try:
+            result.update(zip(targets, step.change(*tensors)))
+        except (RuntimeError, IndexError) as error:
+            shapes = ', '.join(str(tuple(tensor.shape)) for tensor in tensors)
+            raise UnknownCheckpoint(f'{", ".join(parts.values())} cannot have the shape {shapes}: {error}') from error
         del waiting[step.sources, targets]
     if waiting:
         parts = next(iter(waiting.values()))

@@ -9,27 +9,31 @@ from torch import Tensor
 
 from .engine import other_parts, read_form, require_form
 
-# Published architectures; a test compares them with those of the backbones.
+# Those that our backbones have names for; a test compares them.
 ARCHITECTURES = {
     'swin': {
-        'tiny': (96, (2, 2, 6, 2), (3, 6, 12, 24)),
-        'small': (96, (2, 2, 18, 2), (3, 6, 12, 24)),
-        'base': (128, (2, 2, 18, 2), (4, 8, 16, 32)),
-        'large': (192, (2, 2, 18, 2), (6, 12, 24, 48)),
+        'tiny': dict(embed_dims=96, depths=(2, 2, 6, 2), num_heads=(3, 6, 12, 24)),
+        'small': dict(embed_dims=96, depths=(2, 2, 18, 2), num_heads=(3, 6, 12, 24)),
+        'base': dict(embed_dims=128, depths=(2, 2, 18, 2), num_heads=(4, 8, 16, 32)),
+        'large': dict(embed_dims=192, depths=(2, 2, 18, 2), num_heads=(6, 12, 24, 48)),
     },
     'swin_v2': {
-        'tiny': (96, (2, 2, 6, 2), (3, 6, 12, 24)),
-        'small': (96, (2, 2, 18, 2), (3, 6, 12, 24)),
-        'base': (128, (2, 2, 18, 2), (4, 8, 16, 32)),
-        'large': (192, (2, 2, 18, 2), (6, 12, 24, 48)),
-        'huge': (352, (2, 2, 18, 2), (8, 16, 32, 64)),
-        'giant': (512, (2, 2, 42, 4), (16, 32, 64, 128)),
-        'giant-1b': (448, (2, 2, 18, 2), (14, 28, 56, 112)),
+        'tiny': dict(embed_dims=96, depths=(2, 2, 6, 2), num_heads=(3, 6, 12, 24), extra_norm_every_n_blocks=0),
+        'small': dict(embed_dims=96, depths=(2, 2, 18, 2), num_heads=(3, 6, 12, 24), extra_norm_every_n_blocks=0),
+        'base': dict(embed_dims=128, depths=(2, 2, 18, 2), num_heads=(4, 8, 16, 32), extra_norm_every_n_blocks=0),
+        'large': dict(embed_dims=192, depths=(2, 2, 18, 2), num_heads=(6, 12, 24, 48), extra_norm_every_n_blocks=0),
+        'huge': dict(embed_dims=352, depths=(2, 2, 18, 2), num_heads=(8, 16, 32, 64), extra_norm_every_n_blocks=6),
+        'giant': dict(embed_dims=512, depths=(2, 2, 42, 4), num_heads=(16, 32, 64, 128), extra_norm_every_n_blocks=6),
+        'giant-1b': dict(
+            embed_dims=448, depths=(2, 2, 18, 2), num_heads=(14, 28, 56, 112), extra_norm_every_n_blocks=0),
     },
     'vit': {
-        'small': (384, (12, ), (6, )),
-        'base': (768, (12, ), (12, )),
-        'large': (1024, (24, ), (16, )),
+        'small': dict(embed_dims=768, depths=(8, ), num_heads=(8, ), feedforward_channels=2304),
+        'base': dict(embed_dims=768, depths=(12, ), num_heads=(12, ), feedforward_channels=3072),
+        'large': dict(embed_dims=1024, depths=(24, ), num_heads=(16, ), feedforward_channels=4096),
+        'eva-giant': dict(embed_dims=1408, depths=(40, ), num_heads=(16, ), feedforward_channels=6144),
+        'deit-tiny': dict(embed_dims=192, depths=(12, ), num_heads=(3, ), feedforward_channels=768),
+        'deit-small': dict(embed_dims=384, depths=(12, ), num_heads=(6, ), feedforward_channels=1536),
     },
 }
 
@@ -46,7 +50,9 @@ class Contents:
         arch (str | None): Name of the architecture among ours.
         embed_dims (int | None): Channels after the patch embedding.
         depths (tuple[int, ...]): Blocks of each stage; a ViT has one stage.
-        num_heads (tuple[int | None, ...]): Heads of each stage.
+        num_heads (tuple[int | None, ...]): Heads of each stage. A ViT tells them only by its tables.
+        feedforward_channels (int | None): Inner width of the first block's perceptron.
+        extra_norm_every_n_blocks (int): Of a Swin V2, as in H and G; 0 for none.
         windows (tuple[int | None, ...]): Side of each stage's windows, tokens; the grid of a ViT. Swin V2 files tell it
             only where they carry index buffers.
         patch_size (int | None): Side of a patch, pixels.
@@ -67,6 +73,8 @@ class Contents:
     embed_dims: int | None
     depths: tuple[int, ...]
     num_heads: tuple[int | None, ...]
+    feedforward_channels: int | None
+    extra_norm_every_n_blocks: int
     windows: tuple[int | None, ...]
     patch_size: int | None
     in_channels: int | None
@@ -93,19 +101,24 @@ def recognise(state_dict: dict[str, Tensor]) -> Contents:
     form = require_form(state_dict)
     ours = read_form({key: tensor.to('meta') for key, tensor in state_dict.items()}, form)
     shapes = {key.removeprefix('backbone.'): tuple(tensor.shape) for key, tensor in ours.items()}
-    embed_dims, in_channels, patch_size = shapes.get('patch_embed.projection.weight', (None, ) * 4)[:3]
+    patches = shapes.get('patch_embed.projection.weight', ())
+    embed_dims, in_channels, patch_size = patches[:3] if len(patches) == 4 else (None, None, None)
     depths = _depths(shapes)
-    windows = _windows(state_dict, shapes, len(depths), form.encoder)
-    num_heads = _num_heads(shapes, len(depths))
+    windows = _windows(state_dict, shapes, len(depths))
+    numbers = dict(
+        embed_dims=embed_dims,
+        depths=depths,
+        num_heads=_num_heads(shapes, len(depths)),
+        feedforward_channels=next(
+            (shape[0] for name, shape in shapes.items() if name.endswith('ffn.layers.0.0.weight')), None),
+        extra_norm_every_n_blocks=min(
+            (int(found[1]) + 1 for found in map(_EXTRA_NORM.search, shapes) if found), default=0))
     return Contents(
         title=form.title,
         family=form.family,
         encoder=form.encoder,
-        arch=next((name for name, numbers in ARCHITECTURES[form.encoder].items()
-                   if numbers == (embed_dims, depths, num_heads)), None),
-        embed_dims=embed_dims,
-        depths=depths,
-        num_heads=num_heads,
+        arch=next((name for name, named in ARCHITECTURES[form.encoder].items() if named.items() <= numbers.items()),
+                  None),
         windows=windows,
         patch_size=patch_size,
         in_channels=in_channels,
@@ -114,10 +127,12 @@ def recognise(state_dict: dict[str, Tensor]) -> Contents:
         decoder='neck.decoder.0.weight' in shapes,
         num_classes=shapes.get('head.fc.weight', (None, ))[0],
         shared_table=_shares_table(shapes) if form.encoder == 'vit' else None,
-        other_parts=other_parts(state_dict, form))
+        other_parts=other_parts(state_dict, form),
+        **numbers)
 
 
 Shapes = dict[str, tuple[int, ...]]
+_EXTRA_NORM = re.compile(r'\.blocks\.(\d+)\.norm3\.weight')
 
 
 def _stage_and_block(name: str) -> tuple[int, int] | None:
@@ -136,31 +151,43 @@ def _depths(shapes: Shapes) -> tuple[int, ...]:
     return tuple(depths.get(stage, 0) for stage in range(max(depths, default=-1) + 1))
 
 
-def _each_stage(shapes: Shapes, ending: str, number_of: Callable[[tuple[int, ...]], int]) -> dict[int, int]:
-    """For each stage a number of the first shape whose name ends like that; what is in no stage counts as the first."""
+def _each_stage(shapes: Shapes, ending: str, dims: int, number_of: Callable[..., int | None]) -> dict[int, int]:
+    """For each stage a number from the first shape whose name ends so; a name in no stage counts as the first's.
+
+    Args:
+        shapes (dict[str, tuple[int, ...]]): Of named tensors.
+        ending (str): Of the names.
+        dims (int): Of the tensors; others are passed over.
+        number_of (Callable): Takes the sizes, gives the number, or None.
+    """
     numbers = {}
     for name, shape in shapes.items():
-        if name.endswith(ending):
+        if name.endswith(ending) and len(shape) == dims:
             stage, _ = _stage_and_block(name) or (0, 0)
-            numbers.setdefault(stage, number_of(shape))
+            numbers.setdefault(stage, number_of(*shape))
     return numbers
 
 
 def _num_heads(shapes: Shapes, num_stages: int) -> tuple[int | None, ...]:
-    heads = _each_stage(shapes, '.relative_position_bias_table', lambda shape: shape[1])
-    heads |= _each_stage(shapes, '.logit_scale', lambda shape: shape[0])
+    heads = _each_stage(shapes, '.relative_position_bias_table', 2, lambda rows, heads: heads)
+    heads |= _each_stage(shapes, '.logit_scale', 3, lambda heads, *_: heads)
     return tuple(heads.get(stage) for stage in range(num_stages))
 
 
-def _windows(state_dict: dict[str, Tensor], shapes: Shapes, num_stages: int, encoder: str) -> tuple[int | None, ...]:
-    buffers = {name: tuple(tensor.shape) for name, tensor in state_dict.items()}
-    class_token_rows = 3 if 'cls_token' in shapes else 0
-    windows = _each_stage(buffers, '.relative_coords_table', lambda shape: (shape[1] + 1) // 2)
-    if encoder != 'vit':
-        windows |= _each_stage(buffers, '.relative_position_index', lambda shape: math.isqrt(shape[0]))
-    windows |= _each_stage(shapes, '.relative_position_bias_table',
-                           lambda shape: (math.isqrt(shape[0] - class_token_rows) + 1) // 2)
+def _windows(state_dict: dict[str, Tensor], shapes: Shapes, num_stages: int) -> tuple[int | None, ...]:
+    """From the rows of bias tables, or the coordinate tables of Swin V2 that lie beside them in some files."""
+    given = {name: tuple(tensor.shape) for name, tensor in state_dict.items()}
+    windows = _each_stage(given, '.relative_coords_table', 4, lambda _, offsets, *__: (offsets + 1) // 2)
+    # a ViT has three rows more, to, from and of the class token
+    windows |= _each_stage(shapes, '.relative_position_bias_table', 2,
+                           lambda rows, heads: _window_of(rows) or _window_of(rows - 3))
     return tuple(windows.get(stage) for stage in range(num_stages))
+
+
+def _window_of(rows: int) -> int | None:
+    """Side of the square window that has so many offsets; None if none has."""
+    offsets = math.isqrt(max(rows, 0))
+    return (offsets + 1) // 2 if offsets**2 == rows and offsets % 2 else None
 
 
 def _resolution(state_dict: dict[str, Tensor], windows: tuple[int | None, ...], patch_size: int | None,
@@ -170,8 +197,8 @@ def _resolution(state_dict: dict[str, Tensor], windows: tuple[int | None, ...], 
         return None
     if encoder == 'vit':
         return windows[0] and windows[0] * patch_size
-    masks = {name: tuple(tensor.shape) for name, tensor in state_dict.items()}
-    maps = _each_stage(masks, '.attn_mask', lambda shape: math.isqrt(shape[0] * shape[1]))
+    given = {name: tuple(tensor.shape) for name, tensor in state_dict.items()}
+    maps = _each_stage(given, '.attn_mask', 3, lambda count, tokens, _: math.isqrt(count * tokens))
     widest = max(window or 0 for window in windows)
     maps |= {stage: window for stage, window in enumerate(windows) if window and window < widest}
     return next((side * 2**stage * patch_size for stage, side in maps.items()), None)

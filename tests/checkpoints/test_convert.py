@@ -4,17 +4,101 @@ import pytest
 import torch
 
 from mmsimmim.checkpoints import UnknownCheckpoint, convert_state_dict
-from tests.golden import below, load, simmim_swin
+from tests.checkpoints.random_weights import same_bits, vit
+from tests.golden import below, load, relative_error, simmim_swin
+
+BUFFERS = ('relative_position_index', 'relative_coords_table', 'attn_mask')
 
 
-def test_there_and_back_gives_every_bit_again():
-    official = {key: value for key, value in below(load('simmim_swin.npz'), 'param/').items()
-                if not key.endswith(('relative_position_index', 'attn_mask'))}
-    ours = convert_state_dict(official, to='mmsimmim')
+def official_pre_training(name):
+    """Parameters in a file of reference numbers; index buffers and masks left out."""
+    parameters = below(load(name), 'param/')
+    return {key: tensor for key, tensor in parameters.items() if not key.endswith(BUFFERS)}
+
+
+def official_vit_classifier():
+    """As official fine-tuning saves it: a table per block, no prefix; the logits for its input are ``logits``."""
+    arrays = load('finetune.npz')
+    encoder = below(below(arrays, 'vit_finetune/pretrained/'), 'encoder.')
+    table = encoder.pop('rel_pos_bias.relative_position_bias_table')
+    left_out = ('mask_token', 'norm.weight', 'norm.bias', 'rel_pos_bias.relative_position_index')
+    state = {key: tensor for key, tensor in encoder.items() if key not in left_out}
+    state |= {f'blocks.{block}.attn.relative_position_bias_table': table.clone() for block in range(3)}
+    return state | below(arrays, 'vit_finetune_same/new/'), below(arrays, 'vit_finetune_same/')
+
+
+@pytest.mark.parametrize('name', ['simmim_swin.npz', 'simmim_swinv2.npz', 'simmim_vit.npz'])
+def test_official_pre_training_there_and_back_gives_every_bit_again(name):
+    official = official_pre_training(name)
+    ours = convert_state_dict(below(load(name), 'param/'), to='mmsimmim')
+    assert same_bits(convert_state_dict(ours, to='official'), official)
+    gradients = below(load(name), 'grad/')
+    again = convert_state_dict(convert_state_dict(gradients, to='mmsimmim'), to='official')
+    assert gradients.keys() == official.keys() and same_bits(again, gradients)
+
+
+def test_every_parameter_of_ours_is_in_an_official_file():
+    ours = convert_state_dict(official_pre_training('simmim_swin.npz'), to='mmsimmim')
     assert set(ours) == set(simmim_swin()[0].state_dict())
-    again = convert_state_dict(ours, to='official')
-    assert again.keys() == official.keys()
-    assert all(torch.equal(again[key], value) for key, value in official.items())
+
+
+def test_official_vit_classifier_gives_the_official_logits():
+    state, expected = official_vit_classifier()
+    ours = convert_state_dict(state, to='mmsimmim')
+    encoder = vit(state, use_rel_pos_bias=True, use_shared_rel_pos_bias=False, final_norm=False,
+                  out_type='avg_featmap')
+    features = encoder(expected['input'])[-1]
+    logits = torch.nn.functional.linear(features, ours['head.fc.weight'], ours['head.fc.bias'])
+    assert relative_error(logits, expected['logits']) < 1e-6
+    assert same_bits(convert_state_dict(ours, to='official'), state)
+
+
+@pytest.mark.parametrize('name', ['simmim_swin.npz', 'simmim_swinv2.npz'])
+def test_official_swin_classifier_there_and_back(name):
+    """Also how microsoft/Swin-Transformer keeps its supervised models."""
+    state = below(official_pre_training(name), 'encoder.') | {'head.weight': torch.randn(9, 32)}
+    del state['mask_token']
+    ours = convert_state_dict(state, to='mmsimmim')
+    assert torch.equal(ours['head.fc.weight'], state['head.weight'])
+    assert same_bits(convert_state_dict(ours, to='official'), state)
+
+
+def test_position_bias_of_the_swin_v2_zoo_has_another_name():
+    official = official_pre_training('simmim_swinv2.npz')
+    zoo = {key.replace('cpb_mlp', 'rpe_mlp'): tensor for key, tensor in official.items()}
+    assert set(zoo) != set(official)
+    assert same_bits(convert_state_dict(zoo, to='official'), official)
+
+
+def test_both_names_in_one_file_are_refused():
+    official = official_pre_training('simmim_swinv2.npz')
+    both = official | {key.replace('cpb_mlp', 'rpe_mlp'): tensor for key, tensor in official.items()}
+    with pytest.raises(UnknownCheckpoint, match='two parameters stand for the same one'):
+        convert_state_dict(both, to='mmsimmim')
+
+
+@pytest.mark.parametrize('name', ['simmim_swin.npz', 'simmim_swinv2.npz', 'simmim_vit.npz'])
+@pytest.mark.parametrize('to', ['timm', 'hf', 'backbone', 'mmpretrain'])
+def test_other_code_bases_hold_the_official_encoder(name, to):
+    official = official_pre_training(name)
+    encoder = convert_state_dict(official, to='backbone')
+    assert same_bits(convert_state_dict(convert_state_dict(official, to=to), to='backbone'), encoder)
+
+
+def test_a_backbone_file_holds_the_encoder_alone():
+    backbone = convert_state_dict(official_pre_training('simmim_vit.npz'), to='backbone')
+    assert not any(key.startswith(('backbone.', 'neck.', 'mask_token', 'rel_pos_bias.')) for key in backbone)
+    tables = [backbone[f'layers.{block}.attn.relative_position_bias_table'] for block in range(3)]
+    assert torch.equal(tables[0], tables[2]) and tables[0].data_ptr() != tables[2].data_ptr()
+
+
+def test_what_keeps_its_layout_is_not_copied():
+    official = official_pre_training('simmim_swin.npz')
+    ours = convert_state_dict(official, to='mmsimmim')
+    key = 'stages.1.blocks.0.attn.w_msa.qkv.weight'
+    assert ours['backbone.' + key] is official['encoder.layers.1.blocks.0.attn.qkv.weight']
+    query = convert_state_dict(ours, to='hf')['swin.encoder.layers.1.blocks.0.attention.self.query.weight']
+    assert query.data_ptr() == ours['backbone.' + key].data_ptr()
 
 
 def test_merging_order_by_definition():
@@ -50,12 +134,13 @@ def test_buffers_of_mmpretrain_are_left_out(to):
 def test_what_is_converted_already_comes_back_as_a_copy():
     ours = {'backbone.norm3.bias': torch.zeros(8)}
     again = convert_state_dict(ours, to='mmsimmim')
-    assert again == ours and again is not ours
+    assert same_bits(again, ours) and again is not ours
 
 
 @pytest.mark.parametrize('state, to, error, message', [
     ({'encoder.blocks.0.attn.norm.bias': torch.zeros(8)}, 'mmsimmim', UnknownCheckpoint, 'blocks.0.attn.norm.bias'),
     ({'layer4.0.conv1.weight': torch.zeros(8)}, 'official', UnknownCheckpoint, 'layer4'),
+    ({'layers.0.downsample.norm.bias': torch.zeros(6)}, 'mmsimmim', UnknownCheckpoint, r'norm\.bias cannot .* \(6,\)'),
     ({'encoder.norm.bias': torch.zeros(8)}, 'paddle', ValueError, 'paddle')])
 def test_what_no_rule_knows_is_refused(state, to, error, message):
     with pytest.raises(error, match=message):
