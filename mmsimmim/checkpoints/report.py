@@ -2,6 +2,10 @@
 
 from collections.abc import Iterable
 
+from torch import Tensor
+
+from .convert import SHARED_TABLE, convert_state_dict
+from .engine import require_form, unread
 from .recognise import Contents
 
 
@@ -30,3 +34,20 @@ def describe(contents: Contents) -> str:
 def join(numbers: Iterable[int | None]) -> str:
     """Numbers of the stages, '?' where one is unknown."""
     return '-'.join('?' if number is None else str(number) for number in numbers)
+
+
+def left_out(state_dict: dict[str, Tensor], converted: dict[str, Tensor]) -> tuple[list[str], list[str]]:
+    """What a conversion did not carry over.
+
+    Args:
+        state_dict (dict[str, Tensor]): What was converted.
+        converted (dict[str, Tensor]): What :func:`~.convert.convert_state_dict` made of it.
+
+    Returns:
+        tuple[list[str], list[str]]: Names that were not read (buffers, parts of other models), and names, as in
+        mmsimmim, of parameters that the other code base has no place for.
+    """
+    before, after = (convert_state_dict(weights, to='mmsimmim') for weights in (state_dict, converted))
+    # Where this is missing, each block has its own.
+    without_place = [name for name in before if name not in after and name != SHARED_TABLE]
+    return unread(state_dict, require_form(state_dict)), without_place

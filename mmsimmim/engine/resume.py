@@ -79,7 +79,7 @@ def _take_seed(cfg: Config, path: str) -> list[str]:
     if '://' in path:
         return []
     content = read_checkpoint(path, mmap=True)
-    if 'meta' not in content:
+    if 'message_hub' not in content:
         raise UserError(f'{path} holds no state of a training that could go on. To start from its parameters, leave '
                         f'out --resume and give --cfg-options load_from={path}')
     seed = content['meta'].get('seed')

@@ -9,7 +9,7 @@ from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from .loading import below, compare, own_parameters, require_fit, use_own_names
+from .loading import LoadReport, below, compare, own_parameters, require_fit, use_own_names
 
 
 class Encoder(BaseModule):
@@ -75,20 +75,42 @@ class Encoder(BaseModule):
     def _adapt_state_dict(self, state_dict: dict[str, Tensor], prefix: str) -> None:
         """Bring a file's parameters, keys with ``prefix``, into the form of this encoder, in place."""
 
-    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
-        own, given = own_parameters(self), below(state_dict, prefix)
-        if own is not None:
-            use_own_names(own, state_dict, prefix)
+    def compare(self, state_dict: dict[str, Tensor]) -> LoadReport:
+        """Find out what loading would find, without loading.
+
+        Args:
+            state_dict (dict[str, Tensor]): Of any code base that converts, or of a whole model; not changed.
+
+        Returns:
+            LoadReport: The names of what fits and what does not.
+
+        Raises:
+            CheckpointMismatch: If loading would refuse it.
+        """
+        return self._check(own_parameters(self), dict(state_dict), '')
+
+    def _check(self, own: dict[str, Tensor], state_dict: dict[str, Tensor], prefix: str) -> LoadReport:
+        """Bring a file's parameters into the form of this encoder, in place, and refuse them if they do not fit."""
+        given = below(state_dict, prefix)
+        use_own_names(own, state_dict, prefix)
         sizes = {name: value.shape for name, value in below(state_dict, prefix).items()}
+        self._adapt(state_dict, prefix)
+        report = compare(own, below(state_dict, prefix), sizes)
+        require_fit(report, own, given, type(self).__name__, self.required_parts, self.min_matched)
+        return report
+
+    def _adapt(self, state_dict: dict[str, Tensor], prefix: str) -> None:
         self._adapt_state_dict(state_dict, prefix)
         if not hasattr(self, 'mask_token'):
             state_dict.pop(prefix + 'mask_token', None)
-        if own is not None:
-            report = compare(own, below(state_dict, prefix), sizes)
-            require_fit(report, own, given, type(self).__name__, self.required_parts, self.min_matched)
-            level = logging.WARNING if any(map(self._is_required, report.missing)) else logging.INFO
-            print_log(f'{type(self).__name__}: {report}', logger='current', level=level)
-        super()._load_from_state_dict(state_dict, prefix, *args)
 
-    def _is_required(self, name: str) -> bool:
-        return name.startswith(self.required_parts)
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
+        own = own_parameters(self)
+        if own is None:
+            self._adapt(state_dict, prefix)
+        else:
+            report = self._check(own, state_dict, prefix)
+            lacking = any(name.startswith(self.required_parts) for name in report.missing)
+            print_log(f'{type(self).__name__}: {report}', logger='current',
+                      level=logging.WARNING if lacking else logging.INFO)
+        super()._load_from_state_dict(state_dict, prefix, *args)
