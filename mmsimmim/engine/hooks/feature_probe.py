@@ -35,8 +35,8 @@ class FeatureProbeHook(Hook):
     separate classes poorly by a plane and fine-tune well all the same. Compare runs of one kind with them.
 
     Args:
-        train (str | dict): Labelled images to fit to: a folder with one folder per class, or the config of a data set
-            whose samples have ``gt_label``.
+        train (str | dict): Labelled images to fit to: a folder with one folder per class, read by
+            :class:`mmsimmim.LabelledImageFolder`, or the config of a data set whose samples have ``gt_label``.
         val (str | dict): Labelled images to classify, of the same classes.
         interval (int): Epochs or iterations between two measurements. Defaults to 10.
         by_epoch (bool): Whether the interval counts epochs. Defaults to True.
@@ -134,8 +134,8 @@ class FeatureProbeHook(Hook):
             dataset = dict(source)
         else:
             _check_folder(source, side)
-            dataset = dict(type='mmpretrain.CustomDataset', data_root=str(source), extensions=IMAGE_SUFFIXES,
-                           test_mode=True, pipeline=self._find_pipeline(runner))
+            dataset = dict(type='mmsimmim.LabelledImageFolder', data_root=str(source),
+                           pipeline=self._find_pipeline(runner))
         # The sampler deals the images out to the processes in turn; its indices carry what SeedSample asks for.
         return runner.build_dataloader(dict(
             batch_size=self.batch_size,
@@ -201,14 +201,14 @@ def _check_folder(folder: str, side: str) -> None:
     if not os.path.isdir(folder):
         raise UserError(f'FeatureProbeHook: {side}={str(folder)!r} is no folder (working folder: {os.getcwd()}). Give '
                         'one with a folder per class.')
-    classes = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
+    classes = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith('.'))
     if len(classes) < 2:
         raise UserError(f'FeatureProbeHook: {side}={str(folder)!r} has {len(classes)} folder(s) of classes in it; to '
                         'tell classes apart there must be two at least.')
     empty = [name for name in classes if not any(list_files(os.path.join(folder, name), IMAGE_SUFFIXES))]
     if empty:
-        raise UserError(f'FeatureProbeHook: {side}={str(folder)!r} has folders without images, which would count as '
-                        f'classes: {", ".join(empty)}. Remove them.')
+        raise UserError(f'FeatureProbeHook: {side}={str(folder)!r} has classes without images: {", ".join(empty)}. '
+                        'Remove these folders, or fill them.')
 
 
 def _labels(dataset: Any) -> list[int]:

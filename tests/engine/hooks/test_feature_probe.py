@@ -200,7 +200,9 @@ def test_readable_errors(cfg, hook, message):
 
 
 def empty_class(folder):
-    (folder / 'val' / 'strange').mkdir()
+    for side in ('train', 'val'):
+        (folder / side / 'strange').mkdir()
+        (folder / side / '.hidden').mkdir()
 
 
 def one_class(folder):
@@ -217,7 +219,7 @@ def class_missing(folder):
 
 
 @pytest.mark.parametrize('damage, message', [
-    (empty_class, 'val=.* has folders without images, .*: strange. Remove them'),
+    (empty_class, 'train=.* has classes without images: strange. Remove'),
     (one_class, r'train=.* has 1 folder\(s\) of classes'),
     (other_classes, r"only in 'train': \['light'\], only in 'val': \['bright'\]"),
     (class_missing, r"only in 'train': \['light'\], only in 'val': \[\]"),
