@@ -136,6 +136,7 @@ class CosineWindowAttention(_BiasedAttention):
 
     def __init__(self, channels: int, num_heads: int, window_size: int, pretrained_window_size: int = 0) -> None:
         super().__init__(channels, num_heads, window_size, qkv_bias=False)
+        self.pretrained_window_size = pretrained_window_size or window_size
         self.q_bias = nn.Parameter(torch.zeros(channels))
         self.v_bias = nn.Parameter(torch.zeros(channels))
         self.logit_scale = nn.Parameter(torch.full((num_heads, 1, 1), math.log(10)))

@@ -1,7 +1,11 @@
 """Swin Transformer V2: the same class for pre-training and at any other window or resolution."""
 
+import logging
+import re
 from collections.abc import Sequence
+from typing import Any
 
+from mmengine.logging import print_log
 from torch import Tensor, nn
 from torchvision.ops import StochasticDepth
 
@@ -101,7 +105,7 @@ class SwinTransformerV2(HierarchicalEncoder):
             before it, stay as they are; -1 freezes nothing. Defaults to -1.
         pretrained_window_sizes (int | Sequence[int]): Windows of the weights that are loaded, as the stages really
             had them: (12, 12, 12, 6) after pre-training with window 12 at 192 pixels. 0 stands for the stage's own
-            window. Defaults to 0.
+            window. A file that tells of others is loaded with a warning. Defaults to 0.
         init_cfg (dict, optional): MMEngine initialisation, e.g. ``dict(type='Pretrained', checkpoint=...,
             prefix='backbone.')``. Without it the official initialisation holds: the norms after the branches begin
             at 0, so that each block begins as the identity.
@@ -151,6 +155,19 @@ class SwinTransformerV2(HierarchicalEncoder):
         self.apply(_initialise)
         self._freeze()
 
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
+        self._compare_windows(state_dict)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def _compare_windows(self, state_dict: dict[str, Tensor]) -> None:
+        """Warn of a file that was trained with other windows than the arguments say."""
+        own = {i: stage.blocks[0].attn.w_msa.pretrained_window_size for i, stage in enumerate(self.stages)}
+        trained = {**own, **_trained_windows(state_dict)}
+        if trained != own:
+            print_log(f'{type(self).__name__}: the position bias of the checkpoint was trained with windows '
+                      f'{tuple(trained.values())}, but is read as if with {tuple(own.values())}: set '
+                      f'pretrained_window_sizes={tuple(trained.values())}', logger='current', level=logging.WARNING)
+
 
 def _initialise(module: nn.Module) -> None:
     """Official initialisation (``_init_weights`` and ``_init_respostnorm`` of ``swin_transformer_v2.py``).
@@ -164,3 +181,15 @@ def _initialise(module: nn.Module) -> None:
     elif isinstance(module, SwinBlockV2):
         for norm in (module.norm1, module.norm2):
             nn.init.zeros_(norm.weight)
+
+
+def _trained_windows(state_dict: dict[str, Tensor]) -> dict[int, int]:
+    """The window of each stage in pre-training, as far as a file has mmpretrain's or official coordinate tables."""
+    windows = {}
+    for key, table in state_dict.items():
+        match = re.search(r'(?:layers|stages)\.(\d+)\.blocks\.0\..*relative_coords_table$', key)
+        if match and table.shape[1] > 1:
+            middle = table.shape[1] // 2
+            step = table[0, middle + 1, middle, 0].item()  # of an offset of 1, see log_spaced_offsets
+            windows[int(match[1])] = 1 + round(8 / (2**(3 * step) - 1))
+    return windows

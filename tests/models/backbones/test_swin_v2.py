@@ -1,15 +1,17 @@
 """Swin V2 against the Swin V2 of mmpretrain; the official numbers are in tests/models/test_simmim.py."""
 
 import copy
+import uuid
 import warnings
 
 import pytest
 import torch
+from mmengine.logging import MMLogger
 
 import mmsimmim  # noqa: F401  (repairs before the frameworks)
 from mmsimmim.models import SwinTransformerV2
 from mmsimmim.models.backbones.swin_v2 import ARCHITECTURES
-from tests.golden import relative_error
+from tests.golden import below, load, relative_error
 from tests.models.backbones.witness import assert_same_maps, randomised
 
 TINY = dict(embed_dims=8, depths=[2, 2, 2, 2], num_heads=[1, 2, 2, 4])
@@ -63,6 +65,22 @@ def test_windows_of_pretraining_matter_and_default_to_the_own_ones():
         outs.append(model(images)[0])
     assert torch.equal(outs[0], outs[1])
     assert relative_error(outs[2], outs[0]) > 1e-3
+
+
+@pytest.mark.parametrize('pretrained, warns', [(0, True), ((6, 6, 6, 3), False), ((6, 6, 6, 6), True)])
+@pytest.mark.parametrize('source', ['official', 'mmpretrain'])
+def test_a_file_of_other_windows_than_said_is_loaded_with_a_warning(source, pretrained, warns, tmp_path):
+    arch = dict(TINY, embed_dims=4)
+    state = below(load('simmim_swinv2.npz'), 'param/')
+    if source == 'mmpretrain':
+        state = build_mmpretrain(arch, img_size=96, window_size=(6, 6, 6, 3)).state_dict()
+    torch.save(state, tmp_path / 'file.pth')
+    log = tmp_path / f'{uuid.uuid4().hex}.log'
+    MMLogger.get_instance(log.stem, log_file=str(log))
+    model = SwinTransformerV2(arch, img_size=128, window_size=8, pretrained_window_sizes=pretrained,
+                              init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'file.pth')))
+    model.init_weights()
+    assert ('set pretrained_window_sizes=(6, 6, 6, 3)' in log.read_text()) == warns
 
 
 def test_another_window_resizes_nothing():
