@@ -9,7 +9,8 @@ from ..layers import relative_position_index
 from .engine import homeless, read_form, require_form, write_form
 from .key_maps import WRITTEN, Form
 
-SHARED_TABLE = 'backbone.rel_pos_bias.relative_position_bias_table'
+TABLE = 'relative_position_bias_table'
+SHARED_TABLE = 'backbone.rel_pos_bias.' + TABLE
 OUR_CLASSES = {'swin': 'SwinTransformer', 'swin_v2': 'SwinTransformerV2', 'vit': 'VisionTransformer'}
 
 
@@ -38,10 +39,11 @@ def convert_state_dict(state_dict: dict[str, Tensor], to: str) -> dict[str, Tens
             - ``'hf'``: what ``from_pretrained`` reads from a file: Swin(v2)ForMaskedImageModeling if there is a
               decoder, Swin(v2)ForImageClassification if there is a classifier, else Swin(v2)Model, or SwinBackbone
               if there are norms on several stages. The ViT as BeitForImageClassification or BeitModel, without
-              decoder.
+              decoder; set ``layer_norm_eps=1e-6`` in the config. Its Swin has one window for all stages.
 
             A ViT's shared table of position biases becomes one per block for ``'backbone'`` and ``'mmseg'``, whose
-            BEiT has no other; back it stays so.
+            BEiT has no other (``use_rel_pos_bias=True, use_shared_rel_pos_bias=False`` in ours); on the way back it
+            stays so.
 
     Returns:
         dict[str, Tensor]: New dict. Tensors whose layout stays, and parts of a tensor, share memory with
@@ -64,6 +66,8 @@ def convert_state_dict(state_dict: dict[str, Tensor], to: str) -> dict[str, Tens
     ours = read_form(state_dict, source)
     if to in ('backbone', 'mmseg'):
         ours = _table_per_block(ours)
+    if to == 'hf':
+        _require_one_window(ours)
     converted = write_form(ours, _target_form(ours, source, to))
     return {**converted, **_index_buffers(converted)} if to == 'mmpretrain' else converted
 
@@ -82,19 +86,26 @@ def _target_form(ours: dict[str, Tensor], source: Form, to: str) -> Form:
     return best
 
 
+def _require_one_window(ours: dict[str, Tensor]) -> None:
+    tables = {key: tensor.shape[0] for key, tensor in ours.items() if key.endswith('.w_msa.' + TABLE)}
+    if len(set(tables.values())) > 1:
+        raise ValueError("the stages of this Swin have different windows, and Hugging Face's has one for all. Convert "
+                         "to 'timm', and build it with the img_size of the training")
+
+
 def _table_per_block(ours: dict[str, Tensor]) -> dict[str, Tensor]:
     """A copy of a shared table for each block, in place of the shared one."""
     if SHARED_TABLE not in ours:
         return ours
     blocks = {int(found[1]) for found in map(re.compile(r'backbone\.layers\.(\d+)\.').match, ours) if found}
-    tables = {f'backbone.layers.{block}.attn.relative_position_bias_table': ours[SHARED_TABLE].clone()
+    tables = {f'backbone.layers.{block}.attn.{TABLE}': ours[SHARED_TABLE].clone()
               for block in sorted(blocks)}
     return {**{key: tensor for key, tensor in ours.items() if key != SHARED_TABLE}, **tables}
 
 
 def _index_buffers(converted: dict[str, Tensor]) -> dict[str, Tensor]:
     """The buffers of mmpretrain's Swin: it deletes them after resizing a table, and fails where there are none."""
-    tables = {key: tensor for key, tensor in converted.items() if key.endswith('.w_msa.relative_position_bias_table')}
+    tables = {key: tensor for key, tensor in converted.items() if key.endswith('.w_msa.' + TABLE)}
     windows = {key: (math.isqrt(tensor.shape[0]) + 1) // 2 for key, tensor in tables.items()}
     return {key.replace('bias_table', 'index'): relative_position_index(window, window)
             for key, window in windows.items()}

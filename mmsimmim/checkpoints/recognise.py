@@ -109,8 +109,7 @@ def recognise(state_dict: dict[str, Tensor]) -> Contents:
         embed_dims=embed_dims,
         depths=depths,
         num_heads=_num_heads(shapes, len(depths)),
-        feedforward_channels=next(
-            (shape[0] for name, shape in shapes.items() if name.endswith('ffn.layers.0.0.weight')), None),
+        feedforward_channels=_outputs(shapes, 'ffn.layers.0.0.weight'),
         extra_norm_every_n_blocks=min(
             (int(found[1]) + 1 for found in map(_EXTRA_NORM.search, shapes) if found), default=0))
     return Contents(
@@ -125,7 +124,7 @@ def recognise(state_dict: dict[str, Tensor]) -> Contents:
         resolution=_resolution(state_dict, windows, patch_size, form.encoder),
         mask_token='mask_token' in shapes,
         decoder='neck.decoder.0.weight' in shapes,
-        num_classes=shapes.get('head.fc.weight', (None, ))[0],
+        num_classes=_outputs(shapes, 'head.fc.weight'),
         shared_table=_shares_table(shapes) if form.encoder == 'vit' else None,
         other_parts=other_parts(state_dict, form),
         **numbers)
@@ -166,6 +165,11 @@ def _each_stage(shapes: Shapes, ending: str, dims: int, number_of: Callable[...,
             stage, _ = _stage_and_block(name) or (0, 0)
             numbers.setdefault(stage, number_of(*shape))
     return numbers
+
+
+def _outputs(shapes: Shapes, ending: str) -> int | None:
+    """Outputs of the first linear layer whose name ends so."""
+    return next((shape[0] for name, shape in shapes.items() if name.endswith(ending) and len(shape) == 2), None)
 
 
 def _num_heads(shapes: Shapes, num_stages: int) -> tuple[int | None, ...]:

@@ -77,8 +77,10 @@ def test_both_names_in_one_file_are_refused():
         convert_state_dict(both, to='mmsimmim')
 
 
-@pytest.mark.parametrize('name', ['simmim_swin.npz', 'simmim_swinv2.npz', 'simmim_vit.npz'])
-@pytest.mark.parametrize('to', ['timm', 'hf', 'backbone', 'mmpretrain'])
+@pytest.mark.parametrize('name, to', [
+    *(('simmim_swin.npz', to) for to in ('timm', 'backbone', 'mmpretrain', 'mmdet', 'mmseg')),
+    *(('simmim_swinv2.npz', to) for to in ('timm', 'hf', 'backbone', 'mmpretrain')),
+    *(('simmim_vit.npz', to) for to in ('timm', 'hf', 'backbone', 'mmpretrain', 'mmseg'))])
 def test_other_code_bases_hold_the_official_encoder(name, to):
     official = official_pre_training(name)
     encoder = convert_state_dict(official, to='backbone')
@@ -92,13 +94,26 @@ def test_a_backbone_file_holds_the_encoder_alone():
     assert torch.equal(tables[0], tables[2]) and tables[0].data_ptr() != tables[2].data_ptr()
 
 
+def test_hugging_face_has_one_window_for_all_stages():
+    with pytest.raises(ValueError, match="different windows.*'timm'"):
+        convert_state_dict(official_pre_training('simmim_swin.npz'), to='hf')
+
+
+def test_mmsegmentation_has_no_position_embeddings():
+    official = official_pre_training('simmim_vit.npz') | {'encoder.pos_embed': torch.zeros(1, 37, 16)}
+    with pytest.raises(ValueError, match='BEiT of mmsegmentation has no place .*pos_embed'):
+        convert_state_dict(official, to='mmseg')
+    classifier = convert_state_dict(official_vit_classifier()[0], to='mmseg')
+    assert not any(key.startswith(('ln2', 'head')) for key in classifier)
+
+
 def test_what_keeps_its_layout_is_not_copied():
-    official = official_pre_training('simmim_swin.npz')
+    official = official_pre_training('simmim_swinv2.npz')
     ours = convert_state_dict(official, to='mmsimmim')
-    key = 'stages.1.blocks.0.attn.w_msa.qkv.weight'
-    assert ours['backbone.' + key] is official['encoder.layers.1.blocks.0.attn.qkv.weight']
-    query = convert_state_dict(ours, to='hf')['swin.encoder.layers.1.blocks.0.attention.self.query.weight']
-    assert query.data_ptr() == ours['backbone.' + key].data_ptr()
+    fused = ours['backbone.stages.1.blocks.0.attn.w_msa.qkv.weight']
+    assert fused is official['encoder.layers.1.blocks.0.attn.qkv.weight']
+    query = convert_state_dict(ours, to='hf')['swinv2.encoder.layers.1.blocks.0.attention.self.query.weight']
+    assert query.data_ptr() == fused.data_ptr()
 
 
 def test_merging_order_by_definition():
@@ -129,6 +144,13 @@ def test_buffers_of_mmpretrain_are_left_out(to):
     block = 'backbone.stages.0.blocks.0.attn.w_msa.'
     theirs = {block + 'relative_position_index': torch.zeros(36, 36), block + 'proj.bias': torch.zeros(8)}
     assert len(convert_state_dict(theirs, to=to)) == 1
+
+
+@pytest.mark.parametrize('old', ['backbone.norm.bias', 'norm.bias'])
+def test_mmcls_had_another_name_for_the_last_norm(old):
+    prefix = old.removesuffix('norm.bias')
+    state = {prefix + 'stages.2.blocks.0.norm1.bias': torch.zeros(8), old: torch.zeros(8)}
+    assert 'backbone.norm2.bias' in convert_state_dict(state, to='mmsimmim')
 
 
 def test_what_is_converted_already_comes_back_as_a_copy():

@@ -91,6 +91,17 @@ def test_official_weights_load_through_their_own_init_cfg(swin_class, to, tmp_pa
     assert same_bits(learned(model), {key: tensor.float() for key, tensor in expected.items()})
 
 
+def test_mmdetection_resizes_the_tables_of_another_window(tmp_path):
+    """Which fails if index buffers are in the file."""
+    state = convert_state_dict(downstream_swin(DetSwin).state_dict(), to='mmdet')
+    torch.save({'state_dict': state}, tmp_path / 'exported.pth')
+    model = DetSwin(embed_dims=8, depths=(2, 2, 2, 2), num_heads=(1, 2, 2, 4), window_size=7,
+                    init_cfg=ConfigDict(type='Pretrained', checkpoint=str(tmp_path / 'exported.pth')))
+    model.init_weights()
+    block = 'stages.0.blocks.0.ffn.layers.1.weight'
+    assert torch.equal(model.state_dict()[block], state['backbone.' + block])
+
+
 def test_a_shared_table_becomes_one_per_block_for_beit_of_mmsegmentation(tmp_path):
     official = below(load('simmim_vit.npz'), 'param/')
     state = convert_state_dict(official, to='mmseg')

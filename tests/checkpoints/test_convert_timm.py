@@ -62,6 +62,13 @@ def test_beit_there_and_back(kwargs):
     model.load_state_dict(again)
 
 
+def test_zeros_for_the_bias_of_the_keys_are_read_over():
+    state = randomise(Beit(**BEIT, use_abs_pos_emb=False, use_rel_pos_bias=True)).state_dict()
+    zeros = {f'blocks.{block}.attn.k_bias': torch.zeros(16) for block in range(3)}
+    assert recognise(state | zeros).family == 'timm'
+    assert same_bits(convert_state_dict(state | zeros, to='timm'), state)
+
+
 def test_mask_token_and_decoder_stay_behind():
     state = randomise(SwinTransformer(**SWIN)).state_dict()
     ours = convert_state_dict(state, to='mmsimmim')

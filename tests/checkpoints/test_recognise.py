@@ -72,6 +72,19 @@ def test_all_kinds_of_our_vit(kwargs):
         assert contents.resolution is None
 
 
+@pytest.mark.parametrize('name', ['simmim_swin.npz', 'simmim_swinv2.npz', 'simmim_vit.npz'])
+@pytest.mark.parametrize('to', ['official', 'mmpretrain', 'timm', 'mmsimmim'])
+@pytest.mark.parametrize('shape', [(), (0, ), (7, ), (2, 3, 5), (1, 2, 2, 1)])
+def test_strange_shapes_are_no_crash(name, to, shape):
+    """Either they do not matter, or they are named."""
+    state = convert_state_dict(below(load(name), 'param/'), to=to)
+    strange = {key: torch.zeros(shape) for key in state}
+    try:
+        assert recognise(strange).encoder == recognise(state).encoder
+    except UnknownCheckpoint as error:
+        assert str(shape) in str(error)
+
+
 def test_a_part_is_enough():
     contents = recognise({'backbone.norm3.bias': torch.zeros(8)})
     assert (contents.encoder, contents.embed_dims, contents.depths, contents.windows) == ('swin', None, (), ())

@@ -54,4 +54,8 @@ OFFICIAL_DETECTOR = Form(
 BACKBONE_FILE = [replace(form, lacks=(MASK_TOKEN, DECODER, CLASSIFIER)) for form in ENCODER]
 DETECTOR = [
     replace(form, rest=(), lacks=(MASK_TOKEN, DECODER, CLASSIFIER)) for form in WHOLE_MODEL if form.encoder == 'swin']
-SEGMENTOR = DETECTOR + [form for form in BACKBONE_FILE if form.encoder == 'vit']
+# mmsegmentation's BEiT knows neither position embeddings nor the norm of averaged patches
+SEGMENTOR = DETECTOR + [
+    replace(form, rules=[rule for rule in form.rules if rule.ours != 'pos_embed'],
+            lacks=(*form.lacks, 'backbone.ln2.{param}'), title='BEiT of mmsegmentation')
+    for form in BACKBONE_FILE if form.encoder == 'vit']
