@@ -72,7 +72,8 @@ def read_file(path: str, map_location: Any = 'cpu', mmap: bool = False) -> Any:
     _require_file(path)
     with open(path, 'rb') as file:
         head = file.read(1024)
-    for recognise, read in ((_is_zip, _read_zip), (_is_pickle, _read_pickle), (_is_safetensors, _read_safetensors)):
+    # A header's length may begin as a pickle does.
+    for recognise, read in ((_is_zip, _read_zip), (_is_safetensors, _read_safetensors), (_is_pickle, _read_pickle)):
         if recognise(head):
             return read(path, map_location, mmap)
     raise UserError(f'{path} {_what_else(path, head)}')
@@ -129,7 +130,10 @@ def write_checkpoint(path: str, state_dict: Mapping[str, Tensor], force: bool = 
 def _write(path: str, save: Callable[[str], None]) -> None:
     temporary = f'{path}.{os.getpid()}.tmp'
     try:
+        with open(temporary, 'xb') as file:
+            mode = os.fstat(file.fileno()).st_mode
         save(temporary)
+        os.chmod(temporary, mode)  # safetensors lets nobody else read its files
         with open(temporary, 'rb+') as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
