@@ -1,0 +1,5 @@
+"""Swin-Tiny for classes at 224 px, window 7."""
+
+_base_ = ['swin-base-w7_cls.py']
+
+model = dict(backbone=dict(arch='tiny'), head=dict(in_channels=768))

@@ -1,0 +1,353 @@
+"""The shipped configs with labels against the official runs: numbers, logits from a pre-trained file, one real step."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from mmengine.config import Config
+from mmengine.dataset import Compose
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import DefaultScope, init_default_scope
+from PIL import Image
+
+import mmsimmim  # noqa: F401  (repairs before the frameworks)
+from mmsimmim.checkpoints import convert_state_dict
+from mmsimmim.engine.auto_scale_lr import scale_lr
+from mmsimmim.engine.command_line import _merge
+from mmsimmim.errors import UserError
+from mmsimmim.registry import MODELS
+from tests.configs.test_pretrain import optimizer_of, rates
+from tests.golden import DATA, below, load, relative_error
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / 'configs' / 'cls'
+CONFIGS = sorted(FOLDER.glob('*.py'))
+FINETUNING = [path for path in CONFIGS if 'linear' not in path.stem]
+GOLDEN = json.loads((DATA / 'finetune.json').read_text())
+SWIN_192 = 'swin-base-w6_16xb128-amp-coslr-100e_in1k-192px_simmim-100e.py'
+SWIN_100E = 'swin-base-w7_16xb128-amp-coslr-100e_in1k-224px_simmim-100e.py'
+SWIN_800E = 'swin-base-w7_16xb128-amp-coslr-100e_in1k-224px_simmim-800e.py'
+SWIN_LARGE = 'swin-large-w14_16xb128-amp-coslr-100e_in1k-224px_simmim-800e.py'
+SWIN_V2 = 'swinv2-base-w14_16xb128-amp-coslr-100e_in1k-224px_simmim-800e.py'
+VIT = 'vit-base-p16_16xb128-amp-coslr-100e_in1k-224px_simmim-800e.py'
+VIT_LINEAR = 'vit-base-p16_8xb2048-amp-linear-coslr-90e_in1k-224px_simmim-800e.py'
+SWIN_FOLDER = 'swin-base-w7_1xb64-amp-coslr-100e_folder-224px_simmim-800e.py'
+TINY_FOLDER = 'swin-tiny-w7_1xb128-amp-coslr-100e_folder-224px_simmim-100e.py'
+
+
+@pytest.fixture(autouse=True)
+def no_scope_stays():
+    init_default_scope('mmpretrain')
+    yield
+    DefaultScope._instance_dict.clear()
+
+
+def build(config):
+    return MODELS.build(dict(config.model, data_preprocessor=config.data_preprocessor))
+
+
+def build_without_memory(config):
+    with torch.device('meta'):
+        return build(config)
+
+
+def settings(config):
+    """[scale of the learning rate, weight decay] of every parameter by its official name."""
+    model = build_without_memory(config)
+    plain = {key: value for key, value in config.optim_wrapper.items() if key not in ('dtype', 'loss_scale')}
+    groups = build_optim_wrapper(model, dict(plain, type='OptimWrapper')).optimizer.param_groups
+    lr = config.optim_wrapper.optimizer.lr
+    found = [[group['lr'] / lr, group['weight_decay']] for group in groups]
+    group_of = {id(parameter): number for number, group in enumerate(groups) for parameter in group['params']}
+    numbered = {name: torch.tensor(group_of[id(parameter)]).expand(parameter.shape)
+                for name, parameter in model.named_parameters()}
+    return {name: found[number.flatten()[0]] for name, number in convert_state_dict(numbered, to='official').items()}
+
+
+@pytest.mark.parametrize('name, golden', [
+    (SWIN_192, 'swin_base_layer_decay_0.9'), (SWIN_100E, 'swin_base_layer_decay_0.9'),
+    (VIT, 'vit_base_layer_decay_0.65')])
+def test_every_parameter_learns_and_decays_as_officially(name, golden):
+    found = settings(Config.fromfile(FOLDER / name))
+    assert found == {name: pytest.approx(setting, rel=1e-9) for name, setting in GOLDEN[golden].items()}
+
+
+@pytest.mark.parametrize('name, rate', [(SWIN_800E, 0.8), (SWIN_LARGE, 0.7)])
+def test_layer_decay_of_the_longer_runs(name, rate):
+    """Same depths and same decay of weights as the recorded Swin-B, another rate."""
+    expected = {name: [rate**round(np.log(scale) / np.log(0.9)), decay]
+                for name, (scale, decay) in GOLDEN['swin_base_layer_decay_0.9'].items()}
+    assert settings(Config.fromfile(FOLDER / name)) == {
+        name: pytest.approx(setting, rel=1e-9) for name, setting in expected.items()}
+
+
+def test_swin_v2_exempts_what_the_official_keywords_name():
+    """no_weight_decay_keywords in microsoft/Swin-Transformer's swin_transformer_v2.py: cpb_mlp, logit_scale, ..."""
+    found = settings(Config.fromfile(FOLDER / SWIN_V2))
+    flat = re.compile(r'bias$|norm\d?\.weight|norm\.weight')
+    for name, (_, decay) in found.items():
+        assert decay == (0 if flat.search(name) or 'cpb_mlp' in name or 'logit_scale' in name else 0.05), name
+    assert {decay for name, (_, decay) in found.items() if 'cpb_mlp.0.weight' in name or 'logit_scale' in name} == {0}
+    scales = {name: scale for name, (scale, _) in found.items()}
+    assert scales['patch_embed.proj.weight'] == pytest.approx(0.75**25)
+    assert scales['layers.0.downsample.reduction.weight'] == scales['layers.0.blocks.1.mlp.fc1.weight']
+    assert scales['layers.2.blocks.17.attn.logit_scale'] == pytest.approx(0.75**3)
+    assert scales['norm.weight'] == scales['head.weight'] == 1
+
+
+@pytest.mark.parametrize('name, golden', [
+    (SWIN_100E, 'lr/simmim_finetune__swin_base__img192_window6__100ep'),
+    (VIT, 'lr/simmim_finetune__vit_base__img224__800ep')])
+def test_learning_rate_equals_official_at_every_recorded_iteration(name, golden):
+    """The highest rate; warm-up and last rate are the same for every layer."""
+    official = GOLDEN[golden]
+    expected = {int(iteration): rate for iteration, rate in official['lr_at_iteration'].items()}
+    config = Config.fromfile(FOLDER / name)
+    lr = config.optim_wrapper.optimizer.lr
+    found = rates(dict(config.param_scheduler, end=config.train_cfg.max_epochs), optimizer_of(lr, lr / 10),
+                  official['iters_per_epoch'], expected)
+    assert {iteration: highest for iteration, (highest, _) in found.items()} == pytest.approx(expected, rel=1e-9)
+    assert found[1] == [expected[1]] * 2
+    assert config.train_cfg.max_epochs == official['epochs']
+    assert config.auto_scale_lr.base_batch_size == official['batch_size']
+
+
+@pytest.mark.parametrize('path', FINETUNING, ids=lambda path: path.stem)
+def test_official_hyper_parameters(path):
+    """Facts of the official configs/*.yaml and config.py, whatever the encoder."""
+    config = Config.fromfile(path)
+    total = config.auto_scale_lr.base_batch_size
+    optimizer = dict(config.optim_wrapper.optimizer)
+    assert optimizer.pop('lr') == pytest.approx(1.25e-3 * total / 512)
+    assert optimizer == dict(type='AdamW', betas=(0.9, 0.999), eps=1e-8, weight_decay=0.05)
+    assert config.optim_wrapper.clip_grad == dict(max_norm=5.0)
+    assert config.optim_wrapper.dtype == 'bfloat16'
+    assert config.param_scheduler.warmup_ratio == config.param_scheduler.min_ratio == 2.5e-7 / 1.25e-3
+    assert config.param_scheduler.get('warmup_prefix', False) == ('swinv2' in path.stem)
+    assert config.param_scheduler.warmup == 20 and config.train_cfg.max_epochs == 100
+    assert config.model.backbone.drop_path_rate == (0.2 if 'large' in path.stem else 0.1)
+    assert config.model.train_cfg.augments == [dict(type='Mixup', alpha=0.8), dict(type='CutMix', alpha=1.0)]
+    assert total == config.train_dataloader.batch_size * int(path.stem.split('_')[1].split('xb')[0])
+
+
+def test_rates_scale_together():
+    config = Config.fromfile(FOLDER / SWIN_100E)
+    scale_lr(config, world_size=4)
+    assert config.optim_wrapper.optimizer.lr == pytest.approx(1.25e-3)
+
+
+def test_windows_shrink_to_the_maps():
+    backbone = build_without_memory(Config.fromfile(FOLDER / SWIN_LARGE)).backbone
+    attention = [stage.blocks[1].attn for stage in backbone.stages]
+    assert [(a.window_size, a.shift) for a in attention] == [(14, 7), (14, 7), (14, 0), (7, 0)]
+
+
+@pytest.mark.parametrize('name, count', [
+    (SWIN_100E, 87_768_224), (SWIN_LARGE, 196_794_556), (SWIN_V2, 87_918_816), (VIT, 86_530_984)])
+def test_parameter_counts_are_those_of_timm(name, count):
+    """Of its swin_base_patch4_window7_224, swin_large (window 14), swinv2_base_window12 and beit_base_patch16_224."""
+    assert sum(p.numel() for p in build_without_memory(Config.fromfile(FOLDER / name)).parameters()) == count
+
+
+@pytest.mark.parametrize('path', FINETUNING, ids=lambda path: path.stem)
+def test_official_augmentation(path):
+    config = Config.fromfile(path)
+    size = 192 if '192px' in path.stem else 224
+    assert config.train_dataloader.dataset.pipeline == [
+        dict(type='mmsimmim.SeedSample'),
+        dict(type='mmsimmim.LoadImage'),
+        dict(type='RandomResizedCrop', scale=size, backend='pillow', interpolation='bicubic'),
+        dict(type='RandomFlip', prob=0.5, direction='horizontal'),
+        dict(type='RandAugment', policies='timm_increasing', num_policies=2, total_level=10, magnitude_level=9,
+             magnitude_std=0.5, hparams=dict(pad_val=[104, 116, 124], interpolation='bicubic')),
+        dict(type='RandomErasing', erase_prob=0.25, mode='rand', min_area_ratio=0.02, max_area_ratio=1 / 3,
+             fill_color=[103.53, 116.28, 123.675], fill_std=[57.375, 57.12, 58.395]),
+        dict(type='PackInputs')
+    ]
+
+
+@pytest.mark.parametrize('name, size', [(SWIN_192, 192), (VIT, 224), (SWIN_FOLDER, 224), (VIT_LINEAR, 224)])
+@pytest.mark.parametrize('shape', [(203, 334), (300, 257)])
+def test_tested_images_are_the_official_ones(name, size, shape, tmp_path):
+    """build_transform in the official data_finetune.py, from a file on disk to what the encoder sees."""
+    from torchvision.transforms import CenterCrop, InterpolationMode, Normalize, Resize, ToTensor
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8))
+    image.save(tmp_path / 'image.png')
+    steps = [Resize(int(256 / 224 * size), InterpolationMode.BICUBIC), CenterCrop(size), ToTensor(),
+             Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))]
+    for step in steps:
+        image = step(image)
+    config = Config.fromfile(FOLDER / name)
+    packed = Compose(config.test_dataloader.dataset.pipeline)(dict(img_path=str(tmp_path / 'image.png')))
+    preprocessor = MODELS.build(dict(config.data_preprocessor, type='mmpretrain.ClsDataPreprocessor'))
+    seen = preprocessor(dict(inputs=packed['inputs'][None]))['inputs'][0]
+    torch.testing.assert_close(seen, image, atol=1e-5, rtol=0)
+
+
+def test_mixed_and_smoothed_labels_give_the_loss_of_timm():
+    from timm.data.mixup import mixup_target
+    from timm.loss import SoftTargetCrossEntropy
+    loss = MODELS.build(Config.fromfile(FOLDER / SWIN_100E).model.head.loss)
+    logits, labels = torch.randn(6, 10, dtype=torch.float64), torch.tensor([0, 3, 9, 9, 1, 5])
+    hard = torch.nn.functional.one_hot(labels, 10).double()
+    expected = SoftTargetCrossEntropy()(logits, mixup_target(labels, 10, lam=0.3, smoothing=0.1).double())
+    torch.testing.assert_close(loss(logits, 0.3 * hard + 0.7 * hard.flip(0)), expected, rtol=1e-6, atol=0)
+
+
+def official_file(tmp_path, arrays):
+    """A checkpoint as the official code writes it, in double precision."""
+    file = str(tmp_path / 'official.pth')
+    torch.save(dict(model=arrays, optimizer={}, epoch=799), file)
+    return file
+
+
+def finetuned(config, file, head):
+    """A classifier that has read an official file, in double precision, and has the recorded new parameters."""
+    config.model.backbone.init_cfg.checkpoint = file
+    config.model.head.num_classes = 10
+    model = build(config).double().eval()
+    model.init_weights()
+    new = convert_state_dict(head, to='mmsimmim') if 'fc_norm.weight' in head else {
+        f'head.fc.{name}': value for name, value in head.items()}
+    for name, value in new.items():
+        model.get_parameter(name).data.copy_(value)
+    return model
+
+
+def test_swin_logits_equal_official(tmp_path):
+    golden = below(load('finetune.npz'), 'swin_finetune/')
+    config = Config.fromfile(FOLDER / SWIN_800E)
+    config.model.backbone.arch = dict(embed_dims=4, depths=[2, 2, 2, 2], num_heads=[1, 2, 2, 4])
+    config.model.head.in_channels = 32
+    model = finetuned(config, official_file(tmp_path, below(golden, 'pretrained/')), below(golden, 'head/'))
+    assert relative_error(model(golden['input']), golden['logits']) < 1e-6
+
+
+@pytest.mark.parametrize('case, size', [('same', 96), ('larger', 128)])
+def test_vit_logits_equal_official(case, size, tmp_path):
+    arrays = load('finetune.npz')
+    golden = below(arrays, f'vit_finetune_{case}/')
+    config = Config.fromfile(FOLDER / VIT)
+    config.model.backbone.update(
+        arch=dict(embed_dims=16, num_layers=3, num_heads=4, feedforward_channels=64), img_size=size)
+    config.model.head.in_channels = 16
+    model = finetuned(config, official_file(tmp_path, below(arrays, 'vit_finetune/pretrained/')), below(golden, 'new/'))
+    assert relative_error(model(golden['input']), golden['logits']) < 1e-6
+
+
+@pytest.fixture
+def images(tmp_path):
+    """Three classes in folders, and ImageNet's lists over the same files."""
+    generator = np.random.default_rng(0)
+    for side in ('train', 'val'):
+        lines = []
+        for i in range(6):
+            path = tmp_path / 'images' / side / 'abc'[i % 3] / f'{i}.png'
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(generator.integers(0, 256, (40, 60, 3), np.uint8)).save(path)
+            lines.append(f'{path.parent.name}/{path.name} {i % 3}')
+        (tmp_path / 'images' / 'meta').mkdir(exist_ok=True)
+        (tmp_path / 'images' / 'meta' / f'{side}.txt').write_text('\n'.join(lines))
+    return str(tmp_path / 'images')
+
+
+def shrink(config, images, tmp_path):
+    """A config with little depth, width and data, and one short epoch, from a file of its own encoder."""
+    vit = config.model.backbone.type == 'mmsimmim.VisionTransformer'
+    config.model.backbone.arch = (
+        dict(embed_dims=8, num_layers=12, num_heads=2, feedforward_channels=16) if vit else
+        dict(embed_dims=8, depths=[2, 1, 1, 1], num_heads=[1, 2, 2, 4]))
+    config.model.head.in_channels = 8 if vit else 64
+    if 'neck' in config.model and isinstance(config.model.neck, list):
+        config.model.neck[1].input_features = 8
+    for loader in (config.train_dataloader, config.val_dataloader):
+        loader.update(batch_size=2, num_workers=0, persistent_workers=False)
+        loader.dataset.update(data_root=images, indices=2)
+    if config.train_dataloader.dataset.type == 'mmsimmim.LabelledImageFolder':
+        config.model.head.num_classes = config.data_preprocessor.num_classes = 3
+    config.train_cfg.max_epochs = 1
+    config.param_scheduler.update(warmup=0)
+    config.work_dir = str(tmp_path / 'work')
+    init_cfg = config.model.backbone.pop('init_cfg')
+    encoder = MODELS.build(dict(config.model.backbone, frozen_stages=-1)).state_dict()
+    init_cfg.checkpoint = str(tmp_path / 'pretrained.pth')
+    torch.save(dict(state_dict={f'backbone.{name}': torch.randn_like(value) / 20 for name, value in encoder.items()}),
+               init_cfg.checkpoint)
+    config.model.backbone.init_cfg = init_cfg
+    return config
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+def test_every_config_trains_and_validates(path, images, tmp_path):
+    """As shipped but for depth, width and the amount of data: never the structure, the pipeline or the schedule."""
+    from mmengine.runner import Runner
+    config = shrink(Config.fromfile(path), images, tmp_path)
+    config.experiment_name = path.stem
+    runner = Runner.from_cfg(config)
+    runner.train()
+    assert runner.iter == 1
+    history = runner.message_hub.log_scalars
+    assert 0 < history['train/loss'].current() < 10
+    assert 0 <= history['val/accuracy/top1'].current() <= 100
+    before = torch.load(config.model.backbone.init_cfg.checkpoint)['state_dict']
+    unchanged = {name: torch.equal(value, before[name]) for name, value in runner.model.state_dict().items()
+                 if name in before}
+    assert len(unchanged) == len(before) and all(unchanged.values()) == ('linear' in path.stem)
+
+
+def test_the_linear_probe_is_the_average_of_patches_after_block_8(images, tmp_path):
+    config = shrink(Config.fromfile(FOLDER / VIT_LINEAR), images, tmp_path)
+    model = build(config).eval()
+    model.init_weights()
+    tokens = []
+    hook = model.backbone.layers[7].register_forward_hook(lambda module, args, output: tokens.append(output))
+    pixels = torch.randn(3, 3, 224, 224)
+    features = model.extract_feat(pixels)[-1]
+    hook.remove()
+    averages = tokens[0][:, 1:].mean(dim=1)
+    torch.testing.assert_close(features, averages / (1 + 1e-6)**0.5)  # the norm has seen no batch
+    torch.testing.assert_close(model.train().extract_feat(pixels)[-1].mean(dim=0), torch.zeros(8), atol=1e-5, rtol=0)
+    assert [name for name, p in model.named_parameters() if p.requires_grad] == ['head.fc.weight', 'head.fc.bias']
+    assert config.optim_wrapper.optimizer.lr == 0.1 * config.auto_scale_lr.base_batch_size / 256
+
+
+@pytest.mark.parametrize('name', [SWIN_FOLDER, TINY_FOLDER])
+def test_own_folder_and_number_of_classes_are_two_options(name):
+    config = Config.fromfile(FOLDER / name)
+    _merge(config, dict(data_root='/data/flowers', num_classes=102))
+    assert {config[f'{side}_dataloader'].dataset.data_root for side in ('train', 'val', 'test')} == {'/data/flowers'}
+    assert config.model.head.num_classes == config.data_preprocessor.num_classes == 102
+
+
+def test_another_number_of_classes_stops_the_run(images, tmp_path):
+    from mmengine.runner import Runner
+    config = shrink(Config.fromfile(FOLDER / TINY_FOLDER), images, tmp_path)
+    config.model.head.num_classes = 12
+    with pytest.raises(UserError, match=r'3 classes \(a, b, c\), but model.head.num_classes is 12. Set num_classes=3'):
+        Runner.from_cfg(config).train()
+
+
+def test_readme_and_metafile_know_every_config():
+    readme = (FOLDER / 'README.md').read_text()
+    assert sorted(re.findall(r'\]\(([^)/]+\.py)\)', readme)) == [path.name for path in CONFIGS]
+    models = yaml.safe_load((FOLDER / 'metafile.yml').read_text())['Models']
+    shipped = [path for path in CONFIGS if 'folder' not in path.stem]
+    assert sorted(model['Config'] for model in models) == [str(path.relative_to(ROOT)) for path in shipped]
+    for model in models:
+        assert model['Name'] == Path(model['Config']).stem
+        count = sum(p.numel() for p in build_without_memory(Config.fromfile(ROOT / model['Config'])).parameters())
+        assert model['Metadata']['Parameters'] == count
+    assert 'configs/cls/metafile.yml' in (ROOT / 'model-index.yml').read_text()
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+def test_default_checkpoint_is_what_our_pretraining_writes_or_an_official_file(path):
+    checkpoint = Config.fromfile(path).model.backbone.init_cfg.checkpoint
+    if not checkpoint.startswith('simmim_pretrain__'):
+        _, run, epoch = checkpoint.split('/')
+        pretraining = Config.fromfile(ROOT / 'configs' / 'pretrain' / f'{run}.py')
+        assert epoch == f'epoch_{pretraining.train_cfg.max_epochs}.pth'
