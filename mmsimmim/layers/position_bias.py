@@ -172,26 +172,23 @@ def _resize_geometric(table: Tensor, source: tuple[int, int], target: tuple[int,
     return torch.einsum('ab,cd,bdh->ach', vertical, horizontal, image).flatten(0, 1)
 
 
+# an operator of its own, as compilers neither look into a cache nor need to know what sizes become of sizes
+@torch.library.custom_op('mmsimmim::geometric_weights', mutates_args=())
 def _geometric_weights(source: int, target: int, device: torch.device) -> Tensor:
     """Matrix (target, source) from the values at all offsets of one side to those of another size; float64."""
-    if torch.compiler.is_compiling():
-        # a compiler cannot look into a cache, but takes numbers that it need not compute again for constants
-        return torch.tensor(_listed_geometric_weights(source, target), dtype=torch.float64, device=device)
-    return _cached_geometric_weights(source, target, device)
+    return _cached_geometric_weights(source, target, device).clone()
 
 
-@torch.compiler.assume_constant_result
-def _listed_geometric_weights(source: int, target: int) -> list[list[float]]:
-    return _cached_geometric_weights(source, target, torch.device('cpu')).tolist()
+@_geometric_weights.register_fake
+def _(source: int, target: int, device: torch.device) -> Tensor:
+    return torch.empty(target, source, dtype=torch.float64, device=device)
 
 
 @lru_cache(maxsize=64)
 def _cached_geometric_weights(source: int, target: int, device: torch.device) -> Tensor:
-    # the result serves steps with gradients too, even if it is made without
-    with torch.inference_mode(False), torch.no_grad():
-        half = target // 2
-        queries = torch.arange(-half, half + 1, dtype=torch.float64)
-        return spline_weights(geometric_positions(source, target), queries).to(device)
+    half = target // 2
+    queries = torch.arange(-half, half + 1, dtype=torch.float64)
+    return spline_weights(geometric_positions(source, target), queries).to(device)
 
 
 def geometric_positions(source: int, target: int) -> Tensor:
