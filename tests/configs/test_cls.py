@@ -344,6 +344,19 @@ def test_readme_and_metafile_know_every_config():
     assert 'configs/cls/metafile.yml' in (ROOT / 'model-index.yml').read_text()
 
 
+@pytest.mark.parametrize('name', [SWIN_100E, SWIN_800E, SWIN_LARGE, SWIN_V2, VIT, TINY_FOLDER])
+def test_shares_of_the_rate_in_the_docs(name):
+    """Patch embedding, first block, block in the middle, last block, head."""
+    config = Config.fromfile(FOLDER / name)
+    backbone = build_without_memory(config).backbone
+    rate, num_depths = config.optim_wrapper.paramwise_cfg.layer_decay_rate, backbone.get_layer_depth('', 'x')[1]
+    shares = [f'{rate**(num_depths - 1 - depth):.2g}'
+              for depth in (0, 1, (num_depths - 2) // 2, num_depths - 2, num_depths - 1)]
+    rows = re.findall(r'\| ([\w -]+), ([\d.]+) \| (.*) \|\n', (ROOT / 'docs' / 'finetuning.md').read_text())
+    encoder = {SWIN_LARGE: 'Swin-L', SWIN_V2: 'Swin V2-B', VIT: 'ViT-B', TINY_FOLDER: 'Swin-T'}.get(name, 'Swin-B')
+    assert (encoder, str(rate), ' | '.join(shares)) in rows
+
+
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
 def test_default_checkpoint_is_what_our_pretraining_writes_or_an_official_file(path):
     checkpoint = Config.fromfile(path).model.backbone.init_cfg.checkpoint
