@@ -3,7 +3,7 @@
 import copy
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
@@ -25,6 +25,9 @@ except ImportError:  # PyTorch 2.4, where no model is cut
 
 from ..errors import UserError
 from ..registry import STRATEGIES
+
+# Classes of the blocks of the three encoders.
+BLOCKS = ('SwinBlock', 'SwinBlockV2', 'TransformerBlock')
 
 
 @STRATEGIES.register_module()
@@ -58,7 +61,7 @@ class FSDPStrategy(SingleDeviceStrategy):
         >>> strategy = dict(type='mmsimmim.FSDPStrategy')
     """
 
-    def __init__(self, *, units: Sequence[str] = ('SwinBlock', 'SwinBlockV2', 'TransformerBlock'), **kwargs) -> None:
+    def __init__(self, *, units: Sequence[str] = BLOCKS, **kwargs) -> None:
         super().__init__(**kwargs)
         self.units = tuple(units)
         # The model without its weights, on the meta device; None before the model is cut, and where it is not.
@@ -177,29 +180,45 @@ class FSDPStrategy(SingleDeviceStrategy):
         self.optim_wrapper.load_state_dict({**state_dict, 'state': state})
 
 
-def shard(model: nn.Module, units: Iterable[str], world_size: int) -> None:
+def shard(model: nn.Module, blocks: Sequence[str], world_size: int) -> None:
     """Cut the parameters of a model in place, and move this process's share to its device.
 
     Args:
         model (nn.Module): Whole, on the CPU, the same in every process. Its encoder, if it has one by the name
             ``backbone``, can afterwards be called by itself.
-        units (Iterable[str]): Classes of the modules that are put together one at a time.
+        blocks (Sequence[str]): Classes of the modules that are put together one at a time.
         world_size (int): Number of processes.
 
     Raises:
         UserError: The model has no module of these classes.
     """
     from torch.distributed.fsdp import fully_shard
-    blocks = [module for module in model.modules() if type(module).__name__ in units]
-    if not blocks:
-        raise UserError(f'strategy.units: {type(model).__name__} has no module of the classes {", ".join(units)}, so '
-                        'all of it would be put together at once. Name the class of its blocks.')
     mesh = init_device_mesh(get_device(), (world_size, ))
-    outer = [model.backbone] if isinstance(getattr(model, 'backbone', None), nn.Module) else []
-    for module in [*blocks, *outer, model]:
+    for module in units_of(model, blocks):
         fully_shard(module, mesh=mesh)
     if hasattr(model, 'data_preprocessor'):
         model.data_preprocessor.to(get_device())
+
+
+def units_of(model: nn.Module, blocks: Sequence[str]) -> list[nn.Module]:
+    """The modules that are put together one at a time: the blocks, then what is left of the backbone and the model.
+
+    Args:
+        model (nn.Module): The model.
+        blocks (Sequence[str]): Classes of the blocks.
+
+    Returns:
+        list[nn.Module]: From the inside to the outside; a parameter belongs to the first that contains it.
+
+    Raises:
+        UserError: The model has no module of these classes.
+    """
+    found = [module for module in model.modules() if type(module).__name__ in blocks]
+    if not found:
+        raise UserError(f'strategy.units: {type(model).__name__} has no module of the classes {", ".join(blocks)}, so '
+                        'all of it would be put together at once. Name the class of its blocks.')
+    backbone = getattr(model, 'backbone', None)
+    return [*found, *([backbone] if isinstance(backbone, nn.Module) else []), model]
 
 
 def is_sharded(model: nn.Module) -> bool:

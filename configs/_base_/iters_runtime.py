@@ -1,0 +1,7 @@
+"""The default runtime for runs whose length is a number of iterations, with pauses of ten epochs of ImageNet-1K."""
+
+_base_ = ['default_runtime.py']
+
+default_hooks = dict(
+    checkpoint=dict(by_epoch=False, interval=6_250), reconstruction=dict(by_epoch=False, interval=6_250))
+log_processor = dict(by_epoch=False)
