@@ -18,7 +18,7 @@ from mmsimmim.registry import MODELS  # noqa: E402
 GIB = 2**30
 # Bytes per parameter. Mixed precision keeps everything that lasts in float32.
 PARAMETERS, GRADIENTS, MOMENTS = 4, 4, 8
-AUTOCAST = 2  # copies in bfloat16 that autocast keeps during a step
+AUTOCAST = 2  # copies in bfloat16 that autocast keeps during a step, at most of all parameters
 BUCKETS = 4  # DistributedDataParallel's copy of the gradients, which it sends
 
 
