@@ -27,7 +27,7 @@ class PatchEmbed(nn.Module):
         """Embed images.
 
         Args:
-            images (Tensor): Shape (B, in_channels, H, W); padded right and bottom with zeros to whole patches.
+            images (Tensor): Shape (B, in_channels, H, W); padded right and bottom with zeros to whole patches, or cut.
 
         Returns:
             Tensor: Shape (B, h, w, channels) with (h, w) as :meth:`grid` gives it.

@@ -126,9 +126,10 @@ def token_bias(table: Tensor, grid: tuple[int, int]) -> Tensor:
         and key j.
     """
     rows, cols = grid
-    # windows[i, j, :, a, b] is the entry for offset (i + a, j + b); turned around, a and b count the key's position
-    windows = table[:-CLASS_TOKEN_ROWS].unflatten(0, _offsets(grid)).unfold(0, rows, 1).unfold(1, cols, 1)
-    patches = windows.flip(3, 4).permute(2, 0, 1, 3, 4).reshape(-1, rows * cols, rows * cols)
+    # windows[:, i, j, a, b] is the entry for offset (i + a, j + b); turned around, a and b count the key's position
+    image = table[:-CLASS_TOKEN_ROWS].T.contiguous().unflatten(1, _offsets(grid))
+    windows = image.unfold(1, rows, 1).unfold(2, cols, 1)
+    patches = windows.flip(3, 4).reshape(-1, rows * cols, rows * cols)
     from_class, to_class, class_alone = table[-CLASS_TOKEN_ROWS:].unsqueeze(-1).unsqueeze(-1)
     first_row = torch.cat([class_alone, from_class.expand(-1, 1, rows * cols)], dim=2)
     others = torch.cat([to_class.expand(-1, rows * cols, 1), patches], dim=2)

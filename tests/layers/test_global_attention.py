@@ -122,6 +122,15 @@ def test_equals_a_loop_over_heads(own_bias, class_token, bias):
     assert relative_error(out, layer.proj(torch.cat(heads, 2))) < 1e-12
 
 
+def test_one_bias_serves_all_images(monkeypatch):
+    masks = []
+    attend = torch.nn.functional.scaled_dot_product_attention
+    monkeypatch.setattr(torch.nn.functional, 'scaled_dot_product_attention',
+                        lambda *args, **kwargs: masks.append(kwargs['attn_mask']) or attend(*args, **kwargs))
+    GlobalAttention(8, 2, (2, 3), own_bias=True)(torch.randn(5, 7, 8), (2, 3))
+    assert masks[0].shape == (1, 2, 7, 7)
+
+
 def test_dropout_is_for_training_only():
     torch.manual_seed(0)
     layer = GlobalAttention(8, 2, (2, 3), attn_drop_rate=0.5)
