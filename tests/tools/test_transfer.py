@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
 from mmsimmim.errors import UserError
+from mmsimmim.registry import MODELS, TRANSFORMS
 from tests.visualization.tiny import write_picture
 
 TOOLS = Path(__file__).resolve().parents[2] / 'tools' / 'benchmarks'
@@ -105,6 +107,20 @@ def test_only_one_start_has_the_pretrained_encoder(finished, transfer, toy, data
     assert decayed.paramwise_cfg.layer_decay_rate == toy.layer_decay and 'layer_decay_rate' not in plain.paramwise_cfg
 
 
+@pytest.mark.parametrize('name', ['cpu', 'gpu'])
+def test_both_sizes_fit_together(transfer, data, name):
+    preset = transfer.PRESETS[name]
+    init_default_scope('mmpretrain')
+    cfg = transfer.pretrain_config(preset, data / 'train', data / 'val', data)
+    model, size = MODELS.build(cfg.model), preset.img_size
+    generator = TRANSFORMS.build(cfg.train_dataloader.dataset.pipeline[-2])
+    mask = torch.from_numpy(generator.transform({})['mask'])[None]
+    assert model.masked_loss(torch.randn(1, 3, size, size), mask).isfinite()
+    cfg = transfer.finetune_config(preset, data / 'train', data / 'val', data, data / 'list.txt', list(CLASSES),
+                                   epochs=10, lr=1e-3, seed=0, checkpoint=None)
+    assert MODELS.build(cfg.model)(torch.randn(1, 3, size, size)).shape == (1, 2)
+
+
 def test_subsets_have_the_same_share_of_each_class(transfer, toy, data, tmp_path):
     benchmark = transfer.Benchmark(toy, data, tmp_path, seeds=1)
     state = random.getstate()
@@ -118,6 +134,13 @@ def test_subsets_have_the_same_share_of_each_class(transfer, toy, data, tmp_path
             assert all(path.startswith(f'{name}/') and (data / 'train' / path).is_file() for path in mine)
     assert texts[30, 0] != texts[30, 1]
     assert texts[30, 0] == benchmark._subset(30, 0).read_text()
+
+
+def test_parts_of_other_sizes_are_not_mixed(transfer, toy, data, tmp_path):
+    transfer.Benchmark(toy, data, tmp_path, seeds=1)
+    transfer.Benchmark(toy, data, tmp_path, seeds=2)
+    with pytest.raises(UserError, match='holds parts of other sizes'):
+        transfer.Benchmark(dataclasses.replace(toy, pretrain_epochs=3), data, tmp_path, seeds=1)
 
 
 def test_tables(transfer):

@@ -61,6 +61,7 @@ class Benchmark:
         self.classes = sorted(entry.name for entry in self.train.iterdir() if entry.is_dir())
         self.out = out
         self.seeds = range(seeds)
+        self._require_same_sizes()
 
     def run(self) -> dict:
         """Run what is not yet there, and give all results."""
@@ -136,6 +137,14 @@ class Benchmark:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text('\n'.join(lines) + '\n')
         return path
+
+    def _require_same_sizes(self) -> None:
+        path = self.out / 'preset.json'
+        sizes = json.loads(json.dumps(self.preset.__dict__))
+        if path.exists() and json.loads(path.read_text()) != sizes:
+            raise UserError(f'{self.out} holds parts of other sizes than these ({path.name} in it): choose another '
+                            '--out, or delete it.')
+        write_json(path, sizes)
 
     def _count(self) -> dict:
         return {folder.name: sum(1 for _ in list_files(folder, IMAGE_SUFFIXES)) for folder in (self.train, self.val)}
