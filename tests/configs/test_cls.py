@@ -20,7 +20,7 @@ from mmsimmim.engine.auto_scale_lr import scale_lr
 from mmsimmim.engine.command_line import _merge
 from mmsimmim.errors import UserError
 from mmsimmim.registry import MODELS
-from tests.configs.test_pretrain import optimizer_of, rates
+from tests.configs.schedules import optimizer_of, rates
 from tests.golden import DATA, below, load, relative_error
 
 ROOT = Path(__file__).parents[2]
