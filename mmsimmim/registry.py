@@ -13,5 +13,6 @@ OPTIM_WRAPPER_CONSTRUCTORS = root.Registry('optimizer wrapper constructor', pare
                                            scope=SCOPE, locations=['mmsimmim.engine'])
 PARAM_SCHEDULERS = root.Registry('parameter scheduler', parent=root.PARAM_SCHEDULERS, scope=SCOPE,
                                  locations=['mmsimmim.engine'])
+LOOPS = root.Registry('loop', parent=root.LOOPS, scope=SCOPE, locations=['mmsimmim.engine'])
 METRICS = root.Registry('metric', parent=root.METRICS, scope=SCOPE, locations=['mmsimmim.evaluation'])
 STRATEGIES = root.Registry('strategy', parent=root.STRATEGIES, scope=SCOPE, locations=['mmsimmim.engine'])

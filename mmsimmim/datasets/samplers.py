@@ -1,5 +1,6 @@
 """Samplers whose indices know the run's seed and the epoch."""
 
+import itertools
 from collections.abc import Iterator
 
 import torch
@@ -40,12 +41,23 @@ class SeededInfiniteSampler(InfiniteSampler):
         seed (int, optional): The same in all processes; the Runner passes the run's own. Defaults to None: drawn.
     """
 
+    _skipped = 0
+
+    def skip(self, count: int) -> None:
+        """Begin the stream anew behind the first samples of this process, without drawing each of them.
+
+        Args:
+            count (int): How many to leave out.
+        """
+        self._skipped = count * self.world_size
+        self.indices = self._indices_of_rank()
+
     def _infinite_indices(self) -> Iterator[SampleIndex]:
         generator = torch.Generator()
         generator.manual_seed(self.seed)
-        epoch = 0
-        while True:
+        epochs, begin = divmod(self._skipped, self.size)
+        for epoch in itertools.count():
             order = torch.randperm(self.size, generator=generator) if self.shuffle else torch.arange(self.size)
-            for index in order.tolist():
-                yield SampleIndex(index, key=(self.seed, epoch, index))
-            epoch += 1
+            if epoch >= epochs:
+                for index in order[begin if epoch == epochs else 0:].tolist():
+                    yield SampleIndex(index, key=(self.seed, epoch, index))

@@ -10,11 +10,12 @@ from .hooks import (
     SeedStepHook,
     SkippedFilesHook,
 )
+from .loops import IterBasedTrainLoop
 from .optimizers import LearningRateDecayOptimWrapperConstructor
 from .schedulers import WarmupCosineLR, WarmupMultiStepLR
 
 __all__ = [
-    'CheckClassesHook', 'CheckpointHook', 'FSDPStrategy', 'FeatureProbeHook',
+    'CheckClassesHook', 'CheckpointHook', 'FSDPStrategy', 'FeatureProbeHook', 'IterBasedTrainLoop',
     'LearningRateDecayOptimWrapperConstructor', 'ReconstructionHook', 'SeedStepHook', 'SkippedFilesHook',
     'WarmupCosineLR', 'WarmupMultiStepLR'
 ]

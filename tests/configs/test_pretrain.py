@@ -16,7 +16,8 @@ from PIL import Image
 import mmsimmim  # noqa: F401  (repairs before the frameworks)
 from mmsimmim.checkpoints import convert_state_dict
 from mmsimmim.engine.command_line import build_runner
-from mmsimmim.registry import MODELS, PARAM_SCHEDULERS, TRANSFORMS
+from mmsimmim.registry import MODELS, TRANSFORMS
+from tests.configs.schedules import optimizer_of, rates
 from tests.golden import DATA
 
 ROOT = Path(__file__).parents[2]
@@ -42,23 +43,6 @@ def build_without_memory(config):
         return MODELS.build(config.model)
 
 
-def rates(scheduler_cfg, optimizer, iterations_per_epoch, wanted):
-    """Learning rates of all groups in force at each wanted iteration, as the Runner would set them."""
-    optimizer.step()
-    scheduler = PARAM_SCHEDULERS.build(
-        dict(scheduler_cfg), default_args=dict(optimizer=optimizer, epoch_length=iterations_per_epoch))
-    found = {}
-    for iteration in range(max(wanted) + 1):
-        if iteration in wanted:
-            found[iteration] = [group['lr'] for group in optimizer.param_groups]
-        scheduler.step()
-    return found
-
-
-def optimizer_of(*groups):
-    return torch.optim.AdamW([dict(params=[torch.nn.Parameter(torch.zeros(1))], lr=rate) for rate in groups])
-
-
 @pytest.mark.parametrize('name, golden', [
     (SWIN_BASE_100E, 'lr/simmim_pretrain__swin_base__img192_window6__100ep'),
     (SWIN_BASE_800E, 'lr/simmim_pretrain__swin_base__img192_window6__800ep'),
@@ -74,29 +58,6 @@ def test_learning_rate_equals_official_at_every_recorded_iteration(name, golden)
     assert {iteration: rate for iteration, (rate, ) in found.items()} == pytest.approx(expected, rel=1e-9)
     assert config.train_cfg.max_epochs == official['epochs']
     assert config.auto_scale_lr.base_batch_size == official['batch_size']
-
-
-def test_finetuning_curve_equals_official():
-    """The peak rate is 1.25e-3 per 512 images, warm-up and last rate 2.5e-7 for every layer."""
-    official = GOLDEN['lr/simmim_finetune__swin_base__img192_window6__100ep']
-    expected = {int(iteration): rate for iteration, rate in official['lr_at_iteration'].items()}
-    scheduler = dict(type='mmsimmim.WarmupCosineLR', warmup=20, end=100, warmup_ratio=2.5e-7 / 1.25e-3,
-                     min_ratio=2.5e-7 / 1.25e-3, convert_to_iter_based=True)
-    found = rates(scheduler, optimizer_of(5e-3, 5e-4), official['iters_per_epoch'], expected)
-    assert {iteration: highest for iteration, (highest, _) in found.items()} == pytest.approx(expected, rel=1e-9)
-    assert found[1] == [expected[1]] * 2
-
-
-def test_layer_depths_give_the_official_scales():
-    model = build_without_memory(load(SWIN_BASE_100E))
-    ours = {name: parameter for name, parameter in model.named_parameters()
-            if not name.startswith('neck') and name != 'backbone.mask_token'}
-    depth_of = convert_state_dict({name: torch.full((1, ), model.get_layer_depth(name)[0]).expand(4).contiguous()
-                                   for name in ours}, to='official')
-    official = GOLDEN['swin_base_layer_decay_0.9']
-    scales = {name.removeprefix('encoder.'): 0.9**(25 - depth[0].item()) for name, depth in depth_of.items()}
-    assert scales == pytest.approx({name: scale for name, (scale, _) in official.items() if name in scales})
-    assert len(scales) == len(official) - 2  # their classifier
 
 
 @pytest.mark.parametrize('name, golden', [(SWIN_BASE_100E, 'swin_base_pretrain_no_decay'),
@@ -151,7 +112,7 @@ def test_official_hyper_parameters(path):
     assert optimizer == dict(type='AdamW', betas=(0.9, 0.999), eps=1e-8, weight_decay=0.05)
     assert config.optim_wrapper.clip_grad == dict(max_norm=5.0)
     assert config.optim_wrapper.dtype == 'bfloat16'
-    epochs = 625 if config.train_cfg.type == 'IterBasedTrainLoop' else 1
+    epochs = 625 if config.train_cfg.type == 'mmsimmim.IterBasedTrainLoop' else 1
     length = config.train_cfg.get('max_epochs') or config.train_cfg.max_iters
     assert f'{length}e' in path.stem or f'-{length // 1000}k_' in path.stem
     assert config.param_scheduler.warmup == 10 * epochs

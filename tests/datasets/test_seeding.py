@@ -1,5 +1,6 @@
 """A sample's random draws depend on (seed, epoch, index) and on nothing else."""
 
+import itertools
 import pickle
 import random
 
@@ -79,6 +80,17 @@ def test_seeded_samplers_keep_the_order_of_mmengines():
 def test_an_endless_stream_counts_its_passes_as_epochs():
     stream = iter(SeededInfiniteSampler(list(range(4)), shuffle=False, seed=7))
     assert [next(stream).key for _ in range(6)] == [(7, 0, 0), (7, 0, 1), (7, 0, 2), (7, 0, 3), (7, 1, 0), (7, 1, 1)]
+
+
+@pytest.mark.parametrize('world_size', [1, 2])
+@pytest.mark.parametrize('count', [0, 1, 5, 6, 17])
+def test_an_endless_stream_that_begins_later_is_the_same(monkeypatch, world_size, count):
+    monkeypatch.setattr('mmengine.dataset.sampler.get_dist_info', lambda: (world_size - 1, world_size))
+    whole, later = (SeededInfiniteSampler(list(range(6)), seed=3) for _ in range(2))
+    expected = [(index, index.key) for index in itertools.islice(whole, count, count + 12)]
+    next(iter(later))
+    later.skip(count)
+    assert [(index, index.key) for index in itertools.islice(later, 12)] == expected
 
 
 def test_the_index_is_a_plain_number_and_survives_pickling():

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import mmsimmim  # noqa: F401  lets torch read MMEngine's checkpoints
+from mmsimmim.datasets import ImageFolder
 
 from .conftest import CONFIG, REPO
 
@@ -115,10 +116,18 @@ def train_here(monkeypatch, images):
     return train_here
 
 
-def test_loops_counted_in_iterations_resume_within_a_pass(train_here, tmp_path):
-    train_here(tmp_path / 'whole', options=['train_cfg.max_iters=10', 'randomness.seed=5'])
-    train_here(tmp_path / 'parts', options=['train_cfg.max_iters=3', 'randomness.seed=5'])
-    train_here(tmp_path / 'parts', '--resume', options=['train_cfg.max_iters=10', 'randomness.seed=None'])
+@pytest.mark.parametrize('loop, workers, batches_read', [
+    ('IterBasedTrainLoop', 0, 10), ('mmsimmim.IterBasedTrainLoop', 0, 1), ('mmsimmim.IterBasedTrainLoop', 1, 0)])
+def test_loops_counted_in_iterations_resume_within_a_pass(train_here, tmp_path, monkeypatch, loop, workers,
+                                                          batches_read):
+    kind = [f'train_cfg.type={loop}', f'train_dataloader.num_workers={workers}']
+    train_here(tmp_path / 'whole', options=['train_cfg.max_iters=10', 'randomness.seed=5', *kind])
+    train_here(tmp_path / 'parts', options=['train_cfg.max_iters=9', 'randomness.seed=5', *kind])
+    read = []
+    get = ImageFolder.__getitem__
+    monkeypatch.setattr(ImageFolder, '__getitem__', lambda self, index: read.append(index) or get(self, index))
+    train_here(tmp_path / 'parts', '--resume', options=['train_cfg.max_iters=10', 'randomness.seed=None', *kind])
+    assert len(read) == 4 * batches_read  # in this process
     whole, parts = (torch.load(tmp_path / name / 'iter_10.pth', weights_only=True) for name in ('whole', 'parts'))
     for part in ('state_dict', 'optimizer', 'param_schedulers'):
         assert_identical(parts[part], whole[part])

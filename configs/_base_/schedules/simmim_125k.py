@@ -13,4 +13,4 @@ param_scheduler = dict(
     milestones=[125_000 * 7 // 8],
     gamma=0.1,
     by_epoch=False)
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=125_000, val_interval=6_250)
+train_cfg = dict(type='mmsimmim.IterBasedTrainLoop', max_iters=125_000, val_interval=6_250)
