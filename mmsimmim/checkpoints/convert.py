@@ -11,6 +11,9 @@ from .key_maps import WRITTEN, Form
 
 TABLE = 'relative_position_bias_table'
 SHARED_TABLE = 'backbone.rel_pos_bias.' + TABLE
+# Whose Swin needs index buffers, and below which name: mmpretrain's deletes them after it has resized a table, and
+# fails where there are none; releases of transformers before 5 keep them in files, and do not make them anew.
+INDEX_BUFFERS = {'mmpretrain': '.w_msa.' + TABLE, 'hf': '.attention.self.' + TABLE}
 OUR_CLASSES = {'swin': 'SwinTransformer', 'swin_v2': 'SwinTransformerV2', 'vit': 'VisionTransformer'}
 
 
@@ -29,7 +32,7 @@ def convert_state_dict(state_dict: dict[str, Tensor], to: str) -> dict[str, Tens
 
             - ``'mmsimmim'``: a whole model of ours: ``backbone.*`` with ``neck.decoder.0.*`` (pre-training) or
               ``head.fc.*`` (classifier).
-            - ``'mmpretrain'``: the same for mmpretrain, whose Swin wants its index buffers when it resizes tables.
+            - ``'mmpretrain'``: the same for mmpretrain, with the index buffers of its Swin.
             - ``'backbone'``: the encoder alone, names without a prefix, without mask token.
             - ``'mmdet'``, ``'mmseg'``: the encoder alone as their ``init_cfg`` reads it: Swin with ``backbone.``, which
               MMDetection requires; for mmseg's BEiT without.
@@ -39,7 +42,8 @@ def convert_state_dict(state_dict: dict[str, Tensor], to: str) -> dict[str, Tens
             - ``'hf'``: what ``from_pretrained`` reads from a file: Swin(v2)ForMaskedImageModeling if there is a
               decoder, Swin(v2)ForImageClassification if there is a classifier, else Swin(v2)Model, or SwinBackbone
               if there are norms on several stages. The ViT as BeitForImageClassification or BeitModel, without
-              decoder; set ``layer_norm_eps=1e-6`` in the config. Its Swin has one window for all stages.
+              decoder; set ``layer_norm_eps=1e-6`` in the config. Its Swin has one window for all stages, and index
+              buffers.
 
             A ViT's shared table of position biases becomes one per block for ``'backbone'`` and ``'mmseg'``, whose
             BEiT has no other (``use_rel_pos_bias=True, use_shared_rel_pos_bias=False`` in ours); on the way back it
@@ -69,7 +73,7 @@ def convert_state_dict(state_dict: dict[str, Tensor], to: str) -> dict[str, Tens
     if to == 'hf':
         _require_one_window(ours)
     converted = write_form(ours, _target_form(ours, source, to))
-    return {**converted, **_index_buffers(converted)} if to == 'mmpretrain' else converted
+    return {**converted, **_index_buffers(converted, INDEX_BUFFERS[to])} if to in INDEX_BUFFERS else converted
 
 
 def _target_form(ours: dict[str, Tensor], source: Form, to: str) -> Form:
@@ -103,9 +107,8 @@ def _table_per_block(ours: dict[str, Tensor]) -> dict[str, Tensor]:
     return {**{key: tensor for key, tensor in ours.items() if key != SHARED_TABLE}, **tables}
 
 
-def _index_buffers(converted: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The buffers of mmpretrain's Swin: it deletes them after resizing a table, and fails where there are none."""
-    tables = {key: tensor for key, tensor in converted.items() if key.endswith('.w_msa.' + TABLE)}
+def _index_buffers(converted: dict[str, Tensor], ending: str) -> dict[str, Tensor]:
+    tables = {key: tensor for key, tensor in converted.items() if key.endswith(ending)}
     windows = {key: (math.isqrt(tensor.shape[0]) + 1) // 2 for key, tensor in tables.items()}
     return {key.replace('bias_table', 'index'): relative_position_index(window, window)
             for key, window in windows.items()}
