@@ -5,6 +5,7 @@ import re
 
 from torch import Tensor
 
+from ..errors import UserError
 from ..layers import relative_position_index
 from .engine import homeless, read_form, require_form, write_form
 from .key_maps import WRITTEN, Form
@@ -54,8 +55,9 @@ def convert_state_dict(state_dict: dict[str, Tensor], to: str) -> dict[str, Tens
         ``state_dict``.
 
     Raises:
-        ValueError: If ``to`` is unknown, has no such encoder, or has no place for some parameter.
-        UnknownCheckpoint: (a ValueError) If the dict holds no encoder that we have, or keys that are no part of it.
+        ValueError: If ``to`` is unknown.
+        UserError: (a ValueError) If ``to`` has no such encoder, or no place for some parameter.
+        UnknownCheckpoint: (a UserError) If the dict holds no encoder that we have, or keys that are no part of it.
 
     Examples:
         >>> import torch
@@ -79,22 +81,22 @@ def convert_state_dict(state_dict: dict[str, Tensor], to: str) -> dict[str, Tens
 def _target_form(ours: dict[str, Tensor], source: Form, to: str) -> Form:
     forms = [form for form in WRITTEN[to] if form.encoder == source.encoder]
     if not forms:
-        raise ValueError(f"this is: {source.title}; {to} has no such encoder. Convert to 'backbone', and use "
-                         f'mmsimmim.{OUR_CLASSES[source.encoder]} as the backbone there')
+        raise UserError(f"this is: {source.title}; {to} has no such encoder. Convert to 'backbone', and use "
+                        f'mmsimmim.{OUR_CLASSES[source.encoder]} as the backbone there')
     without_place = {form: homeless(ours, form) for form in forms}
     best = min(forms, key=lambda form: len(without_place[form]))
     if without_place[best]:
         names = without_place[best]
-        raise ValueError(f'this is: {source.title}; {best.title} has no place for {len(names)} of its parameters, such '
-                         f"as {names[0]} (our name). Convert to 'mmsimmim' or 'mmpretrain', which have")
+        raise UserError(f'this is: {source.title}; {best.title} has no place for {len(names)} of its parameters, such '
+                        f"as {names[0]} (our name). Convert to 'mmsimmim' or 'mmpretrain', which have")
     return best
 
 
 def _require_one_window(ours: dict[str, Tensor]) -> None:
     tables = {key: tensor.shape[0] for key, tensor in ours.items() if key.endswith('.w_msa.' + TABLE)}
     if len(set(tables.values())) > 1:
-        raise ValueError("the stages of this Swin have different windows, and Hugging Face's has one for all. Convert "
-                         "to 'timm', and build it with the img_size of the training")
+        raise UserError("the stages of this Swin have different windows, and Hugging Face's has one for all. Convert "
+                        "to 'timm', and build it with the img_size of the training")
 
 
 def _table_per_block(ours: dict[str, Tensor]) -> dict[str, Tensor]:
