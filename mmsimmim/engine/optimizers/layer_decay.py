@@ -76,7 +76,8 @@ class LearningRateDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         """
         if 'flat_decay_mult' in self.paramwise_cfg and any(
                 isinstance(module, FullyShardedDataParallel) for module in model.modules()):
-            raise UserError('optim_wrapper.paramwise_cfg.flat_decay_mult: FSDP makes every parameter flat. Use '
+            raise UserError('optim_wrapper.paramwise_cfg.flat_decay_mult: this kind of FSDP makes '
+                            'every parameter flat. Train with mmsimmim.FSDPStrategy, which does not, or use '
                             'norm_decay_mult, bias_decay_mult and custom_keys in its place.')
         return super().__call__(model)
 

@@ -11,6 +11,7 @@ from mmengine.logging import MMLogger
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope, init_default_scope
 from torch import nn
+from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FullyShardedDataParallel
 from torch.distributed.fsdp.wrap import ModuleWrapPolicy
 
@@ -154,8 +155,17 @@ def test_fsdp(process_group):
     _, settings = build(sharded, norm_decay_mult=0.)
     assert any('_fsdp_wrapped_module' in name for name in settings)
     assert {name.replace('_fsdp_wrapped_module.', ''): value for name, value in settings.items()} == expected
-    with pytest.raises(UserError, match='flat_decay_mult: FSDP'):
+    with pytest.raises(UserError, match='flat_decay_mult: .*FSDPStrategy'):
         build(sharded, flat_decay_mult=0.)
+
+
+@pytest.mark.skipif(not hasattr(torch.distributed.fsdp, 'fully_shard'), reason='there is fully_shard from 2.6 on')
+def test_fsdp_that_keeps_the_shapes(process_group):
+    model = classifier(SWIN)
+    _, expected = build(model, flat_decay_mult=0.)
+    for module in (*model.backbone.stages, model):
+        torch.distributed.fsdp.fully_shard(module, mesh=init_device_mesh('cpu', (1, )))
+    assert build(model, flat_decay_mult=0.)[1] == expected
 
 
 def test_frozen_parts_are_left_out():
