@@ -19,7 +19,7 @@ from mmsimmim.checkpoints import convert_state_dict
 from mmsimmim.engine.auto_scale_lr import scale_lr
 from mmsimmim.engine.command_line import _merge
 from mmsimmim.errors import UserError
-from mmsimmim.registry import MODELS
+from mmsimmim.registry import DATASETS, MODELS
 from tests.configs.schedules import optimizer_of, rates
 from tests.golden import DATA, below, load, relative_error
 
@@ -342,6 +342,31 @@ def test_readme_and_metafile_know_every_config():
         count = sum(p.numel() for p in build_without_memory(Config.fromfile(ROOT / model['Config'])).parameters())
         assert model['Metadata']['Parameters'] == count
     assert 'configs/cls/metafile.yml' in (ROOT / 'model-index.yml').read_text()
+
+
+def blocks_of_the_docs():
+    return re.findall(r'```python\n(.*?)```', (ROOT / 'docs' / 'finetuning.md').read_text(), re.S)
+
+
+def test_one_folder_is_divided_as_the_docs_say(images, tmp_path):
+    text = blocks_of_the_docs()[0].replace('configs/', f'{ROOT}/configs/').replace('/data/flowers', f'{images}/train')
+    (tmp_path / 'own.py').write_text(text)
+    config = Config.fromfile(tmp_path / 'own.py')
+    sides = [DATASETS.build(config[f'{side}_dataloader'].dataset) for side in ('train', 'val', 'test')]
+    assert [side.metainfo['classes'] for side in sides] == [('a', 'b', 'c')] * 3
+    assert len(sides[0]) + len(sides[1]) == 6 and len(sides[1]) == len(sides[2]) > 0
+
+
+def test_layer_decay_in_a_detector_as_the_docs_say(tmp_path):
+    base = "_base_ = 'mmdet::swin/mask-rcnn_swin-t-p4-w7_fpn_1x_coco.py'\n"
+    (tmp_path / 'detector.py').write_text(base + blocks_of_the_docs()[1])
+    optim_wrapper = Config.fromfile(tmp_path / 'detector.py').optim_wrapper
+    encoder = MODELS.build(dict(type='mmsimmim.SwinTransformer', arch=dict(
+        embed_dims=8, depths=[1, 1, 1, 1], num_heads=[1, 2, 2, 4])))
+    plain = {key: value for key, value in optim_wrapper.items() if key not in ('dtype', 'loss_scale')}
+    groups = build_optim_wrapper(encoder, dict(plain, type='OptimWrapper')).optimizer.param_groups
+    assert (groups[0]['lr'], groups[-1]['lr']) == (pytest.approx(1e-4 * 0.9**5), 1e-4)
+    assert {group['weight_decay'] for group in groups} == {0, 0.05}
 
 
 @pytest.mark.parametrize('name', [SWIN_100E, SWIN_800E, SWIN_LARGE, SWIN_V2, VIT, TINY_FOLDER])
