@@ -160,13 +160,13 @@ class FSDPStrategy(SingleDeviceStrategy):
         if self.skeleton is None:
             super().load_model_state_dict(state_dict, **kwargs)
             return
-        whole = copy.deepcopy(self.skeleton).to_empty(device='cpu')
-        whole.load_state_dict(gather(self.model.state_dict()))
-        _load_checkpoint_to_model(whole, state_dict, logger=self.logger, **kwargs)
-        loaded = whole.state_dict()
-        with torch.no_grad():
-            for name, mine in self.model.state_dict().items():
-                mine.copy_(share_of(loaded[name], mine))
+        model = copy.deepcopy(self.skeleton).to_empty(device='cpu')
+        mine, whole = self.model.state_dict(), model.state_dict()  # both share the memory of their model
+        for name, tensor in gather(mine).items():
+            whole[name].copy_(tensor)
+        _load_checkpoint_to_model(model, state_dict, logger=self.logger, **kwargs)
+        for name, tensor in mine.items():
+            tensor.copy_(share_of(whole[name], tensor))
 
     def load_optim_state_dict(self, state_dict: dict) -> None:
         """Load the state of an uncut model's optimizer.

@@ -2,6 +2,13 @@
 
 _base_ = ['../tools/tiny_config.py']
 
+custom_imports = dict(imports=['mmsimmim', 'tests.tools.killers', 'tests.engine.count_share'])
+custom_hooks = [
+    dict(type='mmsimmim.SeedStepHook'),
+    dict(type='mmsimmim.SkippedFilesHook'),
+    dict(type='mmsimmim.CountShare')
+]
+
 model = dict(backbone=dict(with_cp=True))
 train_dataloader = dict(batch_size=4, num_workers=0)
 optim_wrapper = dict(

@@ -1,4 +1,4 @@
-"""Started in two processes: tools/train.py, several times with shares and several times in MMEngine's ordinary way."""
+"""Started in two processes: the tools, several times with shares and several times in MMEngine's ordinary way."""
 
 import json
 import runpy
@@ -12,15 +12,19 @@ REPO = Path(__file__).parents[2]
 SHARES = Path(__file__).with_name('fsdp_config.py')
 WHOLE = ['runner_type=Runner', 'model.backbone.with_cp=False']
 BFLOAT16 = ['optim_wrapper.type=AmpOptimWrapper', 'optim_wrapper.dtype=bfloat16', 'optim_wrapper.loss_scale=1.0',
-            'train_cfg.max_epochs=1']
+            'optim_wrapper.accumulative_counts=2', 'train_cfg.max_epochs=1']
 
 
 def train(name, options, *arguments):
-    """Run the tool in this process, which goes on after it; returns what it ends with, None for a success."""
-    sys.argv = ['train.py', str(SHARES), '--launcher', 'pytorch', '--work-dir', f'{OUT}/{name}', *arguments,
-                '--cfg-options', f'experiment_name={name}', *DATA, *options]
+    """Run tools/train.py in this process, which goes on after it; returns what it ends with, None for a success."""
+    return run('train.py', name, [str(SHARES), *arguments], options)
+
+
+def run(tool, name, arguments, options=()):
+    sys.argv = [tool, *arguments, '--launcher', 'pytorch', '--work-dir', f'{OUT}/{name}', '--cfg-options',
+                f'experiment_name={name}', *DATA, *options]
     try:
-        runpy.run_path(str(REPO / 'tools' / 'train.py'), run_name='__main__')
+        runpy.run_path(str(REPO / 'tools' / tool), run_name='__main__')
     except SystemExit as end:
         return str(end.code)
     except Exception:
@@ -32,12 +36,14 @@ def main():
     messages = {
         'shares': train('shares', []),
         'whole': train('whole', WHOLE),
+        'test': run('test.py', 'test', [str(SHARES), f'{OUT}/shares/epoch_2.pth', '--out', f'{OUT}/metrics.json']),
         'resumed': train('resumed', [], '--resume', f'{OUT}/shares/epoch_1.pth'),
         'whole, resumed with shares': train('resumed_whole', [], '--resume', f'{OUT}/whole/epoch_1.pth'),
         'bf16': train('bf16', BFLOAT16),
         'whole bf16': train('whole_bf16', [*WHOLE, *BFLOAT16]),
         'other architecture': train('other', ['model.backbone.arch.embed_dims=16', 'model.neck.in_channels=128'],
                                     '--resume', f'{OUT}/shares/epoch_2.pth'),
+        'own pictures': train('pictures', [f'default_hooks.reconstruction.images=[{images}/0.png]']),
         'no such unit': train('unit', ['strategy.units=[SwinBlock5]']),
     }
     if torch.distributed.get_rank() == 0:

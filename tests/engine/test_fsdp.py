@@ -74,9 +74,18 @@ class TestTwoProcesses:
     def test_all_runs_end(self, runs):
         messages = json.loads((runs / 'messages.json').read_text())
         assert {name: text for name, text in messages.items() if text} == {
-            name: messages[name] for name in ('other architecture', 'no such unit')}
+            name: messages[name] for name in ('other architecture', 'own pictures', 'no such unit')}
         assert 'not one of the model in the config' in messages['other architecture']
+        assert 'images=[...] does not go with FSDPStrategy' in messages['own pictures']
         assert 'strategy.units: SimMIM has no module of the classes SwinBlock5' in messages['no such unit']
+
+    def test_each_process_holds_a_share(self, runs):
+        count = sum(tensor.numel() for tensor in checkpoint(runs, 'shares')['state_dict'].values())
+        for name, share in (('shares', 0.5), ('whole', 1)):
+            held = [json.loads((runs / name / f'share_{rank}.json').read_text()) for rank in range(2)]
+            for kind in ('parameters', 'moments'):
+                assert sum(process[kind] for process in held) == 2 * share * count
+                assert held[0][kind] == pytest.approx(share * count, rel=0.05)
 
     def test_weights_and_moments_are_those_of_ordinary_data_parallelism(self, runs):
         assert_close(checkpoint(runs, 'shares'), checkpoint(runs, 'whole'), rtol=1e-5)
@@ -95,6 +104,8 @@ class TestTwoProcesses:
         losses = scalars(runs, 'whole', 'reconstruction/masked_loss')
         assert len(losses) == 1
         assert scalars(runs, 'shares', 'reconstruction/masked_loss') == pytest.approx(losses, rel=1e-5)
+        metrics = json.loads((runs / 'metrics.json').read_text())
+        assert metrics['reconstruction/masked_loss'] == pytest.approx(losses[0], rel=1e-5)
 
     def test_resuming_changes_no_bit(self, runs):
         assert_equal(checkpoint(runs, 'resumed'), checkpoint(runs, 'shares'))
@@ -102,7 +113,7 @@ class TestTwoProcesses:
     def test_a_checkpoint_of_an_ordinary_run_is_resumed(self, runs):
         assert_close(checkpoint(runs, 'resumed_whole'), checkpoint(runs, 'whole'), rtol=1e-5)
 
-    def test_bfloat16(self, runs):
+    def test_bfloat16_and_accumulated_gradients(self, runs):
         assert_close(checkpoint(runs, 'bf16', 1), checkpoint(runs, 'whole_bf16', 1), rtol=1e-4)
 
     def test_pictures_are_drawn(self, runs):
