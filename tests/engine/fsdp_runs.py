@@ -8,6 +8,9 @@ from pathlib import Path
 
 import torch.distributed
 
+import mmsimmim  # noqa: F401  lets torch read MMEngine's checkpoints
+from mmsimmim.checkpoints import convert_state_dict
+
 REPO = Path(__file__).parents[2]
 SHARES = Path(__file__).with_name('fsdp_config.py')
 WHOLE = ['runner_type=Runner', 'model.backbone.with_cp=False']
@@ -31,6 +34,16 @@ def run(tool, name, arguments, options=()):
         return traceback.format_exc()
 
 
+def train_from_official_file():
+    """Start from the weights of the run 'whole' under the official names, and leave them as they are."""
+    path = f'{OUT}/official.pth'
+    if torch.distributed.get_rank() == 0:
+        weights = torch.load(f'{OUT}/whole/epoch_2.pth', weights_only=True)['state_dict']
+        torch.save(dict(model=convert_state_dict(weights, to='official')), path)
+    torch.distributed.barrier()
+    return train('loaded', [f'load_from={path}', 'optim_wrapper.optimizer.lr=0.', 'train_cfg.max_epochs=1'])
+
+
 def main():
     torch.distributed.init_process_group('gloo')
     messages = {
@@ -39,6 +52,7 @@ def main():
         'test': run('test.py', 'test', [str(SHARES), f'{OUT}/shares/epoch_2.pth', '--out', f'{OUT}/metrics.json']),
         'resumed': train('resumed', [], '--resume', f'{OUT}/shares/epoch_1.pth'),
         'whole, resumed with shares': train('resumed_whole', [], '--resume', f'{OUT}/whole/epoch_1.pth'),
+        'official file': train_from_official_file(),
         'bf16': train('bf16', BFLOAT16),
         'whole bf16': train('whole_bf16', [*WHOLE, *BFLOAT16]),
         'other architecture': train('other', ['model.backbone.arch.embed_dims=16', 'model.neck.in_channels=128'],

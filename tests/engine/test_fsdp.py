@@ -113,6 +113,11 @@ class TestTwoProcesses:
     def test_a_checkpoint_of_an_ordinary_run_is_resumed(self, runs):
         assert_close(checkpoint(runs, 'resumed_whole'), checkpoint(runs, 'whole'), rtol=1e-5)
 
+    def test_an_official_file_is_loaded(self, runs):
+        found, expected = checkpoint(runs, 'loaded', 1)['state_dict'], checkpoint(runs, 'whole')['state_dict']
+        assert found.keys() == expected.keys()
+        assert all(torch.equal(found[name], value) for name, value in expected.items())
+
     def test_bfloat16_and_accumulated_gradients(self, runs):
         assert_close(checkpoint(runs, 'bf16', 1), checkpoint(runs, 'whole_bf16', 1), rtol=1e-4)
 
