@@ -159,6 +159,7 @@ def test_two_processes_measure_what_one_does(tmp_path):
     shares = [json.loads((tmp_path / f'{rank}.json').read_text()) for rank in (0, 1)]
     assert shares[0] == shares[1]
     cfg = make_config(tmp_path)
+    init_default_scope('mmpretrain')
     model = MODELS.build(dict(cfg.model, data_preprocessor=dict(cfg.data_preprocessor)))
     model.load_state_dict(torch.load(tmp_path / 'weights.pth', weights_only=True))
     runner = type('Trained', (), dict(model=model))
