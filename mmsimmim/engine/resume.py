@@ -78,11 +78,11 @@ def _take_seed(cfg: Config, path: str) -> list[str]:
     """MMEngine restores the seed when the data loaders already have theirs: too late for the order of the data."""
     if '://' in path:
         return []
-    content = read_checkpoint(path, mmap=True)
-    if 'message_hub' not in content:
+    meta = read_checkpoint(path, mmap=True).get('meta', {})
+    if not {'epoch', 'iter', 'seed'} & set(meta):
         raise UserError(f'{path} holds no state of a training that could go on. To start from its parameters, leave '
                         f'out --resume and give --cfg-options load_from={path}')
-    seed = content['meta'].get('seed')
+    seed = meta.get('seed')
     randomness = cfg.get('randomness') or {}
     if seed is None or seed == randomness.get('seed'):
         return []

@@ -100,9 +100,11 @@ class TestArguments:
     def test_loaders_of_other_frameworks_collate_as_mmengine_does(self, config_of):
         assert 'collate_fn' not in config_of('--cfg-options', 'default_scope=mmdet').train_dataloader
 
-    def test_resume_without_a_checkpoint_starts_from_the_beginning(self, config_of):
-        cfg = config_of('--resume', '--cfg-options', 'load_from=other.pth')
-        assert (cfg.resume, cfg.load_from) == (False, 'other.pth')
+    def test_resume_without_a_checkpoint_starts_from_the_beginning(self, config_of, tmp_path_factory):
+        path = str(tmp_path_factory.mktemp('other') / 'other.pth')
+        torch.save(dict(state_dict=dict()), path)
+        cfg = config_of('--resume', '--cfg-options', f'load_from={path}')
+        assert (cfg.resume, cfg.load_from) == (False, path)
 
     @pytest.mark.parametrize('zipped', [True, False])
     @pytest.mark.parametrize('given', [True, False])
@@ -153,11 +155,21 @@ class TestMistakes:
         assert 'epoch_1.pth cannot be used' in message_of(CONFIG, '--work-dir', tmp_path, '--resume', path)
         assert 'is a folder' in message_of(CONFIG, '--work-dir', tmp_path, '--resume', tmp_path)
 
-    def test_resumed_checkpoint_of_another_architecture(self, message_of, tmp_path, images):
-        torch.save(dict(state_dict=dict(weight=torch.zeros(3)), meta=dict(epoch=1, iter=3)), tmp_path / 'epoch_1.pth')
+    @pytest.mark.parametrize('name, reason', [
+        ('weight', "has nothing for the SimMIM's backbone"),
+        ('backbone.weight', 'not one of the model in the config')])
+    def test_resumed_checkpoint_of_another_architecture(self, message_of, tmp_path, images, name, reason):
+        torch.save(dict(state_dict={name: torch.zeros(3)}, meta=dict(epoch=1, iter=3)), tmp_path / 'epoch_1.pth')
         message = message_of(CONFIG, '--work-dir', tmp_path, '--resume', '--cfg-options',
                              *(f'{loader}_dataloader.dataset.data_root={images}' for loader in ('train', 'val')))
-        assert 'not one of the model in the config' in message
+        assert reason in message
+
+    @pytest.mark.parametrize('content', [
+        dict(model=dict(weight=torch.zeros(3)), epoch=1), dict(state_dict=dict(weight=torch.zeros(3)), meta=dict())])
+    def test_parameters_alone_cannot_be_resumed(self, message_of, tmp_path, content):
+        torch.save(content, tmp_path / 'official.pth')
+        message = message_of(CONFIG, '--work-dir', tmp_path, '--resume', tmp_path / 'official.pth')
+        assert 'holds no state of a training' in message and f'load_from={tmp_path / "official.pth"}' in message
 
     def test_missing_initial_weights(self, message_of, tmp_path):
         message = message_of(CONFIG, '--work-dir', tmp_path, '--cfg-options', 'model.backbone.init_cfg.type=Pretrained',
