@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmengine.hooks import Hook
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
@@ -81,6 +82,32 @@ def test_what_is_finished_is_not_run_again(finished, transfer, toy, data, monkey
     assert len(trained) == 1 and trained[0].randomness.seed == 1
     # the part that was run again has the same result, too
     assert [run['accuracy'] for run in again['finetuning']] == [run['accuracy'] for run in results['finetuning']]
+
+
+class Stop(Hook):
+    """Stops a training after its first epoch and the checkpoint of it."""
+
+    priority = 'LOWEST'
+
+    def after_train_epoch(self, runner):
+        raise InterruptedError
+
+
+@pytest.mark.slow
+def test_an_interrupted_pretraining_goes_on(finished, transfer, toy, data, tmp_path, monkeypatch):
+    whole = finished[0]['pretraining']['probes']
+
+    def train_one_epoch(cfg):
+        runner = Runner.from_cfg(cfg)
+        runner.register_hook(Stop())
+        runner.train()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(transfer, 'train', train_one_epoch)
+        with pytest.raises(InterruptedError):
+            transfer.Benchmark(toy, data, tmp_path, seeds=1).pretrain()
+    assert [path.name for path in (tmp_path / 'pretraining').glob('*.pth')] == ['epoch_1.pth']
+    assert transfer.Benchmark(toy, data, tmp_path, seeds=1).pretrain()['probes'] == whole
 
 
 @pytest.mark.slow
