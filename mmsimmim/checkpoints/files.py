@@ -186,27 +186,37 @@ def _read_zip(path: str, map_location: Any, mmap: bool) -> Any:
     if any(name.endswith('constants.pkl') for name in names):
         raise UserError(f'{path} is a TorchScript program and no checkpoint. Save the state_dict() of the model that '
                         'it was made of.')
-    return _load(path, map_location=map_location, mmap=mmap)
+    return _load(path, map_location, mmap)
 
 
 def _read_pickle(path: str, map_location: Any, mmap: bool) -> Any:
-    return _load(path, map_location=map_location)
+    return _load(path, map_location)
 
 
-def _load(path: str, **kwargs: Any) -> Any:
+def _load(path: str, map_location: Any, mmap: bool = False) -> Any:
+    # From 2.13 on torch believes this suffix, whatever is in the file; a stream has none.
+    misnamed = path.endswith('.safetensors')
     try:
-        return torch.load(path, weights_only=True, **kwargs)
+        with open(path, 'rb') as file:
+            return torch.load(file if misnamed else path, map_location, weights_only=True, mmap=mmap and not misnamed)
     except pickle.UnpicklingError as error:
-        unknown = re.search(r'GLOBAL ([\w.]+)', str(error))
+        reason, unknown = _reason(error), re.search(r'GLOBAL ([\w.]+)', str(error))
         if unknown:
             raise UnsafeCheckpoint(
                 f'{path} can be read only with {unknown[1]}, which may run code; it was not run. If you trust the '
                 'file, open it where that comes from, and save the state_dict alone.') from error
+        if 'EOF' in reason:
+            raise _broken(path, reason) from error
         raise UnsafeCheckpoint(f'{path} is not a checkpoint, or a broken one, or would run code, which it did not: '
-                               f'{_reason(error)}. Fetch it again, or from another source.') from error
+                               f'{reason}. Fetch it again, or from another source.') from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
-        raise UserError(f'{path} is broken or cut off: {_first_sentence(error)}. Fetch it again '
-                        f'({osp.getsize(path):,} bytes are here).') from error
+        if 'CUDA' in str(error):  # the device's fault, not the file's
+            raise
+        raise _broken(path, _first_sentence(error)) from error
+
+
+def _broken(path: str, reason: str) -> UserError:
+    return UserError(f'{path} is broken or cut off: {reason}. Fetch it again ({osp.getsize(path):,} bytes are here).')
 
 
 def _read_safetensors(path: str, map_location: Any, mmap: bool) -> dict[str, Tensor]:

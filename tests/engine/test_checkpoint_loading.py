@@ -13,6 +13,7 @@ import mmsimmim  # noqa: F401  (repairs before the frameworks)
 from mmsimmim.checkpoints import convert_state_dict, write_checkpoint
 from mmsimmim.checkpoints.files import UnsafeCheckpoint
 from mmsimmim.engine.checkpoint_loading import load_from_http
+from mmsimmim.engine.testing import ArchitectureHook
 from mmsimmim.errors import UserError
 from mmsimmim.registry import MODELS
 from tests.golden import below, load, relative_error
@@ -164,6 +165,18 @@ def test_a_classifier_comes_along_where_it_fits(tmp_path):
     assert relative_error(maps(other.backbone), expected_maps('swin')) < 1e-12
     log, = (tmp_path / 'work').rglob('*.log')
     assert 'no such parameters: head.fc.weight (5, 32), head.fc.bias (5,)' in log.read_text()
+
+
+def test_an_official_classifier_is_tested_only_if_it_is_whole(tmp_path):
+    """What tools/test.py asks before it tests."""
+    runner = build_runner(tmp_path, 'mmpretrain', BACKBONES['swin'])
+    runner.model.double()
+    state = {name.removeprefix('encoder.'): value for name, value in official('swin').items()
+             if name.startswith('encoder.') and not name.endswith('mask_token')}
+    with pytest.raises(UserError, match='lacks 2 .head.fc.weight, head.fc.bias'):
+        ArchitectureHook().after_load_checkpoint(runner, dict(state_dict=state))
+    state |= {'head.weight': torch.rand(5, 32).double(), 'head.bias': torch.rand(5).double()}
+    ArchitectureHook().after_load_checkpoint(runner, dict(state_dict=state))
 
 
 def test_a_whole_simmim_loads_from_an_official_file(tmp_path):
