@@ -52,24 +52,24 @@ class LoadReport(NamedTuple):
         return '; '.join(lines)
 
 
-def compare(own: Mapping[str, Tensor], given: Mapping[str, Tensor], sizes: Mapping[str, tuple] = {}) -> LoadReport:
+def compare(own: Mapping[str, Tensor], given: Mapping[str, Tensor], sizes: Mapping[str, tuple]) -> LoadReport:
     """Find out what a file has for an encoder.
 
     Args:
         own (Mapping[str, Tensor]): The encoder's parameters.
         given (Mapping[str, Tensor]): The file's under the encoder's names, which may be on the meta device.
-        sizes (Mapping[str, tuple]): Shapes that the file's had before they were brought into the encoder's form.
+        sizes (Mapping[str, tuple]): Shapes that the file's had before they were brought into the encoder's form, by
+            those of their names that were there already.
 
     Returns:
         LoadReport: The names of what fits and what does not.
     """
-    found = [name for name in own if name in given]
-    misshapen = [name for name in found if not _same_shape(name, given[name], own[name])]
-    matched = [name for name in found if name not in set(misshapen)]
+    fits = {name: _same_shape(name, given[name], own[name]) for name in own if name in given}
+    matched = [name for name in fits if fits[name]]
     return LoadReport(
         matched=matched,
         resized=[name for name in matched if sizes.get(name, given[name].shape) != own[name].shape],
-        misshapen=misshapen,
+        misshapen=[name for name in fits if not fits[name]],
         missing=[name for name in own if name not in given],
         unexpected=[name for name in given if name not in own and not name.endswith(BUFFERS)])
 
