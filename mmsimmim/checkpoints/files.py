@@ -73,10 +73,18 @@ def read_file(path: str, map_location: Any = 'cpu', mmap: bool = False) -> Any:
     with open(path, 'rb') as file:
         head = file.read(1024)
     # A header's length may begin as a pickle does.
-    for recognise, read in ((_is_zip, _read_zip), (_is_safetensors, _read_safetensors), (_is_pickle, _read_pickle)):
+    for recognise, read in ((_is_zip, _read_zip), (_has_safetensors_header, _read_safetensors),
+                            (_is_pickle, _read_pickle)):
         if recognise(head):
             return read(path, map_location, mmap)
     raise UserError(f'{path} {_what_else(path, head)}')
+
+
+def is_safetensors(path: str) -> bool:
+    """Whether a file that can be read is of safetensors, by its content."""
+    with open(osp.expanduser(path), 'rb') as file:
+        head = file.read(16)
+    return not _is_zip(head) and _has_safetensors_header(head)
 
 
 def check_target(path: str, force: bool) -> None:
@@ -169,7 +177,7 @@ def _is_pickle(head: bytes) -> bool:
     return head.startswith(b'\x80')
 
 
-def _is_safetensors(head: bytes) -> bool:
+def _has_safetensors_header(head: bytes) -> bool:
     return head[8:9] == b'{' and 2 <= int.from_bytes(head[:8], 'little') <= LONGEST_SAFETENSORS_HEADER
 
 

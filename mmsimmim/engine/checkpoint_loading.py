@@ -20,7 +20,7 @@ from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
-from ..checkpoints.files import read_file
+from ..checkpoints.files import is_safetensors, read_file
 from ..checkpoints.weights import find_weights, has_weights
 from ..models.foreign_names import convert_for
 
@@ -34,12 +34,14 @@ def load_from_local(filename: str, map_location: Any = None) -> Any:
 
     Returns:
         Any: What is in it. Parameters that stand under the key of another code base are under ``'state_dict'`` too,
-        where MMEngine looks; their names are as in the file.
+        where MMEngine looks; those of a safetensors file are there alone. Their names are as in the file.
 
     Raises:
         UserError: If it cannot be read.
     """
     content = read_file(filename, map_location)
+    if is_safetensors(filename):
+        return dict(state_dict=content)
     if isinstance(content, Mapping) and 'state_dict' not in content and has_weights(content):
         weights = find_weights(content)
         return content if weights is content else {**content, 'state_dict': weights}

@@ -231,6 +231,9 @@ def test_parameters_are_found_where_other_code_bases_keep_them(tmp_path):
     torch.save(dict(state_dict=dict(weight=torch.ones(1)), model=dict(a=torch.ones(1))), tmp_path / 'x.pth')
     content = CheckpointLoader.load_checkpoint(str(tmp_path / 'x.pth'), logger='silent')
     assert list(content['state_dict']) == ['weight']
+    write_checkpoint(str(tmp_path / 'x.safetensors'), dict(weight=torch.ones(1)))  # EMAHook looks for the key
+    content = CheckpointLoader.load_checkpoint(str(tmp_path / 'x.safetensors'), logger='silent')
+    assert list(content['state_dict']) == ['weight']
     torch.save(torch.ones(3), tmp_path / 'x.pth')
     assert torch.equal(CheckpointLoader.load_checkpoint(str(tmp_path / 'x.pth'), logger='silent'), torch.ones(3))
 
