@@ -2,40 +2,13 @@
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
+from ..architectures import SWIN, SWIN_V2, VIT
 from .engine import other_parts, read_form, require_form
-
-# Those that our backbones have names for; a test compares them.
-ARCHITECTURES = {
-    'swin': {
-        'tiny': dict(embed_dims=96, depths=(2, 2, 6, 2), num_heads=(3, 6, 12, 24)),
-        'small': dict(embed_dims=96, depths=(2, 2, 18, 2), num_heads=(3, 6, 12, 24)),
-        'base': dict(embed_dims=128, depths=(2, 2, 18, 2), num_heads=(4, 8, 16, 32)),
-        'large': dict(embed_dims=192, depths=(2, 2, 18, 2), num_heads=(6, 12, 24, 48)),
-    },
-    'swin_v2': {
-        'tiny': dict(embed_dims=96, depths=(2, 2, 6, 2), num_heads=(3, 6, 12, 24), extra_norm_every_n_blocks=0),
-        'small': dict(embed_dims=96, depths=(2, 2, 18, 2), num_heads=(3, 6, 12, 24), extra_norm_every_n_blocks=0),
-        'base': dict(embed_dims=128, depths=(2, 2, 18, 2), num_heads=(4, 8, 16, 32), extra_norm_every_n_blocks=0),
-        'large': dict(embed_dims=192, depths=(2, 2, 18, 2), num_heads=(6, 12, 24, 48), extra_norm_every_n_blocks=0),
-        'huge': dict(embed_dims=352, depths=(2, 2, 18, 2), num_heads=(8, 16, 32, 64), extra_norm_every_n_blocks=6),
-        'giant': dict(embed_dims=512, depths=(2, 2, 42, 4), num_heads=(16, 32, 64, 128), extra_norm_every_n_blocks=6),
-        'giant-1b': dict(
-            embed_dims=448, depths=(2, 2, 18, 2), num_heads=(14, 28, 56, 112), extra_norm_every_n_blocks=0),
-    },
-    'vit': {
-        'small': dict(embed_dims=768, depths=(8, ), num_heads=(8, ), feedforward_channels=2304),
-        'base': dict(embed_dims=768, depths=(12, ), num_heads=(12, ), feedforward_channels=3072),
-        'large': dict(embed_dims=1024, depths=(24, ), num_heads=(16, ), feedforward_channels=4096),
-        'eva-giant': dict(embed_dims=1408, depths=(40, ), num_heads=(16, ), feedforward_channels=6144),
-        'deit-tiny': dict(embed_dims=192, depths=(12, ), num_heads=(3, ), feedforward_channels=768),
-        'deit-small': dict(embed_dims=384, depths=(12, ), num_heads=(6, ), feedforward_channels=1536),
-    },
-}
 
 
 @dataclass(frozen=True)
@@ -116,8 +89,7 @@ def recognise(state_dict: dict[str, Tensor]) -> Contents:
         title=form.title,
         family=form.family,
         encoder=form.encoder,
-        arch=next((name for name, named in ARCHITECTURES[form.encoder].items() if named.items() <= numbers.items()),
-                  None),
+        arch=_arch(form.encoder, **numbers),
         windows=windows,
         patch_size=patch_size,
         in_channels=in_channels,
@@ -132,6 +104,21 @@ def recognise(state_dict: dict[str, Tensor]) -> Contents:
 
 Shapes = dict[str, tuple[int, ...]]
 _EXTRA_NORM = re.compile(r'\.blocks\.(\d+)\.norm3\.weight')
+
+
+def _arch(encoder: str, embed_dims: int | None, depths: Sequence[int], num_heads: Sequence[int | None],
+          feedforward_channels: int | None, extra_norm_every_n_blocks: int) -> str | None:
+    """Name of the architecture, if ours have one."""
+    if encoder == 'vit':
+        named = VIT
+        sizes = dict(embed_dims=embed_dims, num_layers=sum(depths), num_heads=next(iter(num_heads), None),
+                     feedforward_channels=feedforward_channels)
+    else:
+        named = {name: {'extra_norm_every_n_blocks': 0, **arch}
+                 for name, arch in (SWIN if encoder == 'swin' else SWIN_V2).items()}
+        sizes = dict(embed_dims=embed_dims, depths=list(depths), num_heads=list(num_heads),
+                     extra_norm_every_n_blocks=extra_norm_every_n_blocks)
+    return next((name for name, arch in named.items() if arch == sizes), None)
 
 
 def _stage_and_block(name: str) -> tuple[int, int] | None:

@@ -7,6 +7,7 @@ from typing import Any
 from mmengine.optim import _ParamScheduler
 from mmengine.optim.scheduler.lr_scheduler import LRSchedulerMixin
 
+from ..errors import UserError
 from ..registry import PARAM_SCHEDULERS
 
 
@@ -28,7 +29,8 @@ class WarmupLR(LRSchedulerMixin, _ParamScheduler):
         verbose (bool): Print every change. Defaults to False.
 
     Raises:
-        ValueError: If ``by_epoch``, or the warm-up does not fit into the run.
+        ValueError: If ``by_epoch``.
+        UserError: If the warm-up does not fit into the run.
     """
 
     def __init__(self,
@@ -43,7 +45,9 @@ class WarmupLR(LRSchedulerMixin, _ParamScheduler):
             raise ValueError(f'{type(self).__name__} changes the rate at every iteration: with numbers of epochs set '
                              'convert_to_iter_based=True, with numbers of iterations by_epoch=False')
         if not 0 <= warmup <= end:
-            raise ValueError(f'warmup ({warmup}) must lie between 0 and the end of the run ({end})')
+            raise UserError(f'param_scheduler.warmup: {warmup} iterations of warm-up do not fit into a run of {end} '
+                            'iterations. For so short a run set param_scheduler.warmup to less than its length, in '
+                            'epochs where the config has convert_to_iter_based=True')
         self.warmup = warmup
         self.warmup_ratio = warmup_ratio
         self.total = end

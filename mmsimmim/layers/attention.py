@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..errors import UserError
 from .position_bias import BIAS_RESIZE_MODES, log_spaced_offsets, relative_position_index, resize_bias_table
 
 
@@ -111,8 +112,8 @@ class WindowAttention(_BiasedAttention):
             try:
                 state_dict[name] = resize_bias_table(state_dict[name], len(self.relative_position_bias_table),
                                                      self.bias_resize)
-            except ValueError as error:
-                raise ValueError(f'{name}: {error}') from error
+            except UserError as error:
+                raise UserError(f'{name}: {error}') from error
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
@@ -166,5 +167,7 @@ class CosineWindowAttention(_BiasedAttention):
 def _with_length(vectors: Tensor, length: Tensor | float) -> Tensor:
     """Vectors (..., C) of the same direction and of Euclidean length ``length``, computed in float32 at least."""
     precise = torch.promote_types(vectors.dtype, torch.float32)
-    norm = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True, dtype=precise).clamp(min=1e-12)
-    return (vectors * (length / norm)).to(vectors.dtype)
+    norm = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True, dtype=precise)
+    # the keys of padding are zero: without a direction they stay so, and get no gradient of 1 / 0
+    factor = torch.where(norm > 1e-12, length / norm.clamp(min=1e-12), 0)
+    return (vectors * factor).to(vectors.dtype)

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..errors import UserError
 from .position_bias import BIAS_RESIZE_MODES, resize_token_bias_table, token_bias
 
 
@@ -46,8 +47,8 @@ class RelativePositionBias(nn.Module):
         if name in state_dict and self.relative_position_bias_table is not None:
             try:
                 state_dict[name] = resize_token_bias_table(state_dict[name], self.grid, self.bias_resize)
-            except ValueError as error:
-                raise ValueError(f'{name}: {error}') from error
+            except UserError as error:
+                raise UserError(f'{name}: {error}') from error
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 

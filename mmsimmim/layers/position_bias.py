@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..errors import UserError
+
 BIAS_RESIZE_MODES = ('geometric', 'bicubic')
 CLASS_TOKEN_ROWS = 3
 
@@ -107,7 +109,8 @@ def resize_token_bias_table(table: Tensor, grid: tuple[int, int], mode: str = 'g
         try:
             source = (_offsets_per_side(num_rows), ) * 2
         except ValueError as error:
-            raise ValueError(f'{error} beside {CLASS_TOKEN_ROWS} of the class token') from error
+            raise UserError(f'{error} beside {CLASS_TOKEN_ROWS} of the class token; a table of rectangular images '
+                            'loads only into an encoder of the same img_size') from error
     if source == target:
         return table
     resized = _resize(table[:-CLASS_TOKEN_ROWS], source, target, mode)
@@ -145,7 +148,7 @@ def _offsets_per_side(num_rows: int) -> int:
     """Side of a square table, ``2 * window - 1``."""
     side = math.isqrt(max(num_rows, 0))
     if side * side != num_rows or side % 2 == 0:
-        raise ValueError(f'a bias table of a square window has (2 * window - 1)**2 rows, got {num_rows}')
+        raise UserError(f'a bias table of a square window has (2 * window - 1)**2 rows, got {num_rows}')
     return side
 
 

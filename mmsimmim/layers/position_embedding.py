@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..errors import UserError
+
 
 def resize_position_embedding(embedding: Tensor, source: tuple[int, int], target: tuple[int, int],
                               mode: str = 'bicubic') -> Tensor:
@@ -43,12 +45,14 @@ def fit_position_embedding(embedding: Tensor, grid: tuple[int, int], class_token
         Tensor: Shape (1, class_token + rows * columns, C).
 
     Raises:
-        ValueError: If L fits neither the grid nor a square, or a class token is wanted and there is none.
+        UserError: (a ValueError) If L fits neither the grid nor a square, or a class token is wanted and there is none.
     """
     length = embedding.shape[1]
-    for extra in (1, 0):
-        for source in (grid, (math.isqrt(length - extra), ) * 2):
-            if source[0] * source[1] == length - extra and extra >= class_token:
-                return resize_position_embedding(embedding[:, extra - class_token:], source, grid, mode)
-    raise ValueError(f'{length} position embeddings are those of no square image'
-                     f'{" with a class token" if class_token else ""}')
+    squares = [(extra, (math.isqrt(length - extra), ) * 2) for extra in (1, 0)]
+    # the grid before squares, and as wanted before anything else: 5 x 10 tokens are 7 x 7 and a class token, too
+    for extra, source in [(int(class_token), grid), (1, grid), *squares]:
+        if source[0] * source[1] == length - extra and extra >= class_token:
+            return resize_position_embedding(embedding[:, extra - class_token:], source, grid, mode)
+    raise UserError(f'{length} position embeddings are those of no square image'
+                    f'{" with a class token" if class_token else ""}; those of a rectangle load only into an encoder '
+                    'of the same img_size')

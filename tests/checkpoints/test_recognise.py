@@ -5,10 +5,8 @@ import torch
 from torchvision.models import resnet18, swin_t, vit_b_16
 
 from mmsimmim.checkpoints import UnknownCheckpoint, convert_state_dict, recognise
-from mmsimmim.checkpoints.recognise import ARCHITECTURES
 from mmsimmim.errors import UserError
 from mmsimmim.models import SwinTransformer, SwinTransformerV2, VisionTransformer
-from mmsimmim.models.backbones import swin, swin_v2, vit_arguments
 from tests.golden import below, load
 
 
@@ -38,21 +36,6 @@ def test_a_named_architecture(backbone, arch):
         state = backbone(arch).state_dict()
     assert recognise(state).arch == arch
     assert recognise(convert_state_dict(state, to='official')).arch == arch
-
-
-@pytest.mark.parametrize('encoder, module', [('swin', swin), ('swin_v2', swin_v2)])
-def test_architectures_of_a_hierarchy_are_those_of_our_backbones(encoder, module):
-    extra = {'extra_norm_every_n_blocks': 0} if encoder == 'swin_v2' else {}
-    assert ARCHITECTURES[encoder] == {
-        name: {key: tuple(value) if isinstance(value, list) else value for key, value in (extra | numbers).items()}
-        for name, numbers in module.ARCHITECTURES.items()}
-
-
-def test_architectures_of_a_vit_are_those_of_our_backbone():
-    ours = {(numbers['embed_dims'], *numbers['depths'], *numbers['num_heads'], numbers['feedforward_channels']): name
-            for name, numbers in ARCHITECTURES['vit'].items()}
-    assert ours.keys() == set(vit_arguments.ARCHITECTURES.values())
-    assert all(vit_arguments.ARCHITECTURES[name] == numbers for numbers, name in ours.items())
 
 
 @pytest.mark.parametrize('kwargs', [

@@ -52,7 +52,8 @@ def test_resumed_schedule_goes_on_where_it_was():
 
 
 @pytest.mark.parametrize('kwargs, message', [
-    (dict(warmup=4, end=10), 'convert_to_iter_based'), (dict(warmup=11, end=10, by_epoch=False), 'warmup')])
+    (dict(warmup=4, end=10), 'convert_to_iter_based'),
+    (dict(warmup=11, end=10, by_epoch=False), 'param_scheduler.warmup: 11 iterations .* 10')])
 def test_what_cannot_be_scheduled_is_refused(kwargs, message):
     with pytest.raises(ValueError, match=message):
         WarmupCosineLR(optimizer_of(1.), warmup_ratio=0.1, min_ratio=0.1, **kwargs)

@@ -155,6 +155,17 @@ def test_cosine_attention_takes_parameters_in_half_precision_beside_float32_buff
     assert (layer(windows.bfloat16()) - expected).norm() / expected.norm() < 0.05
 
 
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16, torch.float32])
+def test_padding_gets_no_gradient(dtype):
+    """Its keys are zero, as keys have no bias; 1 / 0 would overflow half precision, and spoil the weights."""
+    layer = cosine_attention()
+    windows = torch.randn(1, 2, 9, 8)
+    windows[:, :, 4:] = 0
+    with torch.autocast('cpu', dtype, enabled=dtype != torch.float32):
+        layer(windows).float().square().sum().backward()
+    assert all(parameter.grad.isfinite().all() for parameter in layer.parameters())
+
+
 def test_zero_queries_have_finite_gradients():
     layer = cosine_attention()
     torch.nn.init.zeros_(layer.q_bias)

@@ -24,9 +24,17 @@ def test_class_token_is_left_out_where_there_is_none():
     assert torch.equal(fit_position_embedding(embedding, (3, 3), class_token=True), embedding)
     assert torch.equal(fit_position_embedding(embedding, (3, 3), class_token=False), embedding[:, 1:])
     assert torch.equal(fit_position_embedding(embedding[:, 1:], (3, 3), class_token=False), embedding[:, 1:])
-    resized = resize_position_embedding(embedding, (3, 3), (2, 5))
-    assert torch.equal(fit_position_embedding(embedding, (2, 5), class_token=True), resized)
-    assert torch.equal(fit_position_embedding(embedding, (2, 5), class_token=False), resized[:, 1:])
+    resized = resize_position_embedding(embedding, (3, 3), (2, 6))
+    assert torch.equal(fit_position_embedding(embedding, (2, 6), class_token=True), resized)
+    assert torch.equal(fit_position_embedding(embedding, (2, 6), class_token=False), resized[:, 1:])
+
+
+@pytest.mark.parametrize('class_token', [False, True])
+@pytest.mark.parametrize('grid', [(5, 10), (5, 13), (10, 17), (3, 5)])
+def test_what_fits_the_grid_is_taken_as_it_is(grid, class_token):
+    """Though 5 x 10 tokens could be 7 x 7 and a class token."""
+    embedding = torch.randn(1, grid[0] * grid[1] + class_token, 4)
+    assert torch.equal(fit_position_embedding(embedding, grid, class_token), embedding)
 
 
 @pytest.mark.parametrize('length, class_token', [(9, True), (12, True), (12, False)])

@@ -45,7 +45,7 @@ class HierarchicalEncoder(Encoder):
         depths (Sequence[int]): Blocks of each stage.
         patch_size (int): Side of a patch, pixels.
         in_channels (int): Channels of the images.
-        out_indices (Sequence[int]): Stages whose normalised maps are returned.
+        out_indices (int | Sequence[int]): Stages whose normalised maps are returned.
         frozen_stages (int): The patch embedding and stages 0 to this one are not trained; -1 for none.
         init_cfg (dict, optional): MMEngine initialisation.
 
@@ -58,7 +58,8 @@ class HierarchicalEncoder(Encoder):
     merges_after_blocks: bool
 
     def __init__(self, embed_dims: int, depths: Sequence[int], patch_size: int, in_channels: int,
-                 out_indices: Sequence[int], frozen_stages: int, init_cfg: dict | None) -> None:
+                 out_indices: int | Sequence[int], frozen_stages: int,
+                 init_cfg: dict | None) -> None:
         super().__init__(init_cfg)
         self.embed_dims = embed_dims
         self.depths = depths
@@ -182,11 +183,12 @@ def parse_arch(arch: str | dict, named: dict[str, dict], optional: Sequence[str]
     return Architecture(**arch)
 
 
-def check_out_indices(out_indices: Sequence[int], num_stages: int) -> tuple[int, ...]:
-    """``out_indices`` as a tuple; ValueError if there are no such stages."""
-    if not all(0 <= i < num_stages for i in out_indices):
-        raise ValueError(f'out_indices {tuple(out_indices)} must lie between 0 and {num_stages - 1}')
-    return tuple(out_indices)
+def check_out_indices(out_indices: int | Sequence[int], num_stages: int) -> tuple[int, ...]:
+    """``out_indices`` as a tuple; ValueError if there are none, or no such stages."""
+    indices = (out_indices, ) if isinstance(out_indices, int) else tuple(out_indices)
+    if not indices or not all(0 <= i < num_stages for i in indices):
+        raise ValueError(f'out_indices {out_indices} must name stages, from 0 to {num_stages - 1}')
+    return indices
 
 
 def check_frozen_stages(frozen_stages: int, num_stages: int) -> int:
@@ -208,6 +210,8 @@ def windows_and_shifts(window_size: int | Sequence[int], img_size: int | tuple[i
                        patch_size: int, num_stages: int) -> list[tuple[int, int]]:
     """(window, shift) of each stage; both shrink where a known map leaves no room for a shift."""
     windows = per_stage('window_size', window_size, num_stages)
+    if min(windows) < 1:
+        raise ValueError(f'window_size {window_size} must be at least 1')
     if img_size is None:
         return [(window, window // 2) for window in windows]
     shorter_side = img_size if isinstance(img_size, int) else min(img_size)

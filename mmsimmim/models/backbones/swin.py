@@ -5,16 +5,10 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torchvision.ops import StochasticDepth
 
+from ...architectures import SWIN
 from ...layers import FeedForward, PatchMerging, ShiftedWindowAttention, WindowAttention
 from ...registry import MODELS
 from .hierarchy import HierarchicalEncoder, Stage, parse_arch, split_drop_path, windows_and_shifts
-
-ARCHITECTURES = {
-    'tiny': dict(embed_dims=96, depths=[2, 2, 6, 2], num_heads=[3, 6, 12, 24]),
-    'small': dict(embed_dims=96, depths=[2, 2, 18, 2], num_heads=[3, 6, 12, 24]),
-    'base': dict(embed_dims=128, depths=[2, 2, 18, 2], num_heads=[4, 8, 16, 32]),
-    'large': dict(embed_dims=192, depths=[2, 2, 18, 2], num_heads=[6, 12, 24, 48]),
-}
 
 
 class SwinBlock(nn.Module):
@@ -65,7 +59,8 @@ class SwinTransformer(HierarchicalEncoder):
             Defaults to 7.
         drop_path_rate (float): Rate of stochastic depth at the last block, growing linearly from 0 at the first.
             Defaults to 0.1.
-        out_indices (Sequence[int]): Stages whose normalised maps are returned. Defaults to (3, ).
+        out_indices (int | Sequence[int]): Stages whose normalised maps are returned, in the order of the stages.
+            Defaults to (3, ).
         with_cp (bool): Save memory by recomputing each block in the backward pass. Defaults to False.
         frozen_stages (int): As in mmpretrain: the patch embedding and stages 0 to this one stay as they are; -1
             freezes nothing. Defaults to -1.
@@ -94,12 +89,12 @@ class SwinTransformer(HierarchicalEncoder):
                  in_channels: int = 3,
                  window_size: int | Sequence[int] = 7,
                  drop_path_rate: float = 0.1,
-                 out_indices: Sequence[int] = (3, ),
+                 out_indices: int | Sequence[int] = (3, ),
                  with_cp: bool = False,
                  frozen_stages: int = -1,
                  bias_resize: str = 'geometric',
                  init_cfg: dict | None = None) -> None:
-        embed_dims, depths, num_heads, _ = parse_arch(arch, ARCHITECTURES)
+        embed_dims, depths, num_heads, _ = parse_arch(arch, SWIN)
         super().__init__(embed_dims, depths, patch_size, in_channels, out_indices, frozen_stages, init_cfg)
         windows = windows_and_shifts(window_size, img_size, patch_size, len(depths))
         drop_paths = split_drop_path(drop_path_rate, depths)

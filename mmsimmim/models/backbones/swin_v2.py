@@ -9,19 +9,10 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 from torchvision.ops import StochasticDepth
 
+from ...architectures import SWIN_V2
 from ...layers import CosineWindowAttention, FeedForward, PatchMerging, ShiftedWindowAttention
 from ...registry import MODELS
 from .hierarchy import HierarchicalEncoder, Stage, parse_arch, per_stage, split_drop_path, windows_and_shifts
-
-ARCHITECTURES = {
-    'tiny': dict(embed_dims=96, depths=[2, 2, 6, 2], num_heads=[3, 6, 12, 24]),
-    'small': dict(embed_dims=96, depths=[2, 2, 18, 2], num_heads=[3, 6, 12, 24]),
-    'base': dict(embed_dims=128, depths=[2, 2, 18, 2], num_heads=[4, 8, 16, 32]),
-    'large': dict(embed_dims=192, depths=[2, 2, 18, 2], num_heads=[6, 12, 24, 48]),
-    'huge': dict(embed_dims=352, depths=[2, 2, 18, 2], num_heads=[8, 16, 32, 64], extra_norm_every_n_blocks=6),
-    'giant': dict(embed_dims=512, depths=[2, 2, 42, 4], num_heads=[16, 32, 64, 128], extra_norm_every_n_blocks=6),
-    'giant-1b': dict(embed_dims=448, depths=[2, 2, 18, 2], num_heads=[14, 28, 56, 112]),
-}
 
 
 class SwinBlockV2(nn.Module):
@@ -99,7 +90,8 @@ class SwinTransformerV2(HierarchicalEncoder):
             Defaults to 8.
         drop_path_rate (float): Rate of stochastic depth at the last block, growing linearly from 0 at the first.
             Defaults to 0.1.
-        out_indices (Sequence[int]): Stages whose normalised maps are returned. Defaults to (3, ).
+        out_indices (int | Sequence[int]): Stages whose normalised maps are returned, in the order of the stages.
+            Defaults to (3, ).
         with_cp (bool): Save memory by recomputing each block in the backward pass. Defaults to False.
         frozen_stages (int): As in mmpretrain: the patch embedding and stages 0 to this one, each with the merging
             before it, stay as they are; -1 freezes nothing. Defaults to -1.
@@ -131,13 +123,13 @@ class SwinTransformerV2(HierarchicalEncoder):
                  in_channels: int = 3,
                  window_size: int | Sequence[int] = 8,
                  drop_path_rate: float = 0.1,
-                 out_indices: Sequence[int] = (3, ),
+                 out_indices: int | Sequence[int] = (3, ),
                  with_cp: bool = False,
                  frozen_stages: int = -1,
                  pretrained_window_sizes: int | Sequence[int] = 0,
                  init_cfg: dict | None = None) -> None:
         embed_dims, depths, num_heads, norm_interval = parse_arch(
-            arch, ARCHITECTURES, optional=('extra_norm_every_n_blocks', ))
+            arch, SWIN_V2, optional=('extra_norm_every_n_blocks', ))
         super().__init__(embed_dims, depths, patch_size, in_channels, out_indices, frozen_stages, init_cfg)
         windows = windows_and_shifts(window_size, img_size, patch_size, len(depths))
         pretrained_windows = per_stage('pretrained_window_sizes', pretrained_window_sizes, len(depths))

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from ...errors import UserError
 from ...layers import (
     PatchEmbed,
     RelativePositionBias,
@@ -52,7 +53,8 @@ class VisionTransformer(Encoder):
             ``embed_dims``, ``num_layers``, ``num_heads`` and ``feedforward_channels``. ``'small'`` is mmpretrain's: 8
             wide layers; the usual ViT-S is ``'deit-small'``. Defaults to ``'base'``.
         img_size (int | tuple[int, int]): Size of the images, pixels (H, W), that bias tables and position embeddings
-            are for. Defaults to 224.
+            are for. Files do not tell rows from columns: one of 64 x 96 pixels is taken as it is for 96 x 64. Defaults
+            to 224.
         patch_size (int): Side of a patch, pixels. Defaults to 16.
         in_channels (int): Channels of the images. Defaults to 3.
         out_indices (int | Sequence[int]): Blocks whose output is returned, counted from 0, or from the end below 0;
@@ -270,8 +272,8 @@ class VisionTransformer(Encoder):
             try:
                 state_dict[name] = fit_position_embedding(state_dict[name], self.grid, self.cls_token is not None,
                                                           self.interpolate_mode)
-            except ValueError as error:
-                raise ValueError(f'{name}: {error}') from error
+            except UserError as error:
+                raise UserError(f'{name}: {error}') from error
 
     def _initialise(self) -> None:
         """Official initialisation: all weights and tokens truncated at one sigma, biases and bias tables zero.

@@ -3,18 +3,10 @@
 from collections.abc import Container, Sequence
 from typing import Any, TypeVar
 
+from ...architectures import VIT
+
 T = TypeVar('T')
 ARCH_KEYS = ('embed_dims', 'num_layers', 'num_heads', 'feedforward_channels')
-# those of mmpretrain's BEiTViT
-ARCHITECTURES = {
-    'small': (768, 8, 8, 2304),
-    'base': (768, 12, 12, 3072),
-    'large': (1024, 24, 16, 4096),
-    'eva-giant': (1408, 40, 16, 6144),
-    'deit-tiny': (192, 12, 3, 768),
-    'deit-small': (384, 12, 6, 1536),
-    'deit-base': (768, 12, 12, 3072),
-}
 LAYER_KEYS = ('feedforward_channels', 'layer_scale_init_value', 'drop_rate', 'attn_drop_rate', 'drop_path_rate', 'bias',
               'norm_cfg')
 
@@ -26,10 +18,10 @@ def parse_arch(arch: str | dict) -> tuple[int, int, int, int]:
         ValueError: If the name is unknown, or the numbers do not fit together.
     """
     if isinstance(arch, str):
-        names = [name for name in ARCHITECTURES if arch.lower() in (name, _short(name))]
+        names = [name for name in VIT if arch.lower() in (name, _short(name))]
         if not names:
-            raise ValueError(f'arch {arch!r} is none of {list(ARCHITECTURES)}')
-        return ARCHITECTURES[names[0]]
+            raise ValueError(f'arch {arch!r} is none of {list(VIT)}')
+        arch = VIT[names[0]]
     if set(arch) != set(ARCH_KEYS):
         raise ValueError(f'arch as a dict needs the keys {ARCH_KEYS}, got {tuple(arch)}')
     if arch['embed_dims'] % arch['num_heads']:

@@ -189,7 +189,8 @@ def test_layer_depth_equals_mmpretrain():
     (dict(arch=dict(embed_dims=8, depths=[2, 2], num_heads=[1])), 'num_heads'),
     (dict(window_size=(7, 7)), 'window_size'), (dict(bias_resize='bicubc'), 'bias_resize'),
     (dict(arch=dict(TINY, embed_dims=50, num_heads=[3, 2, 2, 4])), 'num_heads'),
-    (dict(out_indices=(4, )), 'out_indices'),
+    (dict(out_indices=(4, )), 'out_indices'), (dict(out_indices=-1), 'from 0 to 3'),
+    (dict(out_indices=()), 'out_indices'), (dict(window_size=0), 'at least 1'),
     (dict(frozen_stages=4), 'frozen_stages')])
 def test_what_does_not_fit_together_is_refused(kwargs, message):
     with pytest.raises(ValueError, match=message):

@@ -9,8 +9,8 @@ import torch
 from mmengine.logging import MMLogger
 
 import mmsimmim  # noqa: F401  (repairs before the frameworks)
+from mmsimmim.architectures import SWIN_V2
 from mmsimmim.models import SwinTransformerV2
-from mmsimmim.models.backbones.swin_v2 import ARCHITECTURES
 from tests.golden import below, load, relative_error
 from tests.models.backbones.witness import assert_same_maps, randomised
 
@@ -116,7 +116,7 @@ def test_our_checkpoint_loads_into_mmpretrain():
 
 def test_architectures_are_those_of_mmpretrain():
     from mmpretrain.models import SwinTransformerV2 as SwinV2
-    for name, arch in ARCHITECTURES.items():
+    for name, arch in SWIN_V2.items():
         if name != 'giant-1b':
             assert {'extra_norm_every_n_blocks': 0, **arch} == SwinV2.arch_zoo[name] == SwinV2.arch_zoo[name[0]]
 
