@@ -369,6 +369,13 @@ def test_layer_decay_in_a_detector_as_the_docs_say(tmp_path):
     assert {group['weight_decay'] for group in groups} == {0, 0.05}
 
 
+def test_windows_of_swin_v2_as_the_docs_say():
+    config = Config.fromstring(blocks_of_the_docs()[2], '.py').backbone
+    with torch.device('meta'):
+        backbone = MODELS.build(config)
+    assert [stage.blocks[0].attn.w_msa.pretrained_window_size for stage in backbone.stages] == [12, 12, 12, 6]
+
+
 @pytest.mark.parametrize('name', [SWIN_100E, SWIN_800E, SWIN_LARGE, SWIN_V2, VIT, TINY_FOLDER])
 def test_shares_of_the_rate_in_the_docs(name):
     """Patch embedding, first block, block in the middle, last block, head."""
