@@ -29,7 +29,7 @@ def convert_for(model: nn.Module, state_dict: Mapping[str, Tensor]) -> Mapping[s
         classifier that the model has in the same shape.
 
     Raises:
-        CheckpointMismatch: If it holds nothing for the encoder.
+        CheckpointMismatch: If it holds nothing for the encoder, unless the encoder's ``min_matched`` is 0.
         UserError: If it holds no parameters at all.
     """
     while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
@@ -40,10 +40,18 @@ def convert_for(model: nn.Module, state_dict: Mapping[str, Tensor]) -> Mapping[s
     (name, encoder), = encoders.items()
     if state_dict and not any(isinstance(value, Tensor) for value in state_dict.values()):
         state_dict = find_weights(state_dict)
-    if not name or encoder.min_matched == 0 or _is_named(state_dict, name):
+    if not name or _is_named(state_dict, name):
         return state_dict
     weights = unwrap_names(state_dict)
-    return weights if _is_named(weights, name) else _convert(model, name, weights)
+    if _is_named(weights, name):
+        return weights
+    try:
+        return _convert(model, name, weights)
+    except UnknownCheckpoint as error:
+        if encoder.min_matched == 0:
+            return state_dict
+        raise CheckpointMismatch(f"the checkpoint has nothing for the {type(model).__name__}'s {name}: {error}. Give "
+                                 'one of its architecture') from error
 
 
 def _is_named(state_dict: Mapping[str, Tensor], name: str) -> bool:
@@ -51,11 +59,7 @@ def _is_named(state_dict: Mapping[str, Tensor], name: str) -> bool:
 
 
 def _convert(model: nn.Module, name: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    try:
-        contents = recognise(weights)
-    except UnknownCheckpoint as error:
-        raise CheckpointMismatch(f"the checkpoint has nothing for the {type(model).__name__}'s {name}: {error}. Give "
-                                 'one of its architecture') from error
+    contents = recognise(weights)
     own, result, left_out = model.state_dict(), {}, []
     for key, value in convert_state_dict(weights, to='mmsimmim').items():
         if key.startswith('backbone.'):

@@ -202,6 +202,22 @@ def test_foreign_names_below_backbone_convert_and_the_rest_stays(tmp_path):
     assert torch.equal(model.neck.lateral_convs[0].conv.weight, neck)
 
 
+@pytest.mark.parametrize('wrap', [lambda backbone: MODELS.build(detector(backbone)), lambda backbone: torch.nn.ModuleDict(
+    dict(backbone=MODELS.build(backbone)))], ids=['mmdet', 'plain'])
+def test_files_convert_where_anything_is_accepted(tmp_path, wrap):
+    path = str(tmp_path / 'x.pth')
+    write_checkpoint(path, official('swin'), key='model')
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        model = wrap(BACKBONES['swin']).double().eval()
+    backbone = model['backbone'] if isinstance(model, torch.nn.ModuleDict) else model.backbone
+    backbone.min_matched = 0
+    load_checkpoint(model, path)
+    assert relative_error(maps(backbone), expected_maps('swin')) < 1e-12
+    write_checkpoint(path, {'layer1.0.conv1.weight': torch.zeros(1)}, force=True)
+    load_checkpoint(model, path)
+    assert relative_error(maps(backbone), expected_maps('swin')) < 1e-12
+
+
 def test_stock_backbones_convert_for_themselves_as_before(tmp_path):
     """The Swin of mmdet knows official supervised files, and must find them with their names."""
     from mmdet.models.backbones import SwinTransformer

@@ -23,8 +23,10 @@ class Encoder(BaseModule):
     in_channels: int
     # Beginnings of the names that a file must have, and of which it may have no others.
     required_parts: tuple[str, ...]
-    # Share of these that must be in a file; 0 loads whatever there is. `init_cfg` may set it beside `checkpoint`.
+    # Share of these that must be in a file; 0 loads whatever there is.
     min_matched = 0.9
+    # What `init_cfg` says beside `checkpoint`, while it is carried out.
+    _min_matched_at_first: float | None = None
 
     def add_mask_token(self) -> None:
         """Make the learned token that stands for masked ones; downstream models have none, as it gets no gradient."""
@@ -35,15 +37,19 @@ class Encoder(BaseModule):
         """As MMEngine's, but files of all code bases serve.
 
         In ``init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.', min_matched=0.9)`` the prefix need
-        not be in the file, and ``min_matched`` is the share of parameters that must be.
+        not be in the file, and ``min_matched`` is the share of parameters that must be; it holds for this loading only.
         """
-        configs = [self.init_cfg] if isinstance(self.init_cfg, dict) else self.init_cfg or []
+        given = self.init_cfg
+        configs = [given] if isinstance(given, dict) else given or []
         self.init_cfg = [self._read_init_cfg(config) for config in configs]
-        super().init_weights()
+        try:
+            super().init_weights()
+        finally:
+            self.init_cfg, self._min_matched_at_first = given, None
 
     def _read_init_cfg(self, config: dict) -> dict:
         config = dict(config)
-        self.min_matched = config.pop('min_matched', self.min_matched)
+        self._min_matched_at_first = config.pop('min_matched', self._min_matched_at_first)
         if config.get('prefix') in ('backbone', 'backbone.'):
             del config['prefix']
         return config
@@ -96,7 +102,8 @@ class Encoder(BaseModule):
         sizes = {name: value.shape for name, value in below(state_dict, prefix).items()}
         self._adapt(state_dict, prefix)
         report = compare(own, below(state_dict, prefix), sizes)
-        require_fit(report, own, given, type(self).__name__, self.required_parts, self.min_matched)
+        min_matched = self.min_matched if self._min_matched_at_first is None else self._min_matched_at_first
+        require_fit(report, own, given, type(self).__name__, self.required_parts, min_matched)
         return report
 
     def _adapt(self, state_dict: dict[str, Tensor], prefix: str) -> None:

@@ -1,5 +1,7 @@
 """Straight use of every kind of file by an encoder: recognised, converted, resized, reported, or refused."""
 
+import contextlib
+
 import pytest
 import torch
 from mmengine.logging import MMLogger
@@ -123,6 +125,19 @@ def test_below_the_threshold_it_is_refused_unless_lowered(tmp_path):
     (tmp_path / 'pretrained.pth').unlink()
     encoder = load_in('.pth', build, state, tmp_path, min_matched=0.7)
     assert torch.equal(encoder.patch_embed.projection.weight, state['patch_embed.projection.weight'].double())
+
+
+@pytest.mark.parametrize('there', [True, False])
+def test_the_threshold_of_an_initialisation_holds_for_that_alone(tmp_path, there):
+    state = partial_file(0.8)
+    file = save(tmp_path, state) if there else str(tmp_path / 'missing.pth')
+    init_cfg = dict(type='Pretrained', checkpoint=file, min_matched=0)
+    encoder = SwinTransformer(**SWIN, init_cfg=init_cfg)
+    with contextlib.nullcontext() if there else pytest.raises(UserError):
+        encoder.init_weights()
+    assert encoder.init_cfg == init_cfg
+    with pytest.raises(UserError, match=r'Of 117 parameters: \d+ missing'):
+        encoder.load_state_dict(state, strict=False)
 
 
 STRANGERS = {
