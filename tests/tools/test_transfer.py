@@ -69,6 +69,18 @@ def test_all_parts(finished):
     assert all(run['accuracy'] in np.arange(9) * 12.5 for run in results['finetuning'])
     assert json.loads((out / 'results.json').read_text())['finetuning'] == results['finetuning']
     assert (out / 'results.md').read_text().count('\n') == 2 + 2 + 1 + 2 + 3
+    assert not list((out / 'finetuning').rglob('*.pth'))
+
+
+@pytest.mark.slow
+def test_fine_tuning_can_be_longer(finished, transfer, toy, data, monkeypatch):
+    results, out = finished
+    monkeypatch.setattr(transfer.Benchmark, '_finetune', lambda self, name, epochs, **facts: dict(accuracy=epochs))
+    longer = transfer.Benchmark(toy, data, out, seeds=1, times=3).run()
+    assert {run['accuracy'] for run in longer['finetuning']} == {3}
+    assert longer['learning_rates'] == results['learning_rates']
+    assert json.loads((out / 'results_x3.json').read_text())['finetuning'] == longer['finetuning']
+    assert json.loads((out / 'results.json').read_text())['finetuning'] == results['finetuning']
 
 
 @pytest.mark.slow

@@ -37,6 +37,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out', type=Path, required=True, help='folder for results, logs and the checkpoint')
     parser.add_argument('--preset', choices=PRESETS, default='cpu', help='size of everything (default: cpu)')
     parser.add_argument('--seeds', type=int, default=3, help='fine-tunings of each kind (default: 3)')
+    parser.add_argument('--times', type=int, default=1,
+                        help='fine-tune for as many times the epochs of the preset, after the same pre-training and at '
+                        'the same rates; results go to OUT/results_xTIMES.* (default: 1)')
     return parser.parse_args()
 
 
@@ -48,9 +51,10 @@ class Benchmark:
         data (Path): Folder with ``train`` and ``validation`` or ``val``.
         out (Path): Folder for everything that is made.
         seeds (int): Fine-tunings of each kind.
+        times (int): Multiplies the epochs of fine-tuning, except where learning rates are chosen.
     """
 
-    def __init__(self, preset: Preset, data: Path, out: Path, seeds: int) -> None:
+    def __init__(self, preset: Preset, data: Path, out: Path, seeds: int, times: int = 1) -> None:
         self.preset = preset
         self.train = data / 'train'
         self.val = next((data / name for name in ('validation', 'val') if (data / name).is_dir()), data / 'validation')
@@ -61,6 +65,7 @@ class Benchmark:
         self.classes = sorted(entry.name for entry in self.train.iterdir() if entry.is_dir())
         self.out = out
         self.seeds = range(seeds)
+        self.times = times
         self._require_same_sizes()
 
     def run(self) -> dict:
@@ -71,8 +76,8 @@ class Benchmark:
         for seed in self.seeds:
             for percent in self.preset.finetune_epochs:
                 for start in STARTS:
-                    results['finetuning'].append(self.finetune(start, percent, seed, rates[start]))
-                    write(self.out, results)
+                    results['finetuning'].append(self.finetune(start, percent, seed, rates[start], self.times))
+                    write(self.out / f'results{_suffix(self.times)}', results)
         return results
 
     def pretrain(self) -> dict:
@@ -100,7 +105,7 @@ class Benchmark:
         tried = {lr: self.finetune(start, percent, SEED_OF_CHOICE, lr)['accuracy'] for lr in self.preset.finetune_lrs}
         return max(tried, key=tried.get)
 
-    def finetune(self, start: str, percent: int, seed: int, lr: float) -> dict:
+    def finetune(self, start: str, percent: int, seed: int, lr: float, times: int = 1) -> dict:
         """Train the whole network with labels.
 
         Args:
@@ -108,20 +113,22 @@ class Benchmark:
             percent (int): How many of the training images of each class.
             seed (int): Of the choice of images and the training.
             lr (float): Peak learning rate.
+            times (int): Multiplies the epochs of the preset. Defaults to 1.
 
         Returns:
             dict: The arguments, ``accuracy`` (top-1 on the validation images after the last epoch, percent) and
             ``seconds``.
         """
-        name = f'{start}_{percent}_{seed}_{lr:g}'
+        name = f'{start}_{percent}_{seed}_{lr:g}{_suffix(times)}'
         facts = dict(start=start, percent=percent, seed=seed, lr=lr)
-        return self._keep(name, lambda: facts | self._finetune(name, **facts))
+        epochs = times * self.preset.finetune_epochs[percent]
+        return self._keep(name, lambda: facts | self._finetune(name, epochs=epochs, **facts))
 
-    def _finetune(self, name: str, start: str, percent: int, seed: int, lr: float) -> dict:
+    def _finetune(self, name: str, start: str, percent: int, seed: int, lr: float, epochs: int) -> dict:
         checkpoint = Path(find_latest_checkpoint(self.out / 'pretraining')) if start == 'SimMIM' else None
         cfg = finetune_config(
             self.preset, self.train, self.val, self.out / 'finetuning' / name, self._subset(percent, seed),
-            self.classes, self.preset.finetune_epochs[percent], lr, seed, checkpoint)
+            self.classes, epochs, lr, seed, checkpoint)
         accuracy = train(cfg).message_hub.get_scalar('val/accuracy/top1').current()
         return dict(accuracy=float(accuracy))
 
@@ -171,9 +178,13 @@ def train(cfg: Config) -> Runner:
     return runner
 
 
-def write(out: Path, results: dict) -> None:
-    write_json(out / 'results.json', results)
-    (out / 'results.md').write_text(tables(results))
+def _suffix(times: int) -> str:
+    return f'_x{times}' if times > 1 else ''
+
+
+def write(path: Path, results: dict) -> None:
+    write_json(path.with_suffix('.json'), results)
+    path.with_suffix('.md').write_text(tables(results))
 
 
 def write_json(path: Path, content: dict) -> None:
@@ -211,7 +222,7 @@ def main() -> None:
     args = parse_args()
     logging.getLogger('PIL').setLevel(logging.WARNING)
     try:
-        results = Benchmark(PRESETS[args.preset], args.data, args.out, args.seeds).run()
+        results = Benchmark(PRESETS[args.preset], args.data, args.out, args.seeds, args.times).run()
     except UserError as error:
         sys.exit(str(error))
     print(tables(results))

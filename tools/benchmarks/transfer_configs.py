@@ -167,7 +167,7 @@ def finetune_config(preset: Preset, train: Path, val: Path, work_dir: Path, anno
     if checkpoint:
         cfg.optim_wrapper.constructor = 'mmsimmim.LearningRateDecayOptimWrapperConstructor'
         cfg.optim_wrapper.paramwise_cfg.layer_decay_rate = preset.layer_decay
-    cfg.default_hooks.pop('checkpoint')
+    cfg.default_hooks.checkpoint = None  # left out, MMEngine's own would keep every epoch
     return cfg
 
 
