@@ -4,11 +4,14 @@ A file is known by its content. What it is called does not matter for reading, a
 """
 
 import argparse
+import contextlib
 import json
+import operator
 import os
 import os.path as osp
 import pickle
 import re
+import tarfile
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -22,10 +25,16 @@ from ..errors import UserError
 SUFFIXES = ('.pth', '.pt', '.bin', '.safetensors')
 # A header of names and shapes; more is no header.
 LONGEST_SAFETENSORS_HEADER = 100 << 20
+TAR = ('is a tar archive: of other files, or a checkpoint of the first versions of PyTorch, which cannot be read '
+       'safely. Unpack it and give the file in it, or save the state_dict again where it comes from.')
 
 
 class UnsafeCheckpoint(UserError, pickle.UnpicklingError):
     """A file that was not read because it asks to run something; torch's own error for that is its parent."""
+
+
+class MissingCheckpoint(UserError, FileNotFoundError):
+    """No such file; a FileNotFoundError like MMEngine's own."""
 
 
 class CfgNode:
@@ -57,7 +66,8 @@ def read_checkpoint(path: str, map_location: Any = 'cpu', mmap: bool = False) ->
         dict[str, Any]: What was saved; :func:`~.weights.state_dict_of` finds the parameters in it.
 
     Raises:
-        UserError: If there is no such file, or it holds something else, or is cut off, or would have to run code.
+        UserError: If there is no such file (also a FileNotFoundError), or it holds something else, or is damaged, or
+            would have to run code.
     """
     content = read_file(path, map_location, mmap)
     if not isinstance(content, Mapping):
@@ -158,10 +168,10 @@ def _require_file(path: str) -> None:
         hint = f'one of those in it: {", ".join(inside[:5])}' if inside else 'a checkpoint file'
         raise UserError(f'{path} is a folder. Give {hint}.')
     if osp.islink(path) and not osp.exists(path):
-        raise UserError(f'{path} is a link to {os.readlink(path)}, which is not there. Fetch that file (a link into '
-                        '.git/annex: git annex get).')
+        raise MissingCheckpoint(f'{path} is a link to {os.readlink(path)}, which is not there. Fetch that file (a link '
+                                'into .git/annex: git annex get).')
     if not osp.exists(path):
-        raise UserError(f'{path} does not exist (working folder: {os.getcwd()}). Check the path.')
+        raise MissingCheckpoint(f'{path} does not exist (working folder: {os.getcwd()}). Check the path.')
     if not osp.isfile(path):
         raise UserError(f'{path} is no ordinary file. Give a checkpoint file.')
     if osp.getsize(path) == 0:
@@ -177,6 +187,12 @@ def _is_pickle(head: bytes) -> bool:
     return head.startswith(b'\x80')
 
 
+def _is_tar(path: str) -> bool:
+    with contextlib.suppress(Exception):  # On damaged files tarfile raises more types than it knows.
+        return tarfile.is_tarfile(path)
+    return False
+
+
 def _has_safetensors_header(head: bytes) -> bool:
     return head[8:9] == b'{' and 2 <= int.from_bytes(head[:8], 'little') <= LONGEST_SAFETENSORS_HEADER
 
@@ -185,9 +201,9 @@ def _read_zip(path: str, map_location: Any, mmap: bool) -> Any:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except zipfile.BadZipFile as error:
-        raise UserError(f'{path} is cut off: it begins as a checkpoint, and its end is missing. Fetch it again '
-                        f'({osp.getsize(path):,} bytes are here).') from error
+    except Exception as error:  # On damaged files zipfile raises half a dozen types.
+        raise UserError(f'{path} is cut off or damaged: it begins as a checkpoint, and its end is missing or broken. '
+                        f'Fetch it again ({osp.getsize(path):,} bytes are here).') from error
     if not any(name.endswith('data.pkl') for name in names):
         raise UserError(f'{path} is a zip archive of other files ({", ".join(names[:3])}). Unpack it, and give the '
                         'checkpoint file in it.')
@@ -198,6 +214,8 @@ def _read_zip(path: str, map_location: Any, mmap: bool) -> Any:
 
 
 def _read_pickle(path: str, map_location: Any, mmap: bool) -> Any:
+    if _is_tar(path):  # torch.load may open it with no care, whatever it begins with.
+        raise UserError(f'{path} {TAR}')
     return _load(path, map_location)
 
 
@@ -217,14 +235,14 @@ def _load(path: str, map_location: Any, mmap: bool = False) -> Any:
             raise _broken(path, reason) from error
         raise UnsafeCheckpoint(f'{path} is not a checkpoint, or a broken one, or would run code, which it did not: '
                                f'{reason}. Fetch it again, or from another source.') from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
+    except Exception as error:  # On damaged files torch raises a dozen types.
         if 'CUDA' in str(error):  # the device's fault, not the file's
             raise
         raise _broken(path, _first_sentence(error)) from error
 
 
 def _broken(path: str, reason: str) -> UserError:
-    return UserError(f'{path} is broken or cut off: {reason}. Fetch it again ({osp.getsize(path):,} bytes are here).')
+    return UserError(f'{path} is damaged or cut off: {reason}. Fetch it again ({osp.getsize(path):,} bytes are here).')
 
 
 def _read_safetensors(path: str, map_location: Any, mmap: bool) -> dict[str, Tensor]:
@@ -235,7 +253,7 @@ def _read_safetensors(path: str, map_location: Any, mmap: bool) -> dict[str, Ten
         with safe_open(path, framework='pt') as file:
             return {name: file.get_tensor(name).to(device) for name in file.keys()}
     except SafetensorError as error:
-        raise UserError(f'{path} is broken: {_first_sentence(error)}. Fetch it again.') from error
+        raise _broken(path, _first_sentence(error)) from error
 
 
 def _require_whole_safetensors(path: str) -> None:
@@ -247,10 +265,10 @@ def _require_whole_safetensors(path: str) -> None:
     if len(header) == length:
         try:
             ends = [entry['data_offsets'][1] for name, entry in json.loads(header).items() if name != '__metadata__']
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UserError(f'{path} begins as a safetensors file, but its header cannot be read. Fetch it again.'
-                            ) from error
-        needed += max(ends, default=0)
+            needed += max(map(operator.index, ends), default=0)
+        except Exception as error:  # Whatever damage makes of JSON, the depth of its lists too.
+            raise UserError(f'{path} begins as a safetensors file, but is damaged: its header cannot be read. Fetch it '
+                            'again.') from error
     if size < needed:
         raise UserError(f'{path} is cut off: {size:,} bytes are here of at least {needed:,}. Fetch it again.')
 
@@ -267,6 +285,8 @@ def _what_else(path: str, head: bytes) -> str:
                 'itself, from the link that starts the download.')
     if start.startswith(b'{'):
         return _what_json(path)
+    if _is_tar(path):
+        return TAR
     if head.startswith((b'\x1f\x8b', b'BZh', b'\xfd7zXZ', b'\x28\xb5\x2f\xfd', b'7z\xbc\xaf', b'Rar!')):
         return 'is a compressed archive. Unpack it, and give the checkpoint file in it.'
     return (f'is not a checkpoint: it begins with {head[:16]!r}. Files of torch.save (.pth, .pt, .bin) and '

@@ -17,6 +17,8 @@ EXCHANGED = 'ema_state_dict'
 INNER_WRAPPERS = re.compile(r'(?<![^.])(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.')
 # What stands before every name of a wrapped model.
 OUTER_WRAPPERS = ('module.', 'model.')
+# How far inside each other the above may stand; a file can hold a dictionary that holds itself.
+DEEPEST = 4
 # Counters that average models keep beside their parameters.
 COUNTERS = ('steps', 'n_averaged')
 
@@ -45,23 +47,24 @@ def has_weights(checkpoint: Mapping[str, Any]) -> bool:
     return _holds_parameters(checkpoint) or any(_holds_parameters(checkpoint.get(key)) for key in keys)
 
 
-def find_weights(checkpoint: Mapping[str, Any], ema: bool = False) -> Mapping[str, Any]:
+def find_weights(checkpoint: Mapping[str, Any], ema: bool = False, depth: int = DEEPEST) -> Mapping[str, Any]:
     """The part of a checkpoint that holds the parameters, names as they are; see :func:`state_dict_of`."""
-    averages = [key for key in AVERAGES if _holds_parameters(checkpoint.get(key))]
-    ordinary = [key for key in CONTAINERS if _holds_parameters(checkpoint.get(key))]
+    averages = [key for key in AVERAGES if _holds_parameters(checkpoint.get(key), depth - 1)]
+    ordinary = [key for key in CONTAINERS if _holds_parameters(checkpoint.get(key), depth - 1)]
     if ema and not averages and not (EXCHANGED in checkpoint and 'state_dict' in ordinary):
         raise UserError('The checkpoint holds no running average of the parameters (looked for '
                         f'{", ".join((*AVERAGES, EXCHANGED))}); its keys are {_names(checkpoint)}. Take the '
                         'parameters themselves: leave out --ema (ema=True).')
     for key in averages + ordinary if ema else ordinary + averages:
-        return find_weights(checkpoint[key])
-    if any(isinstance(value, Tensor) for value in checkpoint.values()):
+        return find_weights(checkpoint[key], depth=depth - 1)
+    if _is_state_dict(checkpoint):
         return checkpoint
     if 'optimizer' in checkpoint or {'state', 'param_groups'} <= set(checkpoint):
         raise UserError('The checkpoint holds the state of an optimizer and no parameters of a model '
                         f'(keys {_names(checkpoint)}). Give the file that was saved with the model.')
     raise UserError(f'The checkpoint holds no parameters; its keys are {_names(checkpoint)}. They are looked for at '
-                    f'the top and under {", ".join(CONTAINERS)}. Save {{"state_dict": model.state_dict()}}.')
+                    f'the top and under {", ".join(CONTAINERS)}, and must have names, no numbers. Save '
+                    '{"state_dict": model.state_dict()}.')
 
 
 def unwrap_names(state_dict: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -82,10 +85,13 @@ def unwrap_names(state_dict: Mapping[str, Any]) -> dict[str, Tensor]:
         tensors = {key.removeprefix(prefix): tensors[key] for key in named}
 
 
-def _holds_parameters(value: Any) -> bool:
-    return isinstance(value, Mapping) and (
-        any(isinstance(inner, Tensor) for inner in value.values())
-        or any(_holds_parameters(value.get(key)) for key in CONTAINERS))
+def _holds_parameters(value: Any, depth: int = DEEPEST) -> bool:
+    return depth >= 0 and isinstance(value, Mapping) and (
+        _is_state_dict(value) or any(_holds_parameters(value.get(key), depth - 1) for key in CONTAINERS))
+
+
+def _is_state_dict(value: Mapping[Any, Any]) -> bool:
+    return any(isinstance(inner, Tensor) for inner in value.values()) and all(isinstance(key, str) for key in value)
 
 
 def _names(mapping: Mapping[str, Any]) -> str:

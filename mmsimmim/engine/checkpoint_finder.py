@@ -40,9 +40,9 @@ def find_fault(path: str) -> str | None:
     Returns:
         str | None: What is wrong with the file, or None if it is whole.
     """
-    if not zipfile.is_zipfile(path):
-        return _find_other_fault(path)
     try:
+        if not zipfile.is_zipfile(path):
+            return _find_other_fault(path)
         with zipfile.ZipFile(path) as archive:
             broken = archive.testzip()
     except Exception as error:  # zipfile and zlib raise several types on a broken file.

@@ -63,11 +63,17 @@ def load_from_http(filename: str, map_location: Any = None, model_dir: str | Non
     """
     folder = model_dir or osp.join(torch.hub.get_dir(), 'checkpoints')
     path = osp.join(folder, osp.basename(urlparse(filename).path))
-    if get_dist_info()[0] == 0 and not osp.exists(path):
-        os.makedirs(folder, exist_ok=True)
-        torch.hub.download_url_to_file(filename, path, progress=progress)
+    if get_dist_info()[0] == 0:
+        _fetch(filename, path, progress)
     barrier()
+    _fetch(filename, path, progress)  # other computers may have other folders
     return load_from_local(path, map_location)
+
+
+def _fetch(address: str, path: str, progress: bool) -> None:
+    if not osp.exists(path):
+        os.makedirs(osp.dirname(path), exist_ok=True)
+        torch.hub.download_url_to_file(address, path, progress=progress)
 
 
 CheckpointLoader.register_scheme('', load_from_local, force=True)

@@ -5,7 +5,9 @@ import gzip
 import json
 import os
 import pickle
+import random
 import sys
+import tarfile
 import types
 import zipfile
 
@@ -17,6 +19,7 @@ from safetensors.torch import save_file
 
 from mmsimmim.checkpoints import read_checkpoint, state_dict_of, write_checkpoint
 from mmsimmim.checkpoints.files import UnsafeCheckpoint, read_file
+from mmsimmim.engine.checkpoint_finder import find_fault
 from mmsimmim.errors import UserError
 
 WEIGHTS = {'stem.weight': torch.arange(6.).reshape(2, 3), 'stem.bias': torch.ones(2)}
@@ -84,6 +87,15 @@ def write_zip(path, **entries):
             archive.writestr(name, content)
 
 
+def write_header(path, header):
+    path.write_bytes(len(header).to_bytes(8, 'little') + header)
+
+
+def write_tar(path, name):
+    with tarfile.open(path, 'w', format=tarfile.GNU_FORMAT, encoding='latin-1') as archive:
+        archive.addfile(tarfile.TarInfo(name))
+
+
 def cut(path, share, save):
     save(path)
     path.write_bytes(path.read_bytes()[:int(share * path.stat().st_size)])
@@ -102,10 +114,15 @@ BAD_FILES = {
     'folder': (lambda path: (path.mkdir(), torch.save(WEIGHTS, path / 'epoch_1.pth')), 'is a folder.* epoch_1.pth'),
     'empty': (lambda path: path.write_bytes(b''), 'is empty'),
     'zip without its end': (lambda path: cut(path, 0.7, lambda path: torch.save(WEIGHTS, path)), 'is cut off'),
-    'legacy without its end': (lambda path: cut(path, 0.7, save_legacy), 'is broken or cut off'),
+    'legacy without its end': (lambda path: cut(path, 0.7, save_legacy), 'is damaged or cut off'),
     'safetensors without its end': (lambda path: cut(path, 0.9, lambda path: save_file(WEIGHTS, path)), 'is cut off'),
     'header cut': (lambda path: cut(path, 0.2, lambda path: save_file(WEIGHTS, path)), 'is cut off'),
     'header broken': (lambda path: path.write_bytes((9).to_bytes(8, 'little') + b'{"a": 1]}'), 'header cannot be read'),
+    'header of words': (lambda path: write_header(path, b'{"a": {"data_offsets": [0, "a"]}}'), 'header cannot be'),
+    'header of nulls': (lambda path: write_header(path, b'{"a": {"data_offsets": [0, null]}}'), 'header cannot be'),
+    'header of lists': (lambda path: write_header(path, b'{"a": ' + b'[' * 200_000), 'header cannot be read'),
+    'tar': (lambda path: write_tar(path, 'pickle'), 'is a tar archive.* first versions'),
+    'tar that begins as a pickle': (lambda path: write_tar(path, '\x80'), 'is a tar archive.* first versions'),
     'page': (lambda path: path.write_text('\n<!DOCTYPE html><html><title>404</title></html>'), 'is a web page'),
     'server': (lambda path: path.write_text('<?xml version="1.0"?><Error>AccessDenied</Error>'), 'message of a server'),
     'lfs': (lambda path: path.write_text('version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 9\n'),
@@ -133,6 +150,51 @@ def test_what_is_no_checkpoint_is_named(tmp_path, kind):
     with pytest.raises(UserError, match=message) as error:
         read_checkpoint(str(path))
     assert str(error.value).startswith(str(path)) and '\n' not in str(error.value)
+
+
+def test_a_missing_file_is_a_file_not_found(tmp_path):
+    (tmp_path / 'link.pth').symlink_to('nowhere')
+    for name in ('x.pth', 'link.pth'):
+        with pytest.raises(FileNotFoundError, match='not'):
+            read_checkpoint(str(tmp_path / name))
+
+
+def mutants(content, count, seed):
+    """Copies of a file with one to three bytes changed, removed or repeated, mostly in what is not numbers."""
+    dice = random.Random(seed)
+    for _ in range(count):
+        mutant = bytearray(content)
+        for _ in range(dice.randint(1, 3)):
+            place = dice.randrange(len(mutant))
+            change = dice.choice(['flip', 'any', 'any', 'extreme', 'remove', 'repeat'])
+            if change == 'remove':
+                del mutant[place:place + dice.randint(1, 8)]
+            elif change == 'repeat':
+                mutant[place:place] = mutant[place:place + dice.randint(1, 8)]
+            else:
+                mutant[place] = {'flip': mutant[place] ^ 1 << dice.randrange(8), 'any': dice.randrange(256),
+                                 'extreme': dice.choice([0, 127, 128, 255])}[change]
+        yield bytes(mutant)
+
+
+@pytest.mark.filterwarnings('ignore')
+@pytest.mark.parametrize('kind', ['zip', 'legacy', 'safetensors'])
+def test_damage_of_any_kind_is_one_sentence(tmp_path, kind):
+    path = tmp_path / 'epoch_1.pth'
+    if kind == 'safetensors':
+        save_file(WEIGHTS, path)
+    else:
+        torch.save(dict(state_dict=WEIGHTS, meta=dict(epoch=1)), path, _use_new_zipfile_serialization=kind == 'zip')
+    faults = 0
+    for mutant in mutants(path.read_bytes(), 300, seed=7):
+        path.write_bytes(mutant)
+        try:
+            read_checkpoint(str(path))
+        except UserError as error:
+            faults += 1
+            assert str(error).startswith(str(path)) and '\n' not in str(error)
+        find_fault(str(path))
+    assert 50 < faults < 300
 
 
 def test_files_that_hold_one_tensor_can_be_read_as_files(tmp_path):
@@ -183,7 +245,19 @@ def test_files_of_mmengines_average_hook_hold_the_average_where_mmengine_looks()
     assert same(state_dict_of(dict(state_dict=checkpoint['ema_state_dict'])), model.state_dict())
 
 
+def holding_itself(**others):
+    checkpoint = dict(others)
+    checkpoint['model'] = checkpoint
+    return checkpoint
+
+
+def test_a_dictionary_that_holds_itself_is_searched_once():
+    assert same(state_dict_of(holding_itself(**WEIGHTS)))
+
+
 @pytest.mark.parametrize('checkpoint, message', [
+    ({0: torch.ones(1)}, 'must have names, no numbers'), (dict(model={1: torch.ones(1)}), 'must have names'),
+    (dict(model={'a': torch.ones(1), 1: torch.ones(1)}), 'must have names'), (holding_itself(), 'no parameters'),
     (dict(optimizer=dict(state={0: torch.ones(1)}, param_groups=[])), 'state of an optimizer .* optimizer'),
     (dict(state={}, param_groups=[]), 'state of an optimizer'), (dict(), 'no parameters; its keys are none'),
     (dict(epoch=3, meta=dict()), 'no parameters; its keys are epoch, meta')])

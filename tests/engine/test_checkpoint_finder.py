@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import zipfile
 
 import pytest
 import torch
@@ -107,6 +108,21 @@ def test_the_format_before_torch_1_6_is_read_to_its_end(tmp_path, share, fault):
     assert find_fault(str(path)) is None
     path.write_bytes(path.read_bytes()[:int(share * path.stat().st_size)])
     assert fault in find_fault(str(path))
+
+
+def test_a_file_that_makes_zipfile_fail_is_passed_over(save, tmp_path, monkeypatch):
+    """Of Python 3.11, on an end record that points outside the file."""
+    save('epoch_1.pth'), save('epoch_2.pth')
+    look = zipfile.is_zipfile
+
+    def fail(path):
+        if 'epoch_2' in path:
+            raise OverflowError('too far')
+        return look(path)
+
+    monkeypatch.setattr(zipfile, 'is_zipfile', fail)
+    name, (message, ) = find(tmp_path)
+    assert name == 'epoch_1.pth' and 'epoch_2.pth is not used: it is cut off or not a checkpoint (too far)' in message
 
 
 def test_code_in_a_file_of_the_old_format_is_refused(tmp_path):

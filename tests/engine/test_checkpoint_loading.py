@@ -12,6 +12,7 @@ from mmengine.runner import checkpoint as mmengine_checkpoint
 import mmsimmim  # noqa: F401  (repairs before the frameworks)
 from mmsimmim.checkpoints import convert_state_dict, write_checkpoint
 from mmsimmim.checkpoints.files import UnsafeCheckpoint
+from mmsimmim.engine import checkpoint_loading
 from mmsimmim.engine.checkpoint_loading import load_from_http
 from mmsimmim.engine.testing import ArchitectureHook
 from mmsimmim.errors import UserError
@@ -202,8 +203,9 @@ def test_foreign_names_below_backbone_convert_and_the_rest_stays(tmp_path):
     assert torch.equal(model.neck.lateral_convs[0].conv.weight, neck)
 
 
-@pytest.mark.parametrize('wrap', [lambda backbone: MODELS.build(detector(backbone)), lambda backbone: torch.nn.ModuleDict(
-    dict(backbone=MODELS.build(backbone)))], ids=['mmdet', 'plain'])
+@pytest.mark.parametrize('wrap', [
+    lambda backbone: MODELS.build(detector(backbone)),
+    lambda backbone: torch.nn.ModuleDict(dict(backbone=MODELS.build(backbone)))], ids=['mmdet', 'plain'])
 def test_files_convert_where_anything_is_accepted(tmp_path, wrap):
     path = str(tmp_path / 'x.pth')
     write_checkpoint(path, official('swin'), key='model')
@@ -252,6 +254,23 @@ def test_parameters_are_found_where_other_code_bases_keep_them(tmp_path):
     assert list(content['state_dict']) == ['weight']
     torch.save(torch.ones(3), tmp_path / 'x.pth')
     assert torch.equal(CheckpointLoader.load_checkpoint(str(tmp_path / 'x.pth'), logger='silent'), torch.ones(3))
+
+
+@pytest.mark.parametrize('rank', [0, 1])
+def test_every_computer_fetches_a_file_that_it_does_not_find(tmp_path, monkeypatch, rank):
+    fetched = []
+
+    def fetch(url, path, progress):
+        fetched.append(url)
+        torch.save(dict(weight=torch.ones(1)), path)
+
+    monkeypatch.setattr(torch.hub, 'download_url_to_file', fetch)
+    monkeypatch.setattr(checkpoint_loading, 'get_dist_info', lambda: (rank, 2))
+    monkeypatch.setattr(checkpoint_loading, 'barrier', lambda: fetched.append('barrier'))
+    content = load_from_http('https://example.org/x.pth', model_dir=str(tmp_path / 'cache'))
+    assert torch.equal(content['weight'], torch.ones(1))
+    address = ['https://example.org/x.pth']
+    assert fetched == (['barrier', *address] if rank else [*address, 'barrier'])
 
 
 class Prints:
