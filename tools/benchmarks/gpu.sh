@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # Everything that wants a GPU, in one go: throughput of pre-training (Swin-T and -B, bf16, eager and compiled, beside
-# mmpretrain's), then the demo with its detector and segmentor. Usage: tools/benchmarks/gpu.sh OUT_DIR
+# mmpretrain's), then the demo with its detector and segmentor; with DATA_DIR, a folder per class below train/ and
+# validation/, also what pre-training is worth on it. Usage: tools/benchmarks/gpu.sh OUT_DIR [DATA_DIR]
 set -euo pipefail
 
-out=$(realpath -m "${1:?usage: tools/benchmarks/gpu.sh OUT_DIR}")
+out=$(realpath -m "${1:?usage: tools/benchmarks/gpu.sh OUT_DIR [DATA_DIR]}")
+data=${2:+$(realpath "$2")}
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH}
 mkdir -p "$out"
@@ -13,3 +15,6 @@ for arch in tiny base; do
         --json "$out/throughput_$arch.json" | tee "$out/throughput_$arch.md"
 done
 python demo/run_demo.py 2>&1 | tee "$out/demo.log"
+if [ -n "$data" ]; then
+    python tools/benchmarks/transfer.py "$data" --preset gpu --out "$out/transfer" 2>&1 | tee "$out/transfer.log"
+fi
