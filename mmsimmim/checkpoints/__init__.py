@@ -1,12 +1,12 @@
 """Checkpoints of other code bases."""
 
 from .convert import convert_state_dict
-from .engine import UnknownCheckpoint
+from .engine import UnknownCheckpoint, known_part
 from .files import read_checkpoint, write_checkpoint
 from .recognise import Contents, recognise
 from .weights import state_dict_of
 
 __all__ = [
-    'Contents', 'UnknownCheckpoint', 'convert_state_dict', 'read_checkpoint', 'recognise', 'state_dict_of',
-    'write_checkpoint'
+    'Contents', 'UnknownCheckpoint', 'convert_state_dict', 'known_part', 'read_checkpoint', 'recognise',
+    'state_dict_of', 'write_checkpoint'
 ]

@@ -12,7 +12,16 @@ from .templates import fill, last_stage, match
 
 
 class UnknownCheckpoint(UserError):
-    """A state dict that holds no encoder that we have, or keys that are no part of it."""
+    """A state dict that holds no encoder that we have, or keys that are no part of it.
+
+    Args:
+        message (str): Why.
+        strangers (Collection[str]): The keys without which it would be one that we have. Defaults to ().
+    """
+
+    def __init__(self, message: str, strangers: Collection[str] = ()) -> None:
+        super().__init__(message)
+        self.strangers = strangers
 
 
 class _Place(NamedTuple):
@@ -37,7 +46,24 @@ def require_form(state_dict: dict[str, Tensor]) -> Form:
                 return form
         near_miss = _near_miss(state_dict, last)
     raise UnknownCheckpoint('these parameters belong to no encoder that can be converted: '
-                            + seemingly(state_dict, near_miss))
+                            + seemingly(state_dict, near_miss), near_miss[1] if near_miss else ())
+
+
+def known_part(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A state dict without the keys that keep it from being converted.
+
+    Args:
+        state_dict (dict[str, Tensor]): Parameters; not changed.
+
+    Returns:
+        dict[str, Tensor]: The same, or a new one if at least half of the keys are parameters of an encoder that we
+        have, and others are no part of it.
+    """
+    try:
+        require_form(state_dict)
+    except UnknownCheckpoint as error:
+        return {key: tensor for key, tensor in state_dict.items() if key not in error.strangers}
+    return state_dict
 
 
 def _parameters(keys: Iterable[str], form: Form, last: int) -> dict[str, '_Place']:

@@ -107,6 +107,7 @@ def check_target(path: str, force: bool) -> None:
     Raises:
         UserError: If the name says no format, the folder is missing, or the file is there already.
     """
+    path = osp.expanduser(path)
     if not path.endswith(SUFFIXES):
         raise UserError(f'{path}: the name must end in {", ".join(SUFFIXES)}, which decides the format.')
     folder = osp.dirname(path) or '.'
@@ -133,6 +134,7 @@ def write_checkpoint(path: str, state_dict: Mapping[str, Tensor], force: bool = 
     Raises:
         UserError: If the file may not or cannot be written; nothing is left behind.
     """
+    path = osp.expanduser(path)
     check_target(path, force)
     # Of a tensor that is a view of a larger one, only the view is to be written.
     state_dict = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state_dict.items()}

@@ -1,5 +1,6 @@
 """What a checkpoint holds, in words."""
 
+import re
 from collections.abc import Iterable
 
 from torch import Tensor
@@ -47,7 +48,31 @@ def left_out(state_dict: dict[str, Tensor], converted: dict[str, Tensor]) -> tup
         tuple[list[str], list[str]]: Names that were not read (buffers, parts of other models), and names, as in
         mmsimmim, of parameters that the other code base has no place for.
     """
-    before, after = (convert_state_dict(weights, to='mmsimmim') for weights in (state_dict, converted))
+    before, after = _our_names(state_dict), _our_names(converted)
     # Where this is missing, each block has its own.
     without_place = [name for name in before if name not in after and name != SHARED_TABLE]
     return unread(state_dict, require_form(state_dict)), without_place
+
+
+def uneven(state_dict: dict[str, Tensor]) -> list[str]:
+    """Parameters that some blocks of a stage have and others lack, as in a file that is not whole.
+
+    Args:
+        state_dict (dict[str, Tensor]): Of any code base that converts.
+
+    Returns:
+        list[str]: Those that are missing, names as in mmsimmim. The norms that Swin V2 has on some blocks only do not
+        count.
+    """
+    stages = {}
+    for name in _our_names(state_dict):
+        found = re.match(r'(backbone\.(?:stages\.\d+\.blocks|layers)\.)(\d+)\.(?!norm3\.)(.+)', name)
+        if found:
+            stages.setdefault(found[1], {}).setdefault(int(found[2]), {})[found[3]] = None
+    return [f'{stage}{block}.{name}' for stage, blocks in stages.items() for block in range(max(blocks) + 1)
+            for name in {name: None for names in blocks.values() for name in names}
+            if name not in blocks.get(block, ())]
+
+
+def _our_names(state_dict: dict[str, Tensor]) -> list[str]:
+    return list(convert_state_dict({name: tensor.to('meta') for name, tensor in state_dict.items()}, to='mmsimmim'))

@@ -2,8 +2,8 @@
 
 Importing this module registers readers with MMEngine's ``CheckpointLoader`` and wraps its ``load_state_dict``, so that
 ``init_cfg``, ``load_from``, ``resume``, ``load_checkpoint`` and the inferencers of all frameworks use them. Models
-without an encoder of this package are loaded as ever, except that MMEngine 0.10.7 reads files from an address with
-``weights_only=False``.
+without an encoder of this package get the parameters under the names that they have in the file. For them, too, no code
+runs from a file; MMEngine 0.10.7 lets it from an address, and before PyTorch 2.6 from every file.
 """
 
 import os

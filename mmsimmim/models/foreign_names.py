@@ -10,11 +10,11 @@ from mmengine.logging import print_log
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from torch import Tensor, nn
 
-from ..checkpoints import UnknownCheckpoint, convert_state_dict, recognise
+from ..checkpoints import UnknownCheckpoint, convert_state_dict, known_part, recognise
 from ..checkpoints.report import describe
 from ..checkpoints.weights import find_weights, unwrap_names
 from .backbones.encoder import Encoder
-from .backbones.loading import CheckpointMismatch, shorten
+from .backbones.loading import CheckpointMismatch, elsewhere, shorten
 
 
 def convert_for(model: nn.Module, state_dict: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
@@ -46,12 +46,12 @@ def convert_for(model: nn.Module, state_dict: Mapping[str, Tensor]) -> Mapping[s
     if _is_named(weights, name):
         return weights
     try:
-        return _convert(model, name, weights)
+        return _convert(model, name, known_part(weights) if encoder.min_matched == 0 else weights)
     except UnknownCheckpoint as error:
         if encoder.min_matched == 0:
             return state_dict
-        raise CheckpointMismatch(f"the checkpoint has nothing for the {type(model).__name__}'s {name}: {error}. Give "
-                                 'one of its architecture') from error
+        raise CheckpointMismatch(f"the checkpoint has nothing for the {type(model).__name__}'s {name}: {error}"
+                                 f'{elsewhere(weights)}. Give one of its architecture') from error
 
 
 def _is_named(state_dict: Mapping[str, Tensor], name: str) -> bool:

@@ -135,12 +135,16 @@ def test_files_of_other_networks_are_refused_by_load_from(tmp_path, framework):
         'ours': (convert_state_dict(official('swinv2'), to='mmsimmim'), 'does not fit this SwinTransformer.*Swin V2'),
         'vit': (official('vit'), 'does not fit this SwinTransformer.*ViT'),
         'resnet': ({'layer1.0.conv1.weight': torch.zeros(1)}, "has nothing for the .*'s backbone: .*ResNet"),
+        'student': ({f'student.backbone.{name}': value for name, value in official('swin').items()},
+                    "encoder is found below student.backbone.encoder.: .*prefix='student.backbone.encoder.'"),
         'head': ({'decode_head.conv.weight': torch.zeros(1)}, "has nothing for the .*'s backbone"),
     }
     for name, (state, message) in files.items():
         write_checkpoint(str(tmp_path / f'{name}.pth'), state)
         with pytest.raises(UserError, match=message):
             runner.load_checkpoint(str(tmp_path / f'{name}.pth'))
+    with pytest.raises(UserError, match=r'mmengine.runner.load_checkpoint\(model, file\)'):
+        runner.model.load_state_dict(official('swin'), strict=False)
     torch.save(dict(optimizer=dict(state={}, param_groups=[])), tmp_path / 'optimizer.pth')
     with pytest.raises(UserError, match='state of an optimizer'):
         runner.load_checkpoint(str(tmp_path / 'optimizer.pth'))
@@ -213,6 +217,10 @@ def test_files_convert_where_anything_is_accepted(tmp_path, wrap):
         model = wrap(BACKBONES['swin']).double().eval()
     backbone = model['backbone'] if isinstance(model, torch.nn.ModuleDict) else model.backbone
     backbone.min_matched = 0
+    load_checkpoint(model, path)
+    assert relative_error(maps(backbone), expected_maps('swin')) < 1e-12
+    write_checkpoint(path, {**official('swin'), 'my_head.weight': torch.ones(2)}, force=True)
+    torch.nn.init.zeros_(backbone.patch_embed.projection.weight)
     load_checkpoint(model, path)
     assert relative_error(maps(backbone), expected_maps('swin')) < 1e-12
     write_checkpoint(path, {'layer1.0.conv1.weight': torch.zeros(1)}, force=True)

@@ -67,6 +67,35 @@ def test_the_report_names_what_is_left_out(file, tmp_path, capsys):
     assert 'without a place in timm: 3: backbone.mask_token, neck.decoder.0.weight, neck.decoder.0.bias' in report
 
 
+def test_entries_that_are_no_tensors_are_named(tmp_path, capsys):
+    torch.save(dict(official('swin'), epoch=3, config=dict(a=1)), tmp_path / 'x.pth')
+    convert([str(tmp_path / 'x.pth'), str(tmp_path / 'y.pth'), '--to', 'timm'])
+    assert 'not tensors: 2: epoch, config' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('encoder, lost, names', [
+    ('swin', ['layers.2.blocks.1.norm1.bias'], ['stages.2.blocks.1.norm1.bias']),
+    ('swinv2', ['layers.0.blocks.0.attn.logit_scale'], ['stages.0.blocks.0.attn.w_msa.logit_scale']),
+    ('vit', ['blocks.1.norm2.bias', 'blocks.2.norm2.weight'], ['layers.1.ln2.bias', 'layers.2.ln2.weight'])])
+def test_a_file_that_is_not_whole_is_said(file, tmp_path, capsys, encoder, lost, names):
+    convert([file(encoder), str(tmp_path / 'whole.pth'), '--to', 'official'])
+    assert 'WARNING' not in capsys.readouterr().out
+    state = official(encoder)
+    for name in lost:
+        del state[f'encoder.{name}']
+    convert([file(encoder, state), str(tmp_path / 'x.pth'), '--to', 'official'])
+    said, = (line for line in capsys.readouterr().out.splitlines() if line.startswith('WARNING'))
+    assert said.endswith(f': {len(names)}: ' + ', '.join(f'backbone.{name}' for name in names))
+
+
+def test_the_home_folder_is_found(file, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv('HOME', str(tmp_path))
+    path = Path(file())
+    convert([f'~/{path.name}', '~/out.pth', '--to', 'timm'])
+    assert (tmp_path / 'out.pth').exists() and f'Written to {tmp_path / "out.pth"}' in capsys.readouterr().out
+    assert 'exists already' in message_of(convert, path, '~/out.pth', '--to', 'timm')
+
+
 @pytest.mark.parametrize('to, key', [('official', 'model'), ('mmsimmim', 'state_dict'), ('timm', None), ('hf', None)])
 def test_parameters_are_where_the_code_base_looks(file, tmp_path, to, key):
     convert([file('swinv2'), str(tmp_path / 'x.pth'), '--to', to])

@@ -18,7 +18,8 @@ from mmsimmim.checkpoints import (  # noqa: E402
     write_checkpoint,
 )
 from mmsimmim.checkpoints.files import check_target  # noqa: E402
-from mmsimmim.checkpoints.report import describe, left_out  # noqa: E402
+from mmsimmim.checkpoints.report import describe, left_out, uneven  # noqa: E402
+from mmsimmim.checkpoints.weights import find_weights  # noqa: E402
 from mmsimmim.engine.command_line import report_mistakes  # noqa: E402
 from mmsimmim.errors import UserError  # noqa: E402
 
@@ -49,7 +50,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 @report_mistakes
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    check_target(args.target, args.force)
+    target = os.path.expanduser(args.target)
+    check_target(target, args.force)
     checkpoint = read_checkpoint(args.source, mmap=True)
     try:
         weights = state_dict_of(checkpoint, args.ema)
@@ -58,14 +60,24 @@ def main(argv: list[str] | None = None) -> None:
     except ValueError as error:
         raise UserError(f'{args.source} was not converted: {error}') from error
     meta = dict(origin=contents.title, converted_to=args.to, converted_by=f'mmsimmim {__version__}')
-    write_checkpoint(args.target, converted, args.force, meta, KEYS[args.to])
+    write_checkpoint(target, converted, args.force, meta, KEYS[args.to])
 
     print(f'{args.source} holds {describe(contents)}.')
     print(f'Converted to {args.to}: {len(converted)} tensors, {count(converted)}.')
-    titles = 'Left out, buffers and other parts', f'Left out, without a place in {args.to}'
-    for what, names in zip(titles, left_out(weights, converted)):
-        print(f'{what}: {len(names)}{": " if names else ""}{", ".join(names)}')
-    print(f'Written to {args.target} ({os.path.getsize(args.target) / 2**20:.1f} MiB).')
+    not_read, without_place = left_out(weights, converted)
+    others = [str(name) for name, value in find_weights(checkpoint, args.ema).items() if not isinstance(value, Tensor)]
+    print_names('Left out, not tensors', others)
+    print_names('Left out, buffers and other parts', not_read)
+    print_names(f'Left out, without a place in {args.to}', without_place)
+    missing = uneven(weights)
+    if missing:
+        print_names('WARNING: the file is not whole. Some blocks lack what others of their stage have', missing)
+    print(f'Written to {target} ({os.path.getsize(target) / 2**20:.1f} MiB).')
+
+
+def print_names(title: str, names: list[str]) -> None:
+    """A title with the number of names, and the names."""
+    print(f'{title}: {len(names)}{": " if names else ""}{", ".join(names)}')
 
 
 def count(state_dict: dict[str, Tensor]) -> str:

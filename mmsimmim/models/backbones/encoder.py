@@ -9,7 +9,7 @@ from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from .loading import LoadReport, below, compare, own_parameters, require_fit, use_own_names
+from .loading import LoadReport, below, compare, first_not_finite, own_parameters, require_fit, use_own_names
 
 
 class Encoder(BaseModule):
@@ -98,11 +98,11 @@ class Encoder(BaseModule):
     def _check(self, own: dict[str, Tensor], state_dict: dict[str, Tensor], prefix: str) -> LoadReport:
         """Bring a file's parameters into the form of this encoder, in place, and refuse them if they do not fit."""
         given = below(state_dict, prefix)
-        use_own_names(own, state_dict, prefix)
+        min_matched = self.min_matched if self._min_matched_at_first is None else self._min_matched_at_first
+        use_own_names(own, state_dict, prefix, in_part=min_matched == 0)
         sizes = {name: value.shape for name, value in below(state_dict, prefix).items()}
         self._adapt(state_dict, prefix)
         report = compare(own, below(state_dict, prefix), sizes)
-        min_matched = self.min_matched if self._min_matched_at_first is None else self._min_matched_at_first
         require_fit(report, own, given, type(self).__name__, self.required_parts, min_matched)
         return report
 
@@ -120,4 +120,8 @@ class Encoder(BaseModule):
             lacking = any(name.startswith(self.required_parts) for name in report.missing)
             print_log(f'{type(self).__name__}: {report}', logger='current',
                       level=logging.WARNING if lacking else logging.INFO)
+            wrong = first_not_finite(below(state_dict, prefix))
+            if wrong is not None:
+                print_log(f'{type(self).__name__}: the checkpoint has values that are infinite or no numbers, first in '
+                          f'{wrong}', logger='current', level=logging.WARNING)
         super()._load_from_state_dict(state_dict, prefix, *args)

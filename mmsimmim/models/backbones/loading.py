@@ -5,13 +5,13 @@ it.
 """
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
-from ...checkpoints import convert_state_dict, recognise
+from ...checkpoints import convert_state_dict, known_part, recognise
 from ...checkpoints.report import describe
 from ...checkpoints.weights import INNER_WRAPPERS, unwrap_names
 from ...errors import UserError
@@ -31,7 +31,7 @@ class LoadReport(NamedTuple):
     Args:
         matched (list[str]): The encoder's, found in the file; ``resized`` are among them.
         resized (list[str]): Those whose table or embedding has another size in the file.
-        misshapen (list[str]): The encoder's, of another shape in the file.
+        misshapen (list[str]): The encoder's, of another shape in the file, or integers there.
         missing (list[str]): The encoder's, not in the file.
         unexpected (list[str]): The file's, without a place in the encoder.
     """
@@ -46,7 +46,7 @@ class LoadReport(NamedTuple):
         total = len(self.matched) + len(self.misshapen) + len(self.missing)
         lines = [f'{len(self.matched)} of {total} parameters matched ({len(self.resized)} of them resized), '
                  f'{len(self.missing)} missing, {len(self.unexpected)} unexpected']
-        for what, names in (('resized', self.resized), ('of another shape', self.misshapen),
+        for what, names in (('resized', self.resized), ('of another shape or integers', self.misshapen),
                             ('missing, left as they were', self.missing), ('unexpected, not used', self.unexpected)):
             lines += [f'{what}: {shorten(names)}'] if names else []
         return '; '.join(lines)
@@ -64,7 +64,7 @@ def compare(own: Mapping[str, Tensor], given: Mapping[str, Tensor], sizes: Mappi
     Returns:
         LoadReport: The names of what fits and what does not.
     """
-    fits = {name: _same_shape(name, given[name], own[name]) for name in own if name in given}
+    fits = {name: _fits(name, given[name], own[name]) for name in own if name in given}
     matched = [name for name in fits if fits[name]]
     return LoadReport(
         matched=matched,
@@ -82,13 +82,14 @@ def own_parameters(module: nn.Module) -> dict[str, Tensor] | None:
     return {INNER_WRAPPERS.sub('', name): parameter for name, parameter in names.items()}
 
 
-def use_own_names(own: Iterable[str], state_dict: dict[str, Tensor], prefix: str) -> None:
+def use_own_names(own: Iterable[str], state_dict: dict[str, Tensor], prefix: str, in_part: bool = False) -> None:
     """Bring the keys of whole models and of other code bases into the form of an encoder's own.
 
     Args:
         own (Iterable[str]): Names of the encoder's parameters.
         state_dict (dict[str, Tensor]): Changed in place, if less than half of the names are in it.
         prefix (str): What stands before the encoder's keys.
+        in_part (bool): Convert what is known even if there are other keys. Defaults to False.
     """
     own = set(own)
     given = below(state_dict, prefix)
@@ -97,7 +98,9 @@ def use_own_names(own: Iterable[str], state_dict: dict[str, Tensor], prefix: str
     renamed = below(given, 'backbone.')
     if 2 * len(own & renamed.keys()) < len(own):
         try:
-            renamed = below(convert_state_dict(unwrap_names(renamed or given), to='mmsimmim'), 'backbone.')
+            weights = unwrap_names(renamed or given)
+            weights = known_part(weights) if in_part else weights
+            renamed = below(convert_state_dict(weights, to='mmsimmim'), 'backbone.')
         except ValueError:  # unknown: the comparison that follows says what it is
             pass
     if renamed:
@@ -130,12 +133,36 @@ def require_fit(report: LoadReport, own: Mapping[str, Tensor], given: Mapping[st
     if min_matched == 0 or not (misshapen or unexpected or total - len(missing) < min_matched * total):
         return
     counts = '; '.join(f'{len(names)} {fault} ({", ".join(names[:2])}{", ..." if len(names) > 2 else ""})'
-                       for fault, names in (('missing', missing), ('of another shape', misshapen),
+                       for fault, names in (('missing', missing), ('of another shape or integers', misshapen),
                                             ('without a place here', unexpected)) if names)
     raise CheckpointMismatch(
         f'the checkpoint does not fit this {encoder}. It holds {_describe(given)}; the backbone is {_describe(own)}. '
-        f'Of {total} parameters: {counts}. Give a checkpoint of the same architecture (to load a part on purpose, '
-        'set init_cfg=dict(..., min_matched=0))')
+        f'Of {total} parameters: {counts}. {_advice(unexpected)} (to load a part on purpose, set '
+        'init_cfg=dict(..., min_matched=0))')
+
+
+def _advice(unexpected: list[str]) -> str:
+    if f'layers.0.attn.{BIAS_TABLE}' in unexpected:
+        return ('The file has a table of position biases for each block: build the backbone with '
+                'use_rel_pos_bias=True, use_shared_rel_pos_bias=False')
+    return 'Give a checkpoint of the same architecture'
+
+
+def elsewhere(names: Iterable[str]) -> str:
+    """What to do about an encoder below a name that is not looked for, such as ``student.backbone.``; '' if none."""
+    pattern = re.compile(r'(?!(?:backbone|encoder)\.patch)(.+\.)patch_embed\.')
+    found = next(filter(None, map(pattern.match, names)), None)
+    if found is None:
+        return ''
+    return (f"; an encoder is found below {found[1]}: use init_cfg=dict(type='Pretrained', checkpoint=..., "
+            f'prefix={found[1]!r}) of the backbone')
+
+
+def first_not_finite(state_dict: Mapping[str, Tensor]) -> str | None:
+    """Name of the first parameter with a value that is no number or infinite."""
+    kinds = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+    return next((name for name, value in state_dict.items()
+                 if value.dtype in kinds and not value.is_meta and not value.isfinite().all()), None)
 
 
 def below(state_dict: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -147,21 +174,26 @@ def shorten(names: list[str], limit: int = 6) -> str:
     """Names in a line; where they are many, those that differ in numbers only stand together."""
     if len(names) <= limit:
         return ', '.join(names)
-    kinds = Counter(re.sub(r'(?<=\.)\d+(?=\.)', '*', name) for name in names)
-    texts = [f'{kind} ({count})' if count > 1 else kind for kind, count in kinds.items()]
+    kinds = {}
+    for name in names:
+        kinds.setdefault(re.sub(r'(?<=\.)\d+(?=\.)', '*', name), []).append(name)
+    texts = [f'{kind} ({len(alike)})' if len(alike) > 1 else alike[0] for kind, alike in kinds.items()]
     return ', '.join(texts[:3 * limit]) + (', ...' if len(texts) > 3 * limit else '')
 
 
 def _describe(state_dict: Mapping[str, Tensor]) -> str:
     if not state_dict:
-        return 'nothing under the names of the backbone'
+        return ('nothing under the names of the backbone (files of other code bases go into a whole model with '
+                'mmengine.runner.load_checkpoint(model, file))')
     try:
         return describe(recognise(unwrap_names(state_dict)))
     except ValueError as error:
-        return f'something else: {error}'
+        return f'something else: {error}{elsewhere(state_dict)}'
 
 
-def _same_shape(name: str, given: Tensor, own: Tensor) -> bool:
+def _fits(name: str, given: Tensor, own: Tensor) -> bool:
     """Bias tables are resized to the window, not to other heads."""
+    if own.is_floating_point() and not given.is_floating_point():
+        return False
     skipped = 1 if name.endswith(BIAS_TABLE) else 0
     return given.shape[skipped:] == own.shape[skipped:]

@@ -100,6 +100,81 @@ def test_the_report_has_numbers_and_names(tmp_path):
     assert 'unexpected, not used: norm3.weight, norm3.bias' in text and 'WARNING' not in text
 
 
+def test_a_name_that_is_alone_of_its_kind_is_shown_as_it_is(tmp_path):
+    encoder = SwinTransformer(**SWIN)
+    state = encoder.state_dict()
+    for name in ('norm1.weight', 'norm1.bias', 'norm2.bias', 'attn.w_msa.qkv.bias', 'attn.w_msa.proj.bias'):
+        del state[f'stages.2.blocks.1.{name}']
+    del state['stages.0.blocks.0.norm1.bias'], state['stages.1.downsample.norm.bias']
+    text = report_of(tmp_path, lambda: encoder.load_state_dict(state, strict=False))
+    assert 'stages.2.blocks.1.norm1.weight' in text and 'stages.*.blocks.*.norm1.bias (2)' in text
+    assert 'blocks.*.norm1.weight' not in text
+
+
+def test_values_that_are_no_numbers_are_a_warning(tmp_path):
+    encoder = SwinTransformer(**SWIN)
+    state = encoder.state_dict()
+    state['stages.2.blocks.1.norm1.weight'][1] = torch.inf
+    state['stages.3.blocks.1.norm1.weight'][1] = torch.nan
+    text = report_of(tmp_path, lambda: encoder.load_state_dict(state, strict=False))
+    assert 'infinite or no numbers, first in stages.2.blocks.1.norm1.weight' in text
+    assert text.count('WARNING') == 1 and 'stages.3' not in text
+
+
+@pytest.mark.parametrize('name', ['stages.0.blocks.0.ffn.layers.1.weight',
+                                  'stages.0.blocks.0.attn.w_msa.relative_position_bias_table'])
+def test_integers_are_no_parameters(name):
+    state = {key: value.clone() for key, value in SwinTransformer(**SWIN).state_dict().items()}
+    state[name] = state[name].to(torch.int8)
+    with pytest.raises(UserError, match=f'1 of another shape or integers .{name}'):
+        SwinTransformer(**SWIN, img_size=64).load_state_dict(state, strict=False)
+
+
+def test_a_table_per_block_for_a_shared_one_gets_the_right_advice():
+    shared = dict(VIT, use_rel_pos_bias=False, use_shared_rel_pos_bias=True)
+    state = VisionTransformer(**VIT).state_dict()
+    with pytest.raises(UserError, match='build the backbone with use_rel_pos_bias=True, use_shared_rel_pos_bias=False'):
+        VisionTransformer(**shared).load_state_dict(state, strict=False)
+    with pytest.raises(UserError, match='Give a checkpoint of the same architecture'):
+        VisionTransformer(**VIT).load_state_dict(SwinTransformer(**SWIN).state_dict(), strict=False)
+
+
+@pytest.mark.parametrize('form', ['official', 'mmsimmim'])
+def test_an_encoder_below_another_name_is_found_by_its_prefix(tmp_path, form):
+    _, golden = simmim_swin()
+    weights = below(golden, 'param/')
+    bare = {name.partition('.')[2]: value for name, value in
+            (weights if form == 'official' else convert_state_dict(weights, to=form)).items()
+            if name.startswith(('encoder.', 'backbone.'))}
+    state = {f'{model}.backbone.{name}': value for model in ('student', 'teacher') for name, value in bare.items()}
+
+    def build(**kwargs):
+        return SwinTransformer(**SWIN, window_size=6, img_size=96, **kwargs)
+
+    with pytest.raises(UserError, match=r"found below student.backbone.: use init_cfg=.* prefix='student.backbone.'"):
+        load_in('.pth', build, state, tmp_path)
+    (tmp_path / 'pretrained.pth').unlink()
+    encoder = load_in('.pth student.backbone.', build, state, tmp_path)
+    expected = convert_state_dict(weights, to='backbone')
+    assert all(torch.equal(value, expected[name]) for name, value in encoder.named_parameters())
+
+
+def test_strangers_in_a_file_are_passed_over_where_anything_is_accepted(tmp_path):
+    _, golden = simmim_swin()
+    weights = below(golden, 'param/')
+    state = {**weights, 'my_head.weight': torch.ones(2, 2)}
+
+    def build(**kwargs):
+        return SwinTransformer(**SWIN, window_size=6, img_size=96, **kwargs)
+
+    with pytest.raises(UserError, match='1 of .* keys are no part of that: my_head.weight'):
+        load_in('.pth', build, state, tmp_path)
+    (tmp_path / 'pretrained.pth').unlink()
+    expected = convert_state_dict(weights, to='backbone')
+    encoder = load_in('.pth', build, state, tmp_path, min_matched=0)
+    assert all(torch.equal(value, expected[name]) for name, value in encoder.named_parameters())
+
+
 def partial_file(share):
     """Ours, with the first share of the names."""
     state = SwinTransformer(**SWIN).state_dict()
