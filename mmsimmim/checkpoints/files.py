@@ -4,14 +4,12 @@ A file is known by its content. What it is called does not matter for reading, a
 """
 
 import argparse
-import contextlib
 import json
 import operator
 import os
 import os.path as osp
 import pickle
 import re
-import tarfile
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -21,12 +19,11 @@ import torch
 from torch import Tensor
 
 from ..errors import UserError
+from .other_files import TAR, is_tar, what_else
 
 SUFFIXES = ('.pth', '.pt', '.bin', '.safetensors')
 # A header of names and shapes; more is no header.
 LONGEST_SAFETENSORS_HEADER = 100 << 20
-TAR = ('is a tar archive: of other files, or a checkpoint of the first versions of PyTorch, which cannot be read '
-       'safely. Unpack it and give the file in it, or save the state_dict again where it comes from.')
 
 
 class UnsafeCheckpoint(UserError, pickle.UnpicklingError):
@@ -87,7 +84,7 @@ def read_file(path: str, map_location: Any = 'cpu', mmap: bool = False) -> Any:
                             (_is_pickle, _read_pickle)):
         if recognise(head):
             return read(path, map_location, mmap)
-    raise UserError(f'{path} {_what_else(path, head)}')
+    raise UserError(f'{path} {what_else(path, head)}')
 
 
 def is_safetensors(path: str) -> bool:
@@ -189,12 +186,6 @@ def _is_pickle(head: bytes) -> bool:
     return head.startswith(b'\x80')
 
 
-def _is_tar(path: str) -> bool:
-    with contextlib.suppress(Exception):  # On damaged files tarfile raises more types than it knows.
-        return tarfile.is_tarfile(path)
-    return False
-
-
 def _has_safetensors_header(head: bytes) -> bool:
     return head[8:9] == b'{' and 2 <= int.from_bytes(head[:8], 'little') <= LONGEST_SAFETENSORS_HEADER
 
@@ -216,7 +207,7 @@ def _read_zip(path: str, map_location: Any, mmap: bool) -> Any:
 
 
 def _read_pickle(path: str, map_location: Any, mmap: bool) -> Any:
-    if _is_tar(path):  # torch.load may open it with no care, whatever it begins with.
+    if is_tar(path):  # torch.load may open it with no care, whatever it begins with.
         raise UserError(f'{path} {TAR}')
     return _load(path, map_location)
 
@@ -273,37 +264,6 @@ def _require_whole_safetensors(path: str) -> None:
                             'again.') from error
     if size < needed:
         raise UserError(f'{path} is cut off: {size:,} bytes are here of at least {needed:,}. Fetch it again.')
-
-
-def _what_else(path: str, head: bytes) -> str:
-    """What a file is that is no checkpoint, and what to do."""
-    start = head.lstrip(b'\xef\xbb\xbf \t\r\n').lower()
-    if start.startswith(b'version https://git-lfs'):
-        return 'is a Git LFS pointer: the place of the checkpoint, not its content. Run git lfs pull where it lies.'
-    if b'/annex/objects/' in head:
-        return 'is a pointer of git-annex: the place of the checkpoint, not its content. Run git annex get.'
-    if start.startswith((b'<!doctype', b'<html', b'<head', b'<?xml', b'<body')):
-        return ('is a web page or the error message of a server, saved under the name of a checkpoint. Fetch the file '
-                'itself, from the link that starts the download.')
-    if start.startswith(b'{'):
-        return _what_json(path)
-    if _is_tar(path):
-        return TAR
-    if head.startswith((b'\x1f\x8b', b'BZh', b'\xfd7zXZ', b'\x28\xb5\x2f\xfd', b'7z\xbc\xaf', b'Rar!')):
-        return 'is a compressed archive. Unpack it, and give the checkpoint file in it.'
-    return (f'is not a checkpoint: it begins with {head[:16]!r}. Files of torch.save (.pth, .pt, .bin) and '
-            '.safetensors are understood.')
-
-
-def _what_json(path: str) -> str:
-    try:
-        with open(path, encoding='utf-8') as file:
-            parts = sorted(set(json.load(file)['weight_map'].values()))
-    except (ValueError, KeyError, TypeError, AttributeError, UnicodeError):
-        return 'is a JSON file and holds no parameters. Give the checkpoint file.'
-    return (f'is the index of a checkpoint in {len(parts)} parts ({", ".join(parts[:3])}{", ..." * (len(parts) > 3)}). '
-            'Merge the parts into one file first: read each with read_checkpoint, join the dictionaries, and write '
-            'them with write_checkpoint.')
 
 
 def _reason(error: Exception) -> str:

@@ -132,6 +132,8 @@ BAD_FILES = {
     'index': (lambda path: path.write_text(json.dumps(dict(weight_map=dict(a='part-2.bin', b='part-1.bin')))),
               r'in 2 parts \(part-1.bin, part-2.bin\)'),
     'json': (lambda path: path.write_text('{"model": "swin"}'), 'is a JSON file'),
+    'json of lists': (lambda path: path.write_text('{"a": ' + '[' * 200_000), 'is a JSON file'),
+    'index of numbers': (lambda path: path.write_text('{"weight_map": {"a": 1, "b": 2}}'), 'is a JSON file'),
     'other zip': (lambda path: write_zip(path, **{'swin.pth': 'x'}), r'zip archive of other files \(swin.pth\)'),
     'gzip': (lambda path: path.write_bytes(gzip.compress(b'x')), 'compressed archive'),
     'text': (lambda path: path.write_text('Hello'), 'is not a checkpoint: it begins with .*Hello'),
