@@ -51,7 +51,7 @@ def convert_for(model: nn.Module, state_dict: Mapping[str, Tensor]) -> Mapping[s
         if encoder.min_matched == 0:
             return state_dict
         raise CheckpointMismatch(f"the checkpoint has nothing for the {type(model).__name__}'s {name}: {error}"
-                                 f'{elsewhere(weights)}. Give one of its architecture') from error
+                                 f'{elsewhere(state_dict)}. Give one of its architecture') from error
 
 
 def _is_named(state_dict: Mapping[str, Tensor], name: str) -> bool:
