@@ -57,12 +57,12 @@ PRESETS = {
     'cpu': Preset(
         arch=dict(embed_dims=48, depths=[2, 2, 4], num_heads=[2, 4, 8]), stages=3, window_size=4, img_size=64,
         mask_patch_size=16, pretrain_epochs=150, pretrain_batch=64, pretrain_lr=1e-3, probe_interval=25,
-        finetune_epochs={10: 80, 30: 40, 100: 20}, finetune_batch=32, finetune_lrs=(3e-4, 1e-3),
+        finetune_epochs={10: 80, 30: 40, 100: 20}, finetune_batch=32, finetune_lrs=(1e-4, 3e-4, 1e-3, 3e-3),
         layer_decay=0.85, drop_path=0.1, num_workers=0),
     'gpu': Preset(
         arch='tiny', window_size=5, img_size=160, mask_patch_size=32, pretrain_epochs=1600, pretrain_batch=256,
         pretrain_lr=5e-4, probe_interval=200, finetune_epochs={10: 300, 30: 200, 100: 100}, finetune_batch=64,
-        finetune_lrs=(3e-4, 1e-3, 3e-3), layer_decay=0.85, drop_path=0.1, num_workers=12),
+        finetune_lrs=(1e-4, 3e-4, 1e-3, 3e-3), layer_decay=0.85, drop_path=0.1, num_workers=12),
 }
 
 
