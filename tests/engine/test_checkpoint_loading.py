@@ -135,8 +135,8 @@ def test_files_of_other_networks_are_refused_by_load_from(tmp_path, framework):
         'ours': (convert_state_dict(official('swinv2'), to='mmsimmim'), 'does not fit this SwinTransformer.*Swin V2'),
         'vit': (official('vit'), 'does not fit this SwinTransformer.*ViT'),
         'resnet': ({'layer1.0.conv1.weight': torch.zeros(1)}, "has nothing for the .*'s backbone: .*ResNet"),
-        'student': ({f'module.student.backbone.{name}': value for name, value in official('swin').items()},
-                    "is found below module.student.backbone.encoder.: .*prefix='module.student.backbone.encoder.'"),
+        'student': ({f'student.backbone.{name}': value for name, value in official('swin').items()},
+                    "is found below student.backbone.encoder.: .*prefix='student.backbone.encoder.'"),
         'head': ({'decode_head.conv.weight': torch.zeros(1)}, "has nothing for the .*'s backbone"),
     }
     for name, (state, message) in files.items():
