@@ -31,7 +31,8 @@ class LoadReport(NamedTuple):
     Args:
         matched (list[str]): The encoder's, found in the file; ``resized`` are among them.
         resized (list[str]): Those whose table or embedding has another size in the file.
-        misshapen (list[str]): The encoder's, of another shape in the file, or integers there.
+        misshapen (list[str]): The encoder's, of another shape in the file.
+        integers (list[str]): The encoder's, of the same shape but whole numbers in the file.
         missing (list[str]): The encoder's, not in the file.
         unexpected (list[str]): The file's, without a place in the encoder.
     """
@@ -39,15 +40,17 @@ class LoadReport(NamedTuple):
     matched: list[str]
     resized: list[str]
     misshapen: list[str]
+    integers: list[str]
     missing: list[str]
     unexpected: list[str]
 
     def __str__(self) -> str:
-        total = len(self.matched) + len(self.misshapen) + len(self.missing)
+        total = sum(map(len, (self.matched, self.misshapen, self.integers, self.missing)))
         lines = [f'{len(self.matched)} of {total} parameters matched ({len(self.resized)} of them resized), '
                  f'{len(self.missing)} missing, {len(self.unexpected)} unexpected']
-        for what, names in (('resized', self.resized), ('of another shape or integers', self.misshapen),
-                            ('missing, left as they were', self.missing), ('unexpected, not used', self.unexpected)):
+        for what, names in (('resized', self.resized), ('of another shape', self.misshapen),
+                            ('integers', self.integers), ('missing, left as they were', self.missing),
+                            ('unexpected, not used', self.unexpected)):
             lines += [f'{what}: {shorten(names)}'] if names else []
         return '; '.join(lines)
 
@@ -64,12 +67,14 @@ def compare(own: Mapping[str, Tensor], given: Mapping[str, Tensor], sizes: Mappi
     Returns:
         LoadReport: The names of what fits and what does not.
     """
-    fits = {name: _fits(name, given[name], own[name]) for name in own if name in given}
-    matched = [name for name in fits if fits[name]]
+    fits = {name: _same_shape(name, given[name], own[name]) for name in own if name in given}
+    integers = [name for name in fits if fits[name] and _is_integer(given[name], own[name])]
+    matched = [name for name in fits if fits[name] and name not in integers]
     return LoadReport(
         matched=matched,
         resized=[name for name in matched if sizes.get(name, given[name].shape) != own[name].shape],
         misshapen=[name for name in fits if not fits[name]],
+        integers=integers,
         missing=[name for name in own if name not in given],
         unexpected=[name for name in given if name not in own and not name.endswith(BUFFERS)])
 
@@ -123,18 +128,18 @@ def require_fit(report: LoadReport, own: Mapping[str, Tensor], given: Mapping[st
         min_matched (float): Share of them that the file must have; 0 accepts any file.
 
     Raises:
-        CheckpointMismatch: If too many are missing, or any has another shape (bias tables: other heads) or no place
-            here.
+        CheckpointMismatch: If too many are missing, or any has another shape (bias tables: other heads), integers, or
+            no place here.
     """
-    missing, misshapen, unexpected = (
+    missing, misshapen, integers, unexpected = (
         [name for name in names if name.startswith(required)]
-        for names in (report.missing, report.misshapen, report.unexpected))
+        for names in (report.missing, report.misshapen, report.integers, report.unexpected))
     total = sum(name.startswith(required) for name in own)
-    if min_matched == 0 or not (misshapen or unexpected or total - len(missing) < min_matched * total):
+    if min_matched == 0 or not (misshapen or integers or unexpected or total - len(missing) < min_matched * total):
         return
     counts = '; '.join(f'{len(names)} {fault} ({", ".join(names[:2])}{", ..." if len(names) > 2 else ""})'
-                       for fault, names in (('missing', missing), ('of another shape or integers', misshapen),
-                                            ('without a place here', unexpected)) if names)
+                       for fault, names in (('missing', missing), ('of another shape', misshapen),
+                                            ('integers', integers), ('without a place here', unexpected)) if names)
     raise CheckpointMismatch(
         f'the checkpoint does not fit this {encoder}. It holds {_describe(given)}; the backbone is {_describe(own)}. '
         f'Of {total} parameters: {counts}. {_advice(unexpected)} (to load a part on purpose, set '
@@ -191,9 +196,11 @@ def _describe(state_dict: Mapping[str, Tensor]) -> str:
         return f'something else: {error}{elsewhere(state_dict)}'
 
 
-def _fits(name: str, given: Tensor, own: Tensor) -> bool:
+def _is_integer(given: Tensor, own: Tensor) -> bool:
+    return own.is_floating_point() and not given.is_floating_point()
+
+
+def _same_shape(name: str, given: Tensor, own: Tensor) -> bool:
     """Bias tables are resized to the window, not to other heads."""
-    if own.is_floating_point() and not given.is_floating_point():
-        return False
     skipped = 1 if name.endswith(BIAS_TABLE) else 0
     return given.shape[skipped:] == own.shape[skipped:]
