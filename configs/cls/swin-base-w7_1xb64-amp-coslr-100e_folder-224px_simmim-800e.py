@@ -1,5 +1,5 @@
-"""Your own images and classes. Set `data_root` (in it train/ and val/, in each of those a folder per class), `num_classes`,
-and the pre-trained file, an official one or one of ours, in `model.backbone.init_cfg.checkpoint`.
+"""Your own images and classes. Set `data_root` (in it train/ and val/, in each of those a folder per class),
+`num_classes`, and the pre-trained file, an official one or one of ours, in `model.backbone.init_cfg.checkpoint`.
 """
 
 _base_ = [

@@ -1,4 +1,4 @@
-"""Frozen ViT-Base with a linear classifier on the patch tokens after block 8, averaged and normalised over the batch."""
+"""Frozen ViT-Base, a linear classifier on the patch tokens after block 8, averaged and normalised over the batch."""
 
 model = dict(
     type='ImageClassifier',
