@@ -3,8 +3,10 @@
 from .features import average_map, extract_features
 from .knn import knn_classify
 from .linear_probe import LinearProbe, fit_linear_probe
+from .probes import probe_features
 from .reconstruction import ReconstructionLoss
 
 __all__ = [
-    'LinearProbe', 'ReconstructionLoss', 'average_map', 'extract_features', 'fit_linear_probe', 'knn_classify'
+    'LinearProbe', 'ReconstructionLoss', 'average_map', 'extract_features', 'fit_linear_probe', 'knn_classify',
+    'probe_features'
 ]

@@ -60,6 +60,11 @@ def average_map(maps: Sequence[Tensor], out_index: int = -1) -> Tensor:
     return chosen.mean(dim=(2, 3)) if chosen.ndim == 4 else chosen
 
 
+def without_masks(pipeline: Sequence[dict]) -> list[dict]:
+    """The steps of a pipeline that reads whole images: all but the mask generators."""
+    return [step for step in pipeline if not step['type'].endswith('MaskGenerator')]
+
+
 def gather_in_order(share: Tensor, size: int) -> Tensor:
     """Join the shares of all processes, which a sampler of MMEngine has dealt out in turn.
 

@@ -13,9 +13,8 @@ from torch.nn.parallel import DistributedDataParallel
 from ...datasets.image_folder import IMAGE_SUFFIXES, list_files
 from ...datasets.seeding import own_random_numbers
 from ...errors import UserError
-from ...evaluation.features import extract_features, gather_in_order
-from ...evaluation.knn import knn_classify
-from ...evaluation.linear_probe import fit_linear_probe
+from ...evaluation.features import extract_features, gather_in_order, without_masks
+from ...evaluation.probes import probe_features
 from ...models import SimMIM
 from ...registry import HOOKS
 
@@ -152,7 +151,7 @@ class FeatureProbeHook(Hook):
             raise UserError('FeatureProbeHook: there is no val_dataloader with a pipeline to read the images of '
                             'folders with. Give the hook one: pipeline=[dict(type=...), ...], without a mask '
                             'generator.')
-        return [step for step in steps if not step['type'].endswith('MaskGenerator')]
+        return without_masks(steps)
 
     def _require_same_classes(self) -> None:
         train, val = (loader.dataset for loader in self._loaders.values())
@@ -170,13 +169,9 @@ class FeatureProbeHook(Hook):
             raise UserError(f"FeatureProbeHook: 'val' has the labels {sorted(strange)}, of which 'train' has no image.")
 
     def _measure(self, runner: Runner, step: int) -> None:
-        (features, labels), (val_features, val_labels) = (self._features(runner, side) for side in ('train', 'val'))
-        neighbours = knn_classify(features, labels, val_features, self.k, self.temperature)
-        probe = fit_linear_probe(features, labels, int(labels.max()) + 1, self.weight_decay)
-        scores = {
-            'probe/knn': _percent_right(neighbours, val_labels),
-            'probe/linear': _percent_right(probe.classify(val_features), val_labels),
-        }
+        train, val = (self._features(runner, side) for side in ('train', 'val'))
+        scores = probe_features(*train, *val, self.k, self.temperature, self.weight_decay)
+        scores = {f'probe/{name}': score for name, score in scores.items()}
         runner.message_hub.update_scalars(scores)
         runner.visualizer.add_scalars(scores, step=step)
         runner.logger.info(f'Frozen features after {step} {"epochs" if self.by_epoch else "iterations"}: '
@@ -213,7 +208,3 @@ def _check_folder(folder: str, side: str) -> None:
 
 def _labels(dataset: Any) -> list[int]:
     return [int(dataset.get_data_info(index)['gt_label']) for index in range(len(dataset))]
-
-
-def _percent_right(predicted: Tensor, labels: Tensor) -> float:
-    return 100 * (predicted == labels).double().mean().item()
