@@ -52,6 +52,7 @@ def main():
         'test': run('test.py', 'test', [str(SHARES), f'{OUT}/shares/epoch_2.pth', '--out', f'{OUT}/metrics.json']),
         'resumed': train('resumed', [], '--resume', f'{OUT}/shares/epoch_1.pth'),
         'whole, resumed with shares': train('resumed_whole', [], '--resume', f'{OUT}/whole/epoch_1.pth'),
+        'shares, resumed whole': train('resumed_shares', WHOLE, '--resume', f'{OUT}/shares/epoch_1.pth'),
         'official file': train_from_official_file(),
         'bf16': train('bf16', BFLOAT16),
         'whole bf16': train('whole_bf16', [*WHOLE, *BFLOAT16]),

@@ -113,6 +113,9 @@ class TestTwoProcesses:
     def test_a_checkpoint_of_an_ordinary_run_is_resumed(self, runs):
         assert_close(checkpoint(runs, 'resumed_whole'), checkpoint(runs, 'whole'), rtol=1e-5)
 
+    def test_an_ordinary_run_resumes_a_checkpoint_of_shares(self, runs):
+        assert_close(checkpoint(runs, 'resumed_shares'), checkpoint(runs, 'whole'), rtol=1e-5)
+
     def test_an_official_file_is_loaded(self, runs):
         found, expected = checkpoint(runs, 'loaded', 1)['state_dict'], checkpoint(runs, 'whole')['state_dict']
         assert found.keys() == expected.keys()
