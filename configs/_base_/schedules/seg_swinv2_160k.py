@@ -1,0 +1,8 @@
+"""UPerNet with a Swin V2."""
+
+_base_ = 'seg_160k.py'
+
+optim_wrapper = dict(
+    optimizer=dict(lr=1e-4),
+    paramwise_cfg=dict(
+        layer_decay_rate=0.9, custom_keys=dict(cpb_mlp=dict(decay_mult=0.0), logit_scale=dict(decay_mult=0.0))))

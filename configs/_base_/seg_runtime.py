@@ -1,0 +1,21 @@
+"""Runtime of every segmentation run, for 160k iterations: whoever trains for less sets the checkpoint's interval."""
+
+_base_ = 'mmseg::_base_/default_runtime.py'
+
+custom_imports = dict(imports=['mmsimmim'], allow_failed_imports=False)
+
+default_hooks = dict(
+    timer=dict(type='IterTimerHook'),
+    logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
+    param_scheduler=dict(type='ParamSchedulerHook'),
+    checkpoint=dict(
+        type='mmsimmim.CheckpointHook', by_epoch=False, interval=16_000, max_keep_ckpts=3, save_best='mIoU'),
+    sampler_seed=dict(type='DistSamplerSeedHook'),
+    step_seed=dict(type='mmsimmim.SeedStepHook'),
+    classes=dict(type='mmsimmim.CheckClassesHook'),
+    visualization=dict(type='SegVisualizationHook'))
+
+vis_backends = [dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]
+visualizer = dict(vis_backends=vis_backends)
+
+randomness = dict(seed=0)

@@ -1,0 +1,11 @@
+_base_ = [
+    '../_base_/models/upernet_swin-base-w7.py', '../_base_/datasets/ade20k_640.py',
+    '../_base_/schedules/seg_swin_160k.py', '../_base_/seg_runtime.py'
+]
+
+model = dict(
+    data_preprocessor=dict(size=(640, 640)),
+    backbone=dict(
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='work_dirs/simmim_swin-base-w6_16xb128-amp-steplr-800e_in1k-192px/epoch_800.pth')))

@@ -1,0 +1,10 @@
+_base_ = [
+    '../_base_/models/upernet_swin-large-w14.py', '../_base_/datasets/ade20k_512.py',
+    '../_base_/schedules/seg_swin_160k.py', '../_base_/seg_runtime.py'
+]
+
+model = dict(
+    backbone=dict(
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='work_dirs/simmim_swin-large-w12_16xb128-amp-steplr-800e_in1k-192px/epoch_800.pth')))
