@@ -1,0 +1,7 @@
+"""COCO's boxes as mmdet has them; a resumed run sees the order and the draws of the unbroken one."""
+
+_base_ = 'mmdet::_base_/datasets/coco_detection.py'
+
+train_pipeline = [dict(type='mmsimmim.SeedSample'), *_base_.train_pipeline]
+train_dataloader = dict(
+    num_workers=4, sampler=dict(type='mmsimmim.SeededSampler'), dataset=dict(pipeline=train_pipeline))

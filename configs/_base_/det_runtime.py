@@ -1,0 +1,15 @@
+"""Runtime of every detection run, counted in epochs: whoever counts iterations sets the checkpoint's interval."""
+
+_base_ = 'mmdet::_base_/default_runtime.py'
+
+custom_imports = dict(imports=['mmsimmim'], allow_failed_imports=False)
+
+default_hooks = dict(
+    checkpoint=dict(type='mmsimmim.CheckpointHook', max_keep_ckpts=3, save_best='coco/bbox_mAP'),
+    step_seed=dict(type='mmsimmim.SeedStepHook'),
+    classes=dict(type='mmsimmim.CheckClassesHook'))
+
+vis_backends = [dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]
+visualizer = dict(vis_backends=vis_backends)
+
+randomness = dict(seed=0)

@@ -1,0 +1,12 @@
+_base_ = [
+    '../_base_/models/mask-rcnn_swin-tiny-w7.py', '../_base_/datasets/coco_lsj.py',
+    '../_base_/schedules/det_lsj-3x.py', '../_base_/det_runtime.py'
+]
+
+model = dict(
+    data_preprocessor=dict(batch_augments=_base_.batch_augments),
+    backbone=dict(
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='work_dirs/simmim_swin-tiny-w6_8xb256-amp-coslr-100e_in1k-192px/epoch_100.pth')),
+    test_cfg=dict(rcnn=dict(nms=dict(type='soft_nms'))))
