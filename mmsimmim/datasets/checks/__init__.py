@@ -1,0 +1,7 @@
+"""Faults of labelled data sets, found before a training meets them."""
+
+from .config import check_config
+from .files import Reading
+from .report import Report
+
+__all__ = ['Reading', 'Report', 'check_config']

@@ -1,0 +1,363 @@
+"""Annotations in the format of COCO, and the images that they are about."""
+
+import json
+import math
+import mmap
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ..image_folder import IMAGE_SUFFIXES, list_files
+from .files import Reading, look_into, read_picture
+from .part import Contents, Part, classes_of
+from .report import Section, some
+
+KEYS = dict(
+    images=dict(id=(int, str), file_name=str, width=(int, float), height=(int, float)),
+    annotations=dict(id=(int, str), image_id=(int, str), category_id=(int, str), bbox=list, area=(int, float)),
+    categories=dict(id=(int, str), name=str))
+BEYOND = 1.0  # pixels by which a box may leave its image: rounding
+
+
+def check_coco(part: Part, section: Section, reading: Reading) -> Contents:
+    """Check one annotation file and its images.
+
+    Args:
+        part (Part): The data set.
+        section (Section): Gets the findings.
+        reading (Reading): How the images are read.
+
+    Returns:
+        Contents: What other checks need.
+    """
+    classes = classes_of(part.dataset)
+    content = _read(part, section)
+    if content is None:
+        return Contents(classes)
+    _check_metric_file(part, section)
+    _check_ids(content, section)
+    compare_categories(section, classes, content['categories'], part.dataset)
+    _check_annotations(part, section, content, classes)
+    return _check_images(part, section, content['images'], classes, reading)
+
+
+# ---- the file
+
+
+def _read(part: Part, section: Section) -> dict[str, list[dict]] | None:
+    """The three sections, entries that lack something taken out."""
+    path = part.dataset.ann_file
+    if not os.path.isfile(path):
+        section.error(f'the annotation file {path} does not exist (working folder: {os.getcwd()})',
+                      advice=f'Correct data_root or ann_file of {part.names[0]}_dataloader.')
+        return None
+    try:
+        with open(path, encoding='utf-8') as file:
+            content = json.load(file)
+    except ValueError as error:
+        section.error(f'{path} is no JSON, or only a part of it: {error}', advice='Make or download it again.')
+        return None
+    sections = [name for name in KEYS if name != 'annotations' or not part.unlabelled]
+    content = content if isinstance(content, dict) else {}
+    missing = [name for name in sections if not isinstance(content.get(name), list)]
+    section.error(f'sections that {path} lacks, or that are no lists', missing,
+                  'A file in the format of COCO has "images", "annotations" and "categories".')
+    if missing:
+        return None
+    content = {name: content.get(name) or [] for name in KEYS}
+    section.facts.append(f'{path}: {len(content["images"])} images, {len(content["annotations"])} annotations, '
+                         f'{len(content["categories"])} categories')
+    return {name: _complete(section, name, entries) for name, entries in content.items()}
+
+
+def _complete(section: Section, name: str, entries: list) -> list[dict]:
+    complete, faults = [], defaultdict(list)
+    for i, entry in enumerate(entries):
+        missing = [key for key, kind in KEYS[name].items() if not _is(entry.get(key), kind)] \
+            if isinstance(entry, dict) else ['all keys']
+        if not missing and not _has_good_numbers(entry):
+            missing = ['bbox'] if name == 'annotations' else ['width or height above 0']
+        for key in missing:
+            faults[key].append(f'id {entry["id"]}' if isinstance(entry, dict) and 'id' in entry else f'entry {i}')
+        if not missing:
+            complete.append(entry)
+    for key, cases in faults.items():
+        section.error(f'entries of "{name}" without {key}, or with one of another type', cases)
+    return complete
+
+
+def _is(value: Any, kind: type | tuple) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def _has_good_numbers(entry: dict) -> bool:
+    if 'bbox' in entry:
+        return len(entry['bbox']) == 4 and all(_is(x, (int, float)) and math.isfinite(x) for x in entry['bbox'])
+    return entry.get('width', 1) > 0 and entry.get('height', 1) > 0
+
+
+def _check_metric_file(part: Part, section: Section) -> None:
+    for metric in part.metrics:
+        path = metric.get('ann_file')
+        if path and os.path.realpath(path) != os.path.realpath(part.dataset.ann_file):
+            section.error(f'{metric.get("type")} reads {path}, the data set {part.dataset.ann_file}',
+                          advice='Set ann_file of the evaluator to the same file.')
+
+
+def _check_ids(content: dict[str, list[dict]], section: Section) -> None:
+    for name, entries in content.items():
+        section.error(f'ids that more than one entry of "{name}" has', _repeated(entry['id'] for entry in entries))
+    section.error('files that "images" lists more than once',
+                  _repeated(image['file_name'] for image in content['images']))
+
+
+def _repeated(values: Iterable) -> list:
+    return [value for value, count in Counter(values).items() if count > 1]
+
+
+# ---- categories
+
+
+def read_categories(path: str) -> list[dict]:
+    """Read the categories of an annotation file without the rest, which may be gigabytes.
+
+    Args:
+        path (str): The file.
+
+    Returns:
+        list[dict]: Its section "categories".
+
+    Raises:
+        ValueError: The file is no JSON.
+        KeyError: It has no such section.
+    """
+    with open(path, 'rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        for found in re.finditer(rb'"categories"\s*:\s*\[', content):
+            end = content.find(b']', found.end())
+            while end != -1 and end - found.end() < 2**24:
+                try:
+                    entries = json.loads(content[found.end() - 1:end + 1])
+                except ValueError:  # a bracket inside, such as that of a skeleton
+                    end = content.find(b']', end + 1)
+                    continue
+                if entries and all(isinstance(entry, dict) and 'id' in entry and 'name' in entry for entry in entries):
+                    return entries
+                break
+    with open(path, encoding='utf-8') as file:
+        return json.load(file)['categories']
+
+
+def compare_categories(section: Section, classes: Sequence[str], categories: Sequence[dict], dataset: Any) -> None:
+    """Compare the classes of a config with the categories of an annotation file.
+
+    MMDetection looks for the categories by the names of the classes, numbers those that it finds in the order of the
+    file, and leaves out the others in silence.
+
+    Args:
+        section (Section): Gets the findings.
+        classes (Sequence[str]): Names of the classes.
+        categories (Sequence[dict]): With ``id`` and ``name``.
+        dataset (BaseDataset): Whose classes they are.
+    """
+    names = [category['name'] for category in categories]
+    path = dataset.ann_file
+    upper = ' (metainfo has CLASSES; the key is read in lower case only)' if 'CLASSES' in dataset.metainfo else ''
+    lacking = [name for name in classes if name not in names]
+    section.error(f'classes of the config that are no categories of {path}, which has {len(names)} '
+                  f'({some(names, 5)})', lacking,
+                  f'They would never be learned, and those behind them get other numbers: correct metainfo.classes'
+                  f'{upper}.')
+    repeated = [name for name in _repeated(names) if name in classes]
+    section.error(f'names that more than one category of {path} has', repeated, 'Each would count as a class.')
+    found = [name for name in names if name in classes]
+    if not lacking and not repeated and found != list(classes):
+        section.error(f'the classes of the config ({some(classes, 5)}) are in another order than the categories of '
+                      f'{path} ({some(found, 5)})', advice='They are numbered in the order of the file, so that '
+                      'results would carry wrong names: give metainfo.classes in that order.')
+
+
+# ---- annotations
+
+
+def _check_annotations(part: Part, section: Section, content: dict, classes: list[str]) -> None:
+    images = {image['id']: image for image in content['images']}
+    names = {category['id']: category['name'] for category in content['categories']}
+    if not content['annotations'] and part.unlabelled:
+        section.note('no annotations, and none are needed: the results are only written to files')
+        return
+    known = _check_references(section, content['annotations'], images, names, classes)
+    kept = _check_boxes(section, known, images)
+    if part.metrics and not part.unlabelled:
+        section.error('annotations without iscrowd, which the evaluation reads',
+                      [f'id {annotation["id"]}' for annotation in known if 'iscrowd' not in annotation])
+    _check_masks(part, section, kept, images)
+    _count_images(part, section, kept, images)
+    _count_classes(section, kept, names, classes)
+
+
+def _check_references(section: Section, annotations: list[dict], images: dict, names: dict,
+                      classes: list[str]) -> list[dict]:
+    """Returns annotations of the config's classes on images that exist."""
+    strangers = [one for one in annotations if one['category_id'] not in names]
+    section.error('annotations of categories that "categories" does not have',
+                  [f'id {one["id"]}: category {one["category_id"]}' for one in strangers])
+    homeless = [one for one in annotations if one['image_id'] not in images]
+    section.error('annotations of images that "images" does not have',
+                  [f'id {one["id"]}: image {one["image_id"]}' for one in homeless])
+    known = [one for one in annotations if one['category_id'] in names and one['image_id'] in images]
+    left_out = Counter(names[one['category_id']] for one in known if names[one['category_id']] not in classes)
+    section.warning('categories that are not among the classes of the config, so that their annotations are left out',
+                    [f'{name}: {left_out[name]} annotations' for name in names.values() if name not in classes])
+    return [one for one in known if names[one['category_id']] in classes]
+
+
+def _check_boxes(section: Section, annotations: list[dict], images: dict) -> list[dict]:
+    """Returns those that MMDetection takes."""
+    kept, flat, outside, beyond = [], [], [], []
+    for annotation in annotations:
+        x, y, width, height = annotation['bbox']
+        image = images[annotation['image_id']]
+        if width < 1 or height < 1 or annotation['area'] <= 0:
+            flat.append(annotation)
+        elif min(x + width, image['width']) <= max(x, 0) or min(y + height, image['height']) <= max(y, 0):
+            outside.append(annotation)
+        elif not annotation.get('ignore'):
+            kept.append(annotation)
+            if min(x, y) < -BEYOND or x + width > image['width'] + BEYOND or y + height > image['height'] + BEYOND:
+                beyond.append(annotation)
+    for what, cases, advice in (
+            ('boxes without an area, or narrower than a pixel, which are left out', flat, ''),
+            ('boxes outside of their image, which are left out', outside, ''),
+            ('boxes that reach beyond their image', beyond, 'A box is [x, y, width, height], in pixels.')):
+        section.by_share(what, [_place(one, images) for one in cases], len(annotations), advice)
+    return kept
+
+
+def _place(annotation: dict, images: dict) -> str:
+    box = ' '.join(f'{value:g}' for value in annotation['bbox'])
+    return f'id {annotation["id"]} in {images[annotation["image_id"]]["file_name"]}: [{box}]'
+
+
+def _check_masks(part: Part, section: Section, annotations: list[dict], images: dict) -> None:
+    loaders = [one for one in part.transform('LoadAnnotations') if one.get('with_mask')]
+    scored = any('segm' in (metric.get('metric') or ()) for metric in part.metrics)
+    if not loaders and not scored:
+        return
+    faults = defaultdict(list)
+    as_polygons = any(one.get('poly2mask') is False for one in loaders)
+    for annotation in annotations:
+        image = images[annotation['image_id']]
+        fault = find_mask_fault(annotation.get('segmentation'), image['height'], image['width'])
+        if not fault and as_polygons and isinstance(annotation['segmentation'], dict) and not annotation.get('iscrowd'):
+            fault = 'masks as run lengths, which with LoadAnnotations(poly2mask=False) are left out'
+        if fault:
+            faults[fault].append(f'id {annotation["id"]} in {image["file_name"]}')
+    for fault, cases in faults.items():
+        if fault.endswith('left out'):
+            section.by_share(fault, cases, len(annotations))
+        else:
+            section.error(fault, cases)
+
+
+def find_mask_fault(segmentation: Any, height: int, width: int) -> str:
+    """Look for what is wrong with a mask.
+
+    Args:
+        segmentation (list | dict): Polygons or run lengths.
+        height (int): Of the image.
+        width (int): Of the image.
+
+    Returns:
+        str: The kind of fault; '' if there is none.
+    """
+    if not segmentation:
+        return 'annotations without a mask, although masks are loaded'
+    if isinstance(segmentation, dict):
+        return _find_fault_of_runs(segmentation, height, width)
+    if not isinstance(segmentation, list) or not all(isinstance(polygon, list) for polygon in segmentation):
+        return 'masks that are neither lists of polygons nor run lengths'
+    if not all(_is(x, (int, float)) and math.isfinite(x) for polygon in segmentation for x in polygon):
+        return 'polygons with coordinates that are no numbers'
+    if any(len(polygon) < 6 or len(polygon) % 2 for polygon in segmentation):
+        return 'masks with polygons of less than three points or an odd number of coordinates, which are left out'
+    return ''
+
+
+def _find_fault_of_runs(runs: dict, height: int, width: int) -> str:
+    counts, size = runs.get('counts'), runs.get('size')
+    if not isinstance(counts, (list, str)) or not isinstance(size, list):
+        return 'run lengths without counts or size'
+    if [height, width] != size:
+        return 'run lengths for another size than that of the image'
+    if isinstance(counts, list):
+        good = all(_is(count, int) and count >= 0 for count in counts) and sum(counts) == height * width
+    else:
+        from pycocotools import mask
+        try:
+            good = mask.decode(runs).shape == (height, width)
+        except (ValueError, UnicodeError):
+            good = False
+    return '' if good else 'run lengths that do not fill the image'
+
+
+def _count_images(part: Part, section: Section, kept: list[dict], images: dict) -> None:
+    with_any, with_some = (
+        {one['image_id'] for one in kept if crowds or not one.get('iscrowd')} for crowds in (True, False))
+    filters = part.dataset.filter_cfg or {} if part.training else {}
+    lost = ', which are left out of the training' if filters.get('filter_empty_gt') else ''
+    section.note(f'images without annotations{lost}',
+                 [image['file_name'] for key, image in images.items() if key not in with_any])
+    section.note('images that have annotations of crowds only',
+                 [image['file_name'] for key, image in images.items() if key in with_any - with_some])
+    section.note(f'images smaller than min_size={filters.get("min_size", 0)}, which are left out of the training', [
+        image['file_name'] for image in images.values()
+        if min(image['width'], image['height']) < filters.get('min_size', 0)])
+
+
+def _count_classes(section: Section, kept: list[dict], names: dict, classes: list[str]) -> None:
+    counts = Counter(names[one['category_id']] for one in kept if not one.get('iscrowd'))
+    crowds = sum(bool(one.get('iscrowd')) for one in kept)
+    section.facts.append('annotations per class, crowds apart: ' + ', '.join(
+        f'{name} {counts[name]}' for name in classes) + (f'; crowds: {crowds}' if crowds else ''))
+    if not counts:
+        section.error('no annotation of any class of the config')
+    else:
+        section.warning('classes without an annotation', [
+            name for name in classes if not counts[name] and name in names.values()])
+
+
+# ---- images
+
+
+def _check_images(part: Part, section: Section, images: list[dict], classes: list[str], reading: Reading) -> Contents:
+    folder = part.dataset.data_prefix.get('img') or ''
+    if not os.path.isdir(folder or '.'):
+        section.error(f'the image folder {folder} does not exist (working folder: {os.getcwd()})',
+                      advice=f'Correct data_root or data_prefix of {part.names[0]}_dataloader.')
+        return Contents(classes)
+    paths = {os.path.join(folder, image['file_name']): image for image in images}
+    on_disk = {os.path.join(folder, path) for path in list_files(folder or '.', IMAGE_SUFFIXES)}
+    present = [path for path in paths if path in on_disk or os.path.isfile(path)]
+    lacking = paths.keys() - present
+    section.error(f'images that are not in {folder}', [paths[path]['file_name'] for path in paths if path in lacking],
+                  'Each file_name is looked for below data_prefix.')
+    _check_sizes(section, {path: paths[path] for path in reading.choose(present)}, len(present), reading)
+    listed = {os.path.normpath(path) for path in paths}
+    return Contents(classes, present, folder, listed, {os.path.normpath(path) for path in on_disk})
+
+
+def _check_sizes(section: Section, images: dict[str, dict], number: int, reading: Reading) -> None:
+    pictures = look_into(list(images), lambda path: read_picture(path, reading.decode), 'images', reading)
+    unreadable, other = [], []
+    for (path, image), picture in zip(images.items(), pictures):
+        if picture.fault:
+            unreadable.append(f'{path}: {picture.fault}')
+        elif (picture.width, picture.height) != (image['width'], image['height']):
+            turned = ', turned by EXIF data' if picture.turned else ''
+            other.append(f'{path}: {picture.width} x {picture.height}{turned} instead of {image["width"]} x '
+                         f'{image["height"]}')
+    section.facts.append(f'{"decoded" if reading.decode else "headers read of"} {len(images)} of {number} images')
+    section.error('images that cannot be read', unreadable)
+    section.error('images of another size than the annotation file says (width x height)', other)
