@@ -52,7 +52,8 @@ class _BiasedAttention(nn.Module):
         bias = self.position_bias(length).expand(distinct, -1, -1, -1)
         if mask is not None:
             bias = bias + mask.unsqueeze(1)
-        bias = bias.flatten(0, 1).to(query.dtype)
+        # fused kernels on GPUs want the last dimension of a bias dense, and are passed over without a word otherwise
+        bias = bias.flatten(0, 1).to(query.dtype).contiguous()
         out = F.scaled_dot_product_attention(
             query.flatten(1, 2), key.flatten(1, 2), value.flatten(1, 2), bias.unsqueeze(0), scale=self.scale)
         out = out.unflatten(1, (distinct, self.num_heads)).transpose(2, 3).reshape(windows.shape)

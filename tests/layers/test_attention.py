@@ -172,3 +172,16 @@ def test_zero_queries_have_finite_gradients():
     windows = torch.zeros(1, 1, 9, 8, requires_grad=True)
     layer(windows).sum().backward()
     assert windows.grad.isfinite().all() and layer.logit_scale.grad.isfinite().all()
+
+
+@pytest.mark.parametrize('kind', [WindowAttention, CosineWindowAttention])
+@pytest.mark.parametrize('mask', [None, torch.zeros(4, 9, 9)])
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
+def test_bias_is_as_fused_kernels_want_it(kind, mask, dtype, monkeypatch):
+    """Dense in its last dimension, or GPUs fall back to attention whose weights are all in memory."""
+    biases = []
+    attend = torch.nn.functional.scaled_dot_product_attention
+    monkeypatch.setattr(torch.nn.functional, 'scaled_dot_product_attention',
+                        lambda *args, **kwargs: biases.append(args[3]) or attend(*args, **kwargs))
+    kind(channels=4, num_heads=2, window_size=3).to(dtype)(torch.randn(2, 4, 9, 4, dtype=dtype), mask)
+    assert biases[0].stride(-1) == 1 and biases[0].dtype == dtype
