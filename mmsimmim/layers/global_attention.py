@@ -1,13 +1,43 @@
 """Attention among all tokens of an image, as in BEiT's vision transformer, which SimMIM's ViT is."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from ..errors import UserError
 from .position_bias import BIAS_RESIZE_MODES, resize_token_bias_table, token_bias
+
+# Images of more tokens than this attend in pieces, so that the bias of all pairs is never in memory at once ...
+MAX_WHOLE_TOKENS = 1024
+# ... and a piece has as many rows of queries as keep the logits of all images and heads below this number.
+MAX_PIECE = 2**26
+
+
+class PositionBiasInPieces(NamedTuple):
+    """The bias of an image with many tokens, made when it is needed for a few rows of queries.
+
+    Args:
+        table (Tensor): Bias table for ``grid``.
+        grid (tuple[int, int]): Rows and columns of tokens.
+    """
+
+    table: Tensor
+    grid: tuple[int, int]
+
+    def of_rows(self, first: int, last: int) -> Tensor:
+        """Bias of the queries in rows ``first`` to ``last`` - 1, see :func:`~.position_bias.token_bias`."""
+        return token_bias(self.table, self.grid, first, last)
+
+    def pieces(self, batch: int) -> Iterator[tuple[int, int]]:
+        """First row of queries, and the one behind the last, of each piece for a batch of so many images."""
+        rows, cols = self.grid
+        step = max(1, MAX_PIECE // (batch * self.table.shape[1] * rows * cols * cols))
+        for first in range(0, rows, step):
+            yield first, min(first + step, rows)
 
 
 class RelativePositionBias(nn.Module):
@@ -38,8 +68,16 @@ class RelativePositionBias(nn.Module):
 
     def position_bias(self, grid: tuple[int, int]) -> Tensor:
         """Bias of each pair of tokens of an image of ``grid`` (rows, columns): (heads, N, N), N = 1 + rows * cols."""
-        table = resize_token_bias_table(self.relative_position_bias_table, grid, self.bias_resize, self.grid)
-        return token_bias(table, grid)
+        return token_bias(self._table_for(grid), grid)
+
+    def position_bias_or_pieces(self, grid: tuple[int, int]) -> Tensor | PositionBiasInPieces:
+        """As :meth:`position_bias`, but for many tokens the means to make it piece by piece."""
+        if grid[0] * grid[1] <= MAX_WHOLE_TOKENS:
+            return self.position_bias(grid)
+        return PositionBiasInPieces(self._table_for(grid), grid)
+
+    def _table_for(self, grid: tuple[int, int]) -> Tensor:
+        return resize_token_bias_table(self.relative_position_bias_table, grid, self.bias_resize, self.grid)
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
         state_dict.pop(prefix + 'relative_position_index', None)
@@ -86,13 +124,15 @@ class GlobalAttention(RelativePositionBias):
         self.proj = nn.Linear(channels, channels)
         self.proj_drop = nn.Dropout(drop_rate)
 
-    def forward(self, x: Tensor, grid: tuple[int, int], shared_bias: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, grid: tuple[int, int],
+                shared_bias: Tensor | PositionBiasInPieces | None = None) -> Tensor:
         """Attend.
 
         Args:
             x (Tensor): Shape (B, N, C), the class token first, if there is one.
             grid (tuple[int, int]): Rows and columns of the other tokens.
-            shared_bias (Tensor, optional): Added to the logits, shape (heads, 1 + h * w, 1 + h * w).
+            shared_bias (Tensor | PositionBiasInPieces, optional): Added to the logits, shape
+                (heads, 1 + h * w, 1 + h * w), unless there is a table for this layer.
 
         Returns:
             Tensor: Shape (B, N, C).
@@ -100,13 +140,35 @@ class GlobalAttention(RelativePositionBias):
         batch, length, channels = x.shape
         qkv = self._project(x).reshape(batch, length, 3, self.num_heads, channels // self.num_heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        bias = shared_bias if self.relative_position_bias_table is None else self.position_bias(grid)
+        own = self.relative_position_bias_table is not None
+        bias = self.position_bias_or_pieces(grid) if own else shared_bias
+        attend = self._attend_in_pieces if isinstance(bias, PositionBiasInPieces) else self._attend
+        out = attend(query, key, value, bias)
+        return self.proj_drop(self.proj(out.transpose(1, 2).reshape(batch, length, channels)))
+
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
         if bias is not None:
             # one for all images, never copied for them; without a class token its row and column are left out
-            bias = bias[None, :, -length:, -length:].to(query.dtype)
+            bias = bias[None, :, -query.shape[2]:, -key.shape[2]:].to(query.dtype)
         dropout = self.attn_drop_rate if self.training else 0.
-        out = F.scaled_dot_product_attention(query, key, value, attn_mask=bias, dropout_p=dropout)
-        return self.proj_drop(self.proj(out.transpose(1, 2).reshape(batch, length, channels)))
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=bias, dropout_p=dropout)
+
+    def _attend_in_pieces(self, query: Tensor, key: Tensor, value: Tensor, bias: PositionBiasInPieces) -> Tensor:
+        """Some rows of queries at a time; each piece of the bias is made again for the backward pass."""
+
+        def attend(queries: Tensor, first: int, last: int) -> Tensor:
+            return self._attend(queries, key, value, bias.of_rows(first, last))
+
+        outs = []
+        class_token = query.shape[2] - bias.grid[0] * bias.grid[1]
+        for first, last in bias.pieces(len(query)):
+            start, stop = (class_token + row * bias.grid[1] if row else 0 for row in (first, last))
+            queries = query[:, :, start:stop]
+            if torch.is_grad_enabled():
+                outs.append(checkpoint(attend, queries, first, last, use_reentrant=False))
+            else:
+                outs.append(attend(queries, first, last))
+        return torch.cat(outs, dim=2)
 
     def _project(self, x: Tensor) -> Tensor:
         if self.q_bias is None:

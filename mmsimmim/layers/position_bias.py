@@ -117,26 +117,32 @@ def resize_token_bias_table(table: Tensor, grid: tuple[int, int], mode: str = 'g
     return torch.cat([resized, table[-CLASS_TOKEN_ROWS:]])
 
 
-def token_bias(table: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Bias of each pair of a ViT's tokens.
+def token_bias(table: Tensor, grid: tuple[int, int], first: int = 0, last: int | None = None) -> Tensor:
+    """Bias of each pair of a ViT's tokens, or of some queries with all keys.
 
     Args:
         table (Tensor): Shape ((2 * rows - 1) * (2 * columns - 1) + 3, heads).
         grid (tuple[int, int]): Rows and columns of tokens.
+        first (int): First row of the grid whose tokens are queries; with row 0 comes the class token before them.
+            Defaults to 0.
+        last (int, optional): Row behind the last one. Defaults to None: all.
 
     Returns:
-        Tensor: Shape (heads, N, N) with N = 1 + rows * columns, the class token first; entry [h, i, j] is for query i
-        and key j.
+        Tensor: Shape (heads, Q, N) with N = 1 + rows * columns, the class token first, and Q = N for all rows; entry
+        [h, i, j] is for query i and key j. Contiguous.
     """
     rows, cols = grid
+    last = rows if last is None else last
     # windows[:, i, j, a, b] is the entry for offset (i + a, j + b); turned around, a and b count the key's position
-    image = table[:-CLASS_TOKEN_ROWS].T.contiguous().unflatten(1, _offsets(grid))
+    image = table[:-CLASS_TOKEN_ROWS].T.contiguous().unflatten(1, _offsets(grid))[:, first:last + rows - 1]
     windows = image.unfold(1, rows, 1).unfold(2, cols, 1)
-    patches = windows.flip(3, 4).reshape(-1, rows * cols, rows * cols)
+    patches = windows.flip(3, 4).reshape(-1, (last - first) * cols, rows * cols)
     from_class, to_class, class_alone = table[-CLASS_TOKEN_ROWS:].unsqueeze(-1).unsqueeze(-1)
+    bias = torch.cat([to_class.expand(-1, patches.shape[1], 1), patches], dim=2)
+    if first > 0:
+        return bias
     first_row = torch.cat([class_alone, from_class.expand(-1, 1, rows * cols)], dim=2)
-    others = torch.cat([to_class.expand(-1, rows * cols, 1), patches], dim=2)
-    return torch.cat([first_row, others], dim=1)
+    return torch.cat([first_row, bias], dim=1)
 
 
 def _offsets(grid: tuple[int, int]) -> tuple[int, int]:

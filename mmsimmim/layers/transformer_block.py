@@ -5,7 +5,8 @@ from torch import Tensor, nn
 from torchvision.ops import StochasticDepth
 
 from .feed_forward import FeedForward
-from .global_attention import GlobalAttention
+from .global_attention import GlobalAttention, PositionBiasInPieces
+from .windows import pad_to_windows, window_partition, window_reverse
 
 
 class TransformerBlock(nn.Module):
@@ -24,12 +25,16 @@ class TransformerBlock(nn.Module):
         norm_eps (float): Added to the variance by the norms.
         own_bias (bool): Whether it has a bias table of its own.
         bias_resize (str): How bias tables are resized.
+        window_size (int): Side of the windows within which tokens attend; the map is padded right and bottom with
+            zeros to whole windows, and zeros are attended to (as in ViTDet). Defaults to 0: all tokens attend to all.
     """
 
     def __init__(self, channels: int, num_heads: int, grid: tuple[int, int], feedforward_channels: int,
                  layer_scale_init_value: float, drop_rate: float, attn_drop_rate: float, drop_path_rate: float,
-                 bias: bool | str, norm_eps: float, own_bias: bool, bias_resize: str) -> None:
+                 bias: bool | str, norm_eps: float, own_bias: bool, bias_resize: str,
+                 window_size: int = 0) -> None:
         super().__init__()
+        self.window_size = window_size
         self.ln1 = nn.LayerNorm(channels, norm_eps)
         self.attn = GlobalAttention(channels, num_heads, grid, own_bias, bias, attn_drop_rate, drop_rate, bias_resize)
         self.ln2 = nn.LayerNorm(channels, norm_eps)
@@ -39,10 +44,29 @@ class TransformerBlock(nn.Module):
         self.gamma_1 = nn.Parameter(scale) if layer_scale_init_value else None
         self.gamma_2 = nn.Parameter(scale.clone()) if layer_scale_init_value else None
 
-    def forward(self, x: Tensor, grid: tuple[int, int], shared_bias: Tensor | None) -> Tensor:
-        """Map (B, N, C) to (B, N, C); for ``grid`` and ``shared_bias`` see the attention."""
-        x = x + self.drop_path(self._scale(self.attn(self.ln1(x), grid, shared_bias), self.gamma_1))
+    def forward(self, x: Tensor, grid: tuple[int, int], shared_bias: Tensor | PositionBiasInPieces | None) -> Tensor:
+        """Map (B, N, C) to (B, N, C).
+
+        Args:
+            x (Tensor): Tokens; a class token comes first, and there is none where tokens attend within windows.
+            grid (tuple[int, int]): Rows and columns of the tokens.
+            shared_bias (Tensor | PositionBiasInPieces, optional): See the attention; that of a window where tokens
+                attend within windows.
+
+        Returns:
+            Tensor: Tokens.
+        """
+        attend = self._attend_in_windows if self.window_size else self.attn
+        x = x + self.drop_path(self._scale(attend(self.ln1(x), grid, shared_bias), self.gamma_1))
         return x + self.drop_path(self._scale(self.ffn(self.ln2(x)), self.gamma_2))
+
+    def _attend_in_windows(self, x: Tensor, grid: tuple[int, int], shared_bias: Tensor | None) -> Tensor:
+        size = self.window_size
+        x = pad_to_windows(x.unflatten(1, grid), size)
+        windows = window_partition(x, size)
+        out = self.attn(windows.flatten(0, 1), (size, size), shared_bias).unflatten(0, windows.shape[:2])
+        out = window_reverse(out, size, *x.shape[1:3])
+        return out[:, :grid[0], :grid[1]].flatten(1, 2)
 
     @staticmethod
     def _scale(x: Tensor, gamma: Tensor | None) -> Tensor:

@@ -8,6 +8,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
+def pad_to_windows(x: Tensor, window_size: int) -> Tensor:
+    """Pad a map (B, H, W, C) right and bottom with zeros to whole windows of ``window_size`` tokens a side."""
+    pad_bottom, pad_right = -x.shape[1] % window_size, -x.shape[2] % window_size
+    return F.pad(x, (0, 0, 0, pad_right, 0, pad_bottom)) if pad_bottom or pad_right else x
+
+
 def window_partition(x: Tensor, window_size: int) -> Tensor:
     """Cut a map into windows.
 
@@ -88,10 +94,7 @@ class ShiftedWindowAttention(nn.Module):
             Tensor: Shape (B, H, W, C).
         """
         height, width = x.shape[1:3]
-        pad_bottom, pad_right = -height % self.window_size, -width % self.window_size
-        if pad_bottom or pad_right:
-            x = F.pad(x, (0, 0, 0, pad_right, 0, pad_bottom))
-        x = self._attend_in_windows(x)
+        x = self._attend_in_windows(pad_to_windows(x, self.window_size))
         return x[:, :height, :width]
 
     def _attend_in_windows(self, x: Tensor) -> Tensor:

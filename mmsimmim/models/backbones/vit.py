@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 from ...errors import UserError
 from ...layers import (
     PatchEmbed,
+    PositionBiasInPieces,
     RelativePositionBias,
     TransformerBlock,
     fit_position_embedding,
@@ -23,6 +24,7 @@ from .vit_arguments import (
     check_frozen_stages,
     check_layer_cfgs,
     check_out_indices,
+    check_windows,
     one_of,
     parse_arch,
     parse_norm_cfg,
@@ -85,6 +87,12 @@ class VisionTransformer(Encoder):
             ``feedforward_channels``, ``layer_scale_init_value``, ``drop_rate``, ``drop_path_rate``, ``norm_cfg``,
             ``bias``, and ``attn_drop_rate`` (dropout of attention weights, else 0). Defaults to None.
         with_cp (bool): Save memory by recomputing each block in the backward pass. Defaults to False.
+        window_size (int): Side of the windows, tokens, for detection at high resolution (ViTDet, section 3): blocks
+            that are not in ``global_attn_indexes`` attend within windows, padded right and bottom. Bias tables of
+            ``img_size`` serve windows of that size as they are, and are resized for the others. Needs
+            ``with_cls_token=False``. Defaults to 0: no windows.
+        global_attn_indexes (Sequence[int]): Blocks in which all tokens attend to all, if there are windows, counted
+            from 0, or from the end below 0. Defaults to ().
         bias_resize (str): How bias tables are resized: ``'geometric'`` as official SimMIM, or ``'bicubic'``. Defaults
             to ``'geometric'``.
         init_cfg (dict, optional): MMEngine initialisation, e.g. ``dict(type='Pretrained', checkpoint=...,
@@ -125,6 +133,8 @@ class VisionTransformer(Encoder):
                  patch_cfg: dict | None = None,
                  layer_cfgs: dict | Sequence[dict] | None = None,
                  with_cp: bool = False,
+                 window_size: int = 0,
+                 global_attn_indexes: Sequence[int] = (),
                  bias_resize: str = 'geometric',
                  init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
@@ -141,6 +151,9 @@ class VisionTransformer(Encoder):
                              'tables of their own, or share one')
         if out_type == 'cls_token' and not with_cls_token:
             raise ValueError("out_type 'cls_token' needs with_cls_token=True")
+        windows = check_windows(window_size, global_attn_indexes, self.num_layers)
+        if any(windows) and with_cls_token:
+            raise ValueError('window_size needs with_cls_token=False: a class token is in no window')
 
         norm_cfg = dict(type='LN', eps=1e-6) if norm_cfg is None else norm_cfg
         self.patch_embed = PatchEmbed(in_channels, self.embed_dims, parse_patch_size(patch_size), norm=False,
@@ -156,12 +169,12 @@ class VisionTransformer(Encoder):
                         drop_rate=drop_rate, attn_drop_rate=0., bias=bias, norm_cfg=norm_cfg)
         drop_paths = np.linspace(0, drop_path_rate, self.num_layers).tolist()
         self.layers = nn.ModuleList()
-        for drop_path, own_cfg in zip(drop_paths, check_layer_cfgs(layer_cfgs or {}, self.num_layers)):
+        for drop_path, window, own_cfg in zip(drop_paths, windows, check_layer_cfgs(layer_cfgs or {}, self.num_layers)):
             layer_cfg = {**defaults, 'drop_path_rate': drop_path, **own_cfg}
             norm_eps = parse_norm_cfg(layer_cfg.pop('norm_cfg'))
             self.layers.append(
                 TransformerBlock(self.embed_dims, num_heads, self.grid, norm_eps=norm_eps, own_bias=use_rel_pos_bias,
-                                 bias_resize=bias_resize, **layer_cfg))
+                                 bias_resize=bias_resize, window_size=window, **layer_cfg))
         self.ln1 = nn.LayerNorm(self.embed_dims, parse_norm_cfg(norm_cfg)) if final_norm else None
         self.ln2 = nn.LayerNorm(self.embed_dims, parse_norm_cfg(norm_cfg)) if out_type == 'avg_featmap' else None
         self._initialise()
@@ -192,9 +205,10 @@ class VisionTransformer(Encoder):
             x = replace_masked_tokens(x, mask, self._require_mask_token())
         grid = (x.shape[1], x.shape[2])
         x = self._add_class_token_and_position(x.flatten(1, 2), grid)
-        shared_bias = None if self.rel_pos_bias is None else self.rel_pos_bias.position_bias(grid)
+        shared_biases = self._shared_biases(grid)
         outs = []
         for i, layer in enumerate(self.layers):
+            shared_bias = shared_biases[layer.window_size]
             if self.with_cp and torch.is_grad_enabled():
                 x = checkpoint(layer, x, grid, shared_bias, use_reentrant=False)
             else:
@@ -213,6 +227,13 @@ class VisionTransformer(Encoder):
         if self.pos_embed is not None:
             x = x + resize_position_embedding(self.pos_embed, self.grid, grid, self.interpolate_mode)
         return self.drop_after_pos(x)
+
+    def _shared_biases(self, grid: tuple[int, int]) -> dict[int, Tensor | PositionBiasInPieces | None]:
+        """What all blocks share that have windows of one size; 0 for none."""
+        windows = {layer.window_size for layer in self.layers}
+        if self.rel_pos_bias is None:
+            return dict.fromkeys(windows)
+        return {size: self.rel_pos_bias.position_bias_or_pieces((size, size) if size else grid) for size in windows}
 
     def _format_output(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         if self.out_type == 'raw':

@@ -41,6 +41,20 @@ def check_out_indices(out_indices: int | Sequence[int], num_layers: int) -> tupl
     return tuple(indices)
 
 
+def check_windows(window_size: int, global_attn_indexes: Sequence[int], num_layers: int) -> list[int]:
+    """Side of the windows of each block, 0 where it has none; ValueError if the two arguments do not go together."""
+    if window_size < 0:
+        raise ValueError(f'window_size {window_size} must be positive, or 0 for no windows')
+    if global_attn_indexes and not window_size:
+        raise ValueError(f'global_attn_indexes {tuple(global_attn_indexes)} name the blocks without windows, but '
+                         'window_size is 0: no block has any')
+    if not all(-num_layers <= i < num_layers for i in global_attn_indexes):
+        raise ValueError(f'global_attn_indexes {tuple(global_attn_indexes)} must name blocks between 0 and '
+                         f'{num_layers - 1}, or from the end between -1 and {-num_layers}')
+    without = {i % num_layers for i in global_attn_indexes}
+    return [0 if i in without else window_size for i in range(num_layers)]
+
+
 def check_layer_cfgs(layer_cfgs: dict | Sequence[dict], num_layers: int) -> list[dict]:
     """One dict per block; ValueError if there are more or fewer, or unknown keys."""
     cfgs = [layer_cfgs] * num_layers if isinstance(layer_cfgs, dict) else list(layer_cfgs)
