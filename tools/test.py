@@ -12,7 +12,9 @@ os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 from mmsimmim.engine import testing  # noqa: E402
 from mmsimmim.engine.command_line import add_common_arguments, build_runner, load_config, report_mistakes  # noqa: E402
 from mmsimmim.engine.distributed import connect_on_cpu, get_world_size  # noqa: E402
+from mmsimmim.engine.initial_weights import skip_initial_weights  # noqa: E402
 from mmsimmim.engine.resume import check_checkpoint  # noqa: E402
+from mmsimmim.engine.saved_predictions import save_predictions  # noqa: E402
 
 
 def parse_args() -> argparse.Namespace:
@@ -20,6 +22,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--out', help='file for the results: .pkl for predictions, .json for metrics')
+    parser.add_argument('--save-predictions', metavar='DIR',
+                        help="folder for predictions in the format of the labels: COCO's JSON (mmdet), label maps "
+                             '(mmseg)')
     parser.add_argument('--show', action='store_true', help='show the predictions in windows')
     parser.add_argument('--show-dir', help='folder for pictures of the predictions')
     parser.add_argument('--wait-time', type=float, default=2, help='seconds that each window stays (default: 2)')
@@ -41,13 +46,15 @@ def main() -> None:
         testing.draw_predictions(cfg, args.show, args.show_dir, args.wait_time)
     if args.tta:
         testing.use_tta(cfg)
+    saved = save_predictions(cfg, args.save_predictions) if args.save_predictions else []
     connect_on_cpu(cfg)
 
     runner = build_runner(cfg)
     testing.require_same_architecture(runner)
+    skip_initial_weights(runner)
     for message in messages:
         runner.logger.info(message)
-    testing.run_test(runner, args.out)
+    testing.run_test(runner, args.out, saved)
 
 
 if __name__ == '__main__':

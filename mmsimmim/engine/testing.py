@@ -3,6 +3,7 @@
 import os
 import re
 from collections import OrderedDict
+from collections.abc import Sequence
 
 import mmengine
 from mmengine._strategy import DDPStrategy, SingleDeviceStrategy
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from ..errors import UserError
 from ..models.foreign_names import convert_for
 from .fsdp import FSDPStrategy
+from .saved_predictions import require_distinct_names
 
 # How each framework's hook is told to draw every image, and which of its arguments is the folder.
 DRAWING_HOOKS = dict(
@@ -66,7 +68,7 @@ def draw_predictions(cfg: Config, show: bool, show_dir: str | None, wait_time: f
     settings, folder = DRAWING_HOOKS[kind]
     hook.update(settings, show=show, wait_time=wait_time)
     if show_dir and folder:
-        hook[folder] = show_dir
+        hook[folder] = os.path.abspath(show_dir)  # mmdet looks for another one in the folder of the log
     elif show_dir:
         cfg.visualizer['save_dir'] = show_dir
 
@@ -112,19 +114,24 @@ def check_output(out: str | None) -> None:
         raise UserError(f'--out {out}: the name must end in .pkl (predictions) or .json (metrics).')
 
 
-def run_test(runner: Runner, out: str | None) -> dict:
+def run_test(runner: Runner, out: str | None, saved: Sequence[str] = ()) -> dict:
     """Test, and write predictions or metrics to a file.
 
     Args:
         runner (Runner): The runner.
         out (str, optional): A .pkl file for the predictions or a .json file for the metrics.
+        saved (Sequence[str]): Where :func:`save_predictions` lets metrics write. Defaults to ().
 
     Returns:
         dict: The metrics.
     """
     if out and not out.endswith('.json'):
         runner.test_evaluator.metrics.append(_dumper(runner)(out_file_path=out))
+    if saved:
+        require_distinct_names(runner)
     metrics = runner.test()
+    for place in saved:
+        runner.logger.info(f'Predictions saved: {place}{"" if os.path.isdir(place) else ".*"}')
     if out and out.endswith('.json') and is_main_process():
         os.makedirs(os.path.dirname(out) or '.', exist_ok=True)
         mmengine.dump(metrics, out)

@@ -111,9 +111,6 @@ def _reader_of(dataset: Any) -> str:
 
 
 def _check_heads(section: Section, heads: dict[str, int], contents: Contents, part: Part) -> None:
-    if isinstance(part.dataset.metainfo.get('classes'), str):
-        section.error(f'classes={part.dataset.metainfo["classes"]!r} is a word, not a list of names',
-                      advice='With one class write classes=("name", ), comma included.')
     text = describe_heads(heads, contents.classes, part.title) if contents.classes else ''
     if text and not getattr(part.dataset, 'return_classes', False):
         section.error(text)
