@@ -1,7 +1,7 @@
 """COCO's boxes and masks under large-scale jitter: 0.1 to 2 times 1024 px, then a crop of 1024 px.
 
-The steps of mmdet's `common/lsj-100e_coco-instance.py`. `batch_augments` belongs in the model's data preprocessor, where it
-pads what is smaller than the crop.
+The steps of mmdet's `common/lsj-100e_coco-instance.py`. `batch_augments` belongs in the data preprocessor of the model,
+where it pads what is smaller than the crop.
 """
 
 _base_ = 'coco_instance.py'

@@ -1,0 +1,34 @@
+"""Your own images with boxes in COCO's format, from a Swin-Tiny pre-trained on your own images, for one GPU.
+
+Set in a copy of this file:
+
+- `data_root`, and below it the annotation files and the folders from which the `file_name` in them starts;
+- `classes`: the names in `categories` of the annotation files, in their order.
+
+The number of classes follows. All but `classes` can be set by `--cfg-options data_root=...` as well.
+"""
+
+_base_ = [
+    '../_base_/models/atss_swin-tiny-w7.py', '../_base_/datasets/custom_coco_detection.py',
+    '../_base_/schedules/det_custom-3x.py', '../_base_/det_runtime.py'
+]
+
+data_root = 'data/my_images'
+train_ann_file = 'instances_train.json'
+train_images = 'train/'
+val_ann_file = 'instances_val.json'
+val_images = 'val/'
+classes = ('object', )
+num_classes = len(classes)
+
+own_data = dict(data_root=data_root, metainfo=dict(classes=classes, palette=None))
+train_dataloader = dict(dataset=dict(ann_file=train_ann_file, data_prefix=dict(img=train_images), **own_data))
+val_dataloader = dict(dataset=dict(ann_file=val_ann_file, data_prefix=dict(img=val_images), **own_data))
+test_dataloader = val_dataloader
+
+model = dict(
+    backbone=dict(
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='work_dirs/simmim_swin-tiny-w6_1xb128-amp-coslr-100e_folder-192px/epoch_100.pth')),
+    bbox_head=dict(num_classes=num_classes))
