@@ -1,0 +1,244 @@
+"""tools/analysis_tools/get_flops.py: counts against arithmetic, and against explicit matrix products."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from mmengine.analysis import FlopAnalyzer
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from torch import nn
+
+import mmsimmim  # noqa: F401  (repairs before the frameworks)
+from mmsimmim.engine.image_size import image_size, pipeline_of
+from mmsimmim.errors import UserError
+from mmsimmim.models import SwinTransformer, SwinTransformerV2, VisionTransformer
+from mmsimmim.registry import MODELS
+from tools.analysis_tools.get_flops import Cost, build, cost_of, count, default_shape, main, make_table
+
+from .conftest import CONFIG, REPO
+
+NORM = 5  # operations per value that MMEngine counts
+HEIGHT, WIDTH = 37, 51  # pixels: 10 x 13 tokens, which fill no windows of 4
+EMBED, DEPTHS, HEADS, WINDOW = 8, (2, 2), (1, 4), 4
+ARCH = dict(embed_dims=EMBED, depths=DEPTHS, num_heads=HEADS)
+
+
+@pytest.fixture(autouse=True)
+def no_scope_stays():
+    yield
+    DefaultScope._instance_dict.clear()
+
+
+def up(size, step):
+    """The next multiple of a step."""
+    return -(-size // step) * step
+
+
+def attention(tokens, keys, channels):
+    """Query, key and value; their two products; the projection."""
+    return tokens * channels * 3 * channels + tokens * keys * 2 * channels + tokens * channels * channels
+
+
+def perceptron(tokens, channels, ratio=4):
+    return 2 * tokens * channels * ratio * channels
+
+
+def by_hand_swin(v2=False):
+    rows, cols = up(HEIGHT, 4) // 4, up(WIDTH, 4) // 4
+    total = rows * cols * EMBED * (4 * 4 * 3 + NORM)
+    for stage, (depth, heads) in enumerate(zip(DEPTHS, HEADS)):
+        channels = EMBED * 2**stage
+        if stage:
+            rows, cols = up(rows, 2) // 2, up(cols, 2) // 2
+            normed = channels if v2 else 2 * channels  # of the merged channels, or of the four neighbours
+            total += rows * cols * (2 * channels * channels + NORM * normed)
+        tokens, padded = rows * cols, up(rows, WINDOW) * up(cols, WINDOW)
+        block = attention(padded, WINDOW**2, channels) + perceptron(tokens, channels) + 2 * NORM * tokens * channels
+        if v2:
+            block += (2 * WINDOW - 1)**2 * 512 * (2 + heads)
+        total += depth * block
+        total += NORM * tokens * channels  # out_indices names each stage
+    return total
+
+
+@pytest.mark.parametrize('v2', [False, True])
+def test_swin(v2):
+    backbone = (SwinTransformerV2 if v2 else SwinTransformer)(ARCH, window_size=WINDOW, out_indices=(0, 1))
+    assert count(backbone, (HEIGHT, WIDTH)).flops == by_hand_swin(v2)
+
+
+def test_recomputation_costs_nothing_in_a_test():
+    backbone = SwinTransformer(ARCH, window_size=WINDOW, out_indices=(0, 1), with_cp=True)
+    assert count(backbone, (HEIGHT, WIDTH)).flops == by_hand_swin()
+
+
+def test_vit():
+    """Two blocks among all of 16 tokens and the class token."""
+    arch = dict(embed_dims=12, num_layers=2, num_heads=3, feedforward_channels=24)
+    cost = count(VisionTransformer(arch, img_size=64), (64, 64))
+    block = attention(17, 17, 12) + perceptron(17, 12, 2) + 2 * NORM * 17 * 12
+    assert cost.flops == 16 * 12 * 16 * 16 * 3 + 2 * block + NORM * 17 * 12
+    assert cost.encoder_flops == cost.flops and cost.uncounted['aten::gelu'] == 2
+
+
+def test_explicit_products():
+    """The Swin of mmdetection has no fused attention, so MMEngine counts it all by itself."""
+    pytest.importorskip('mmdet')
+    from mmdet.models import SwinTransformer as Stock
+    stock = Stock(embed_dims=EMBED, depths=DEPTHS, num_heads=HEADS, strides=(4, 2), window_size=WINDOW,
+                  out_indices=(0, 1))
+    stock.eval()
+    images = torch.zeros(1, 3, HEIGHT, WIDTH)
+    assert FlopAnalyzer(stock, (images, )).unsupported_ops_warnings(False).total() == by_hand_swin()
+    plain = FlopAnalyzer(SwinTransformer(ARCH, window_size=WINDOW, out_indices=(0, 1)).eval(), (images, ))
+    assert plain.unsupported_ops_warnings(False).total() < by_hand_swin()  # what the rule for attention is for
+
+
+class Attends(nn.Module):
+    """Calls an attention with one query for all heads, or fewer heads of keys than of queries."""
+
+    def __init__(self, heads):
+        super().__init__()
+        self.query = nn.Parameter(torch.rand(1, heads, 5, 4))
+
+    def forward(self, x):
+        key, value = x[:, :2, :7, :4], x[:, :2, :7, :3]
+        options = dict(enable_gqa=True) if self.query.shape[1] > 2 else {}
+        return F.scaled_dot_product_attention(self.query.expand(2, -1, -1, -1), key.expand(2, -1, -1, -1),
+                                              value.expand(2, -1, -1, -1), **options)
+
+
+@pytest.mark.parametrize('heads', [2, 6])
+def test_leading_dimensions(heads):
+    """Two images: 5 queries of 4 channels, 7 keys, values of 3 channels."""
+    assert count(Attends(heads), (8, 8)).flops == 2 * heads * 5 * 7 * (4 + 3)
+
+
+MASK_RCNN = """
+_base_ = 'mmdet::_base_/models/mask-rcnn_r50_fpn.py'
+default_scope = 'mmdet'
+model = dict(
+    backbone=dict(depth=18, base_channels=4, init_cfg=None), neck=dict(in_channels=[4, 8, 16, 32], out_channels=8),
+    rpn_head=dict(in_channels=8, feat_channels=8),
+    roi_head=dict(
+        bbox_roi_extractor=dict(out_channels=8), mask_roi_extractor=dict(out_channels=8),
+        bbox_head=dict(in_channels=8, fc_out_channels=16, num_classes=3),
+        mask_head=dict(in_channels=8, conv_out_channels=8, num_convs=1, num_classes=3)),
+    test_cfg=dict(rpn=dict(max_per_img=60)))
+"""
+CASCADE = """
+_base_ = 'mmdet::_base_/models/cascade-mask-rcnn_r50_fpn.py'
+default_scope = 'mmdet'
+model = dict(
+    backbone=dict(depth=18, base_channels=4, init_cfg=None), neck=dict(in_channels=[4, 8, 16, 32], out_channels=8),
+    rpn_head=dict(in_channels=8, feat_channels=8),
+    roi_head=dict(
+        bbox_roi_extractor=dict(out_channels=8), mask_roi_extractor=dict(out_channels=8),
+        bbox_head=[dict(
+            type='Shared2FCBBoxHead', in_channels=8, fc_out_channels=16, num_classes=3,
+            bbox_coder=dict(type='DeltaXYWHBBoxCoder'), reg_class_agnostic=True)] * 3,
+        mask_head=dict(in_channels=8, conv_out_channels=8, num_convs=1, num_classes=3)),
+    test_cfg=dict(rpn=dict(max_per_img=60)))
+"""
+# two layers of 16 after 7 x 7 x 8, classes and the background, boxes per class or for all classes
+BOX, BOX_CASCADE = (392 * 16 + 16 * 16 + 16 * (4 + boxes * 4) for boxes in (3, 1))
+# a 3 x 3 convolution on 14 x 14, a 2 x 2 transposed one to 28 x 28, the logits of three classes
+MASK = 196 * 8 * 8 * 9 + 196 * 8 * 8 * 4 + 784 * 8 * 3
+
+
+@pytest.mark.parametrize('text, per_box, stages', [(MASK_RCNN, BOX, 1), (CASCADE, BOX_CASCADE, 3)])
+def test_proposals(text, per_box, stages):
+    """Each proposal costs a box head, and the first 100 a mask head, in each stage; the config says how many."""
+    pytest.importorskip('mmdet')
+    cfg = Config.fromstring(text, '.py')
+    model = build(cfg)
+    few, more, many = (count(model, (64, 64), number).flops for number in (20, 60, 200))
+    assert more - few == 40 * stages * (per_box + MASK)
+    assert many - more == stages * (140 * per_box + 40 * MASK)
+    assert cost_of(cfg, (64, 64)).flops == more
+    head = 1 * 8 * 8 * 9 + 8 * (3 + 12)  # of the proposals, at each of 16**2 + ... + 1 places
+    assert model.rpn_head(model.extract_feat(torch.zeros(1, 3, 64, 64)))[0][0].shape == (1, 3, 16, 16)
+    with_backbone = count(model.backbone, (64, 64)).flops
+    neck = 8 * (256 * 4 + 64 * 8 + 16 * 16 + 4 * 32) + 340 * 8 * 8 * 9
+    resized = 8 * (256 + 64 + 16)
+    assert few == with_backbone + neck + resized + 341 * head + 20 * stages * (per_box + MASK)
+
+
+def test_segmentor():
+    """The auxiliary head has parameters, and costs nothing in a test; where a crop slides, the crop counts."""
+    pytest.importorskip('mmseg')
+    cfg = Config.fromstring("""
+default_scope = 'mmseg'
+decode_head = dict(
+    type='FCNHead', in_channels=16, channels=16, in_index=1, num_convs=0, concat_input=False, num_classes=5)
+model = dict(
+    type='EncoderDecoder',
+    backbone=dict(type='mmsimmim.SwinTransformer', arch=dict(embed_dims=8, depths=[1, 1], num_heads=[1, 1]),
+                  window_size=4, out_indices=(0, 1)),
+    decode_head=decode_head, auxiliary_head=decode_head,
+    test_cfg=dict(mode='slide', crop_size=(64, 64), stride=(32, 32)))
+""", '.py')
+    cost = cost_of(cfg)
+    assert cost.shape == (64, 64)
+    assert cost.flops - cost.encoder_flops == 8 * 8 * 16 * 5
+    assert cost.parameters == count(build(cfg).backbone, (64, 64)).parameters + 2 * (16 * 5 + 5)
+
+
+def test_pretraining():
+    """The encoder, with masks, and the prediction of 16 x 16 pixels from each token of the last map."""
+    cfg = Config.fromfile(CONFIG)
+    cost = cost_of(cfg)
+    assert cost.shape == (32, 32)
+    assert cost.flops - cost.encoder_flops == 2 * 2 * 64 * 16 * 16 * 3
+    assert cost.encoder_flops == count(MODELS.build(cfg.model.backbone), (32, 32)).flops
+
+
+def test_channels():
+    cfg = Config(dict(default_scope='mmpretrain', model=dict(type='mmpretrain.ImageClassifier', backbone=dict(
+        type='mmsimmim.SwinTransformer', arch=ARCH, window_size=WINDOW, in_channels=5, out_indices=(0, 1)))))
+    assert cost_of(cfg, (HEIGHT, WIDTH)).flops == by_hand_swin() + 10 * 13 * EMBED * 4 * 4 * 2
+
+
+def test_default_shapes():
+    assert default_shape(Config(dict(default_scope='mmdet', model=dict()))) == (800, 1280)
+    with pytest.raises(UserError, match='--shape'):
+        default_shape(Config(dict(model=dict())))
+
+
+@pytest.mark.parametrize('steps, expected', [
+    ([dict(type='LoadImage')], None),
+    ([dict(type='RandomResizedCrop', scale=192)], (192, 192)),
+    ([dict(type='ResizeEdge', scale=256), dict(type='CenterCrop', crop_size=224)], (224, 224)),
+    ([dict(type='Resize', scale=(1333, 800)), dict(type='RandomFlip')], (800, 1333)),
+    ([dict(type='RandomResize', scale=(2048, 512)), dict(type='RandomCrop', crop_size=(512, 640))], (512, 640)),
+    ([dict(type='RandomChoiceResize', scales=[(480, 1333), (800, 1333)])], (1333, 800)),
+    ([dict(type='RandomChoice', transforms=[
+        [dict(type='Resize', scale=(100, 50))],
+        [dict(type='RandomCrop', crop_type='absolute_range', crop_size=(384, 600)), dict(type='Resize', scale=(90, 70))]
+    ])], (70, 90)),
+])
+def test_image_size(steps, expected):
+    assert image_size(steps) == expected
+
+
+def test_pipeline_of_wrapped_datasets():
+    inner = dict(type='A', pipeline=[dict(type='Resize', scale=(64, 32))])
+    loader = dict(dataset=dict(type='Repeat', dataset=dict(type='Mix', dataset=inner, pipeline=[dict(type='Flip')])))
+    cfg = Config(dict(train_dataloader=loader))
+    assert [step['type'] for step in pipeline_of(cfg, 'train_dataloader')] == ['Resize', 'Flip']
+    assert pipeline_of(cfg, 'val_dataloader') == []
+
+
+def test_table():
+    row = make_table(dict(one=Cost((800, 1280), 47_794_602, 267.01e9, 96e9))).splitlines()[-1]
+    assert row == '| one | 1280 x 800 | 47.8M | 267.0G | 96.0G |'
+
+
+def test_tool(capsys):
+    """A shipped config: Swin-B as published, 15.4 of the paper's GFLOPs."""
+    config = REPO / 'configs' / 'cls' / 'swin-base-w7_16xb128-amp-coslr-100e_in1k-224px_simmim-800e.py'
+    main([str(config), '--cfg-options', 'model.head.num_classes=7'])
+    lines = capsys.readouterr().out.splitlines()
+    row = next(line for line in lines if line.startswith(f'| {config.stem} |'))
+    assert row == f'| {config.stem} | 224 x 224 | 86.8M | 15.5G | 15.5G |'
+    assert lines[-1].startswith(f'Not counted in {config.stem}') and 'gelu (24)' in lines[-1]
