@@ -176,8 +176,10 @@ def _resize_bicubic(table: Tensor, source: tuple[int, int], target: tuple[int, i
 
 
 def _resize_geometric(table: Tensor, source: tuple[int, int], target: tuple[int, int]) -> Tensor:
+    # torch.jit.trace knows no operators with a device, and gives sizes as tensors
+    make_weights = _traced_geometric_weights if torch.jit.is_tracing() else _geometric_weights
     # in float64, which autocast leaves alone
-    vertical, horizontal = (_geometric_weights(*sizes, table.device) for sizes in zip(source, target))
+    vertical, horizontal = (make_weights(*sizes, table.device) for sizes in zip(source, target))
     image = table.to(torch.float64).unflatten(0, source)
     return torch.einsum('ab,cd,bdh->ach', vertical, horizontal, image).flatten(0, 1)
 
@@ -192,6 +194,10 @@ def _geometric_weights(source: int, target: int, device: torch.device) -> Tensor
 @_geometric_weights.register_fake
 def _(source: int, target: int, device: torch.device) -> Tensor:
     return torch.empty(target, source, dtype=torch.float64, device=device)
+
+
+def _traced_geometric_weights(source: int | Tensor, target: int | Tensor, device: torch.device) -> Tensor:
+    return _cached_geometric_weights(int(source), int(target), device)
 
 
 @lru_cache(maxsize=64)

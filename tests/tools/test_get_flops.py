@@ -81,6 +81,16 @@ def test_vit():
     assert cost.encoder_flops == cost.flops and cost.uncounted['aten::gelu'] == 2
 
 
+def test_vit_with_windows():
+    """4 x 6 tokens: one block in windows of 3, which are padded to 6 x 6, and one among all."""
+    arch = dict(embed_dims=12, num_layers=2, num_heads=3, feedforward_channels=24)
+    backbone = VisionTransformer(arch, img_size=48, with_cls_token=False, window_size=3, global_attn_indexes=(1, ))
+    others = 24 * 12 * 16 * 16 * 3 + 2 * perceptron(24, 12, 2) + 5 * NORM * 24 * 12
+    resizing = 7 * 5 * 5 * 3 + 11 * 7 * 5 * 3  # of the table of 5 x 5 offsets and 3 heads to 7 x 11, for the latter
+    flops = count(backbone, (64, 96)).flops
+    assert flops == attention(36, 9, 12) + attention(24, 24, 12) + others + resizing
+
+
 def test_explicit_products():
     """The Swin of mmdetection has no fused attention, so MMEngine counts it all by itself."""
     pytest.importorskip('mmdet')
