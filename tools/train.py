@@ -14,7 +14,7 @@ from mmengine.config import Config  # noqa: E402
 from mmsimmim.engine.auto_scale_lr import scale_lr  # noqa: E402
 from mmsimmim.engine.command_line import add_common_arguments, build_runner, load_config, report_mistakes  # noqa: E402
 from mmsimmim.engine.distributed import connect_on_cpu, get_world_size  # noqa: E402
-from mmsimmim.engine.initial_weights import check_initial_weights  # noqa: E402
+from mmsimmim.engine.initial_weights import check_initial_weights, skip_initial_weights  # noqa: E402
 from mmsimmim.engine.mixed_precision import enable_amp  # noqa: E402
 from mmsimmim.engine.resume import set_resume  # noqa: E402
 from mmsimmim.engine.testing import require_same_architecture  # noqa: E402
@@ -60,6 +60,7 @@ def main() -> None:
     runner = build_runner(cfg)
     if cfg.get('resume'):
         require_same_architecture(runner)
+        skip_initial_weights(runner)
     for message in messages:
         runner.logger.info(message)
     runner.train()
