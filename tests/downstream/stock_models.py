@@ -1,4 +1,4 @@
-"""mmdet's Mask R-CNN and mmsegmentation's UPerNet from their own configs, thin, around their Swin or an encoder of ours."""
+"""Mask R-CNN and UPerNet by the stock configs of mmdet and mmsegmentation, thin, around their Swin or any other encoder."""
 
 from importlib import import_module
 from pathlib import Path

@@ -26,7 +26,7 @@ TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-4}
 
 @pytest.fixture(scope='module')
 def detectors(tmp_path_factory):
-    """mmdet's detector, and the same with our Swin, which loaded the checkpoint of the whole."""
+    """The detector of mmdet, and the same with our Swin, which loaded the checkpoint of the whole."""
     path = str(tmp_path_factory.mktemp('detector') / 'stock.pth')
     theirs, ours = build(DETECTOR, STOCK_SWIN), build(DETECTOR, OUR_SWIN)
     theirs.test_cfg.rcnn.mask_thr_binary = ours.test_cfg.rcnn.mask_thr_binary = -1  # probabilities, not yes or no

@@ -24,7 +24,7 @@ TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-4}
 
 @pytest.fixture(scope='module')
 def segmentors(tmp_path_factory):
-    """mmsegmentation's segmentor, and the same with our Swin, which loaded the checkpoint of the whole."""
+    """The segmentor of mmsegmentation, and the same with our Swin, which loaded the checkpoint of the whole."""
     path = str(tmp_path_factory.mktemp('segmentor') / 'stock.pth')
     theirs, ours = build(SEGMENTOR, STOCK_SWIN), build(SEGMENTOR, OUR_SWIN)
     draw_weights(theirs)
