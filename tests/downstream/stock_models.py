@@ -1,4 +1,4 @@
-"""Mask R-CNN and UPerNet by the stock configs of mmdet and mmsegmentation, thin, around their Swin or any other encoder."""
+"""Mask R-CNN and UPerNet by the stock configs of mmdet and mmsegmentation, thin, around any encoder."""
 
 from importlib import import_module
 from pathlib import Path
