@@ -14,10 +14,11 @@ from .files import Reading, look_into, read_picture
 from .part import Contents, Part, classes_of
 from .report import Section, some
 
+NUMBER, ID = (int, float), (int, float, str)
 KEYS = dict(
-    images=dict(id=(int, str), file_name=str, width=(int, float), height=(int, float)),
-    annotations=dict(id=(int, str), image_id=(int, str), category_id=(int, str), bbox=list, area=(int, float)),
-    categories=dict(id=(int, str), name=str))
+    images=dict(id=ID, file_name=str, width=NUMBER, height=NUMBER),
+    annotations=dict(id=ID, image_id=ID, category_id=ID, bbox=list, area=NUMBER),
+    categories=dict(id=ID, name=str))
 BEYOND = 1.0  # pixels by which a box may leave its image: rounding
 
 
@@ -37,17 +38,19 @@ def check_coco(part: Part, section: Section, reading: Reading) -> Contents:
     if content is None:
         return Contents(classes)
     _check_metric_file(part, section)
-    _check_ids(content, section)
-    compare_categories(section, classes, content['categories'], part.dataset)
-    _check_annotations(part, section, content, classes)
-    return _check_images(part, section, content['images'], classes, reading)
+    complete = {name: _complete(section, name, entries) for name, entries in content.items()}
+    _check_ids(complete, section)
+    _check_references(section, complete['annotations'], content)
+    compare_categories(section, classes, complete['categories'], part.dataset)
+    _check_annotations(part, section, complete, classes)
+    return _check_images(part, section, complete['images'], classes, reading)
 
 
 # ---- the file
 
 
-def _read(part: Part, section: Section) -> dict[str, list[dict]] | None:
-    """The three sections, entries that lack something taken out."""
+def _read(part: Part, section: Section) -> dict[str, list] | None:
+    """The three sections."""
     path = part.dataset.ann_file
     if not os.path.isfile(path):
         section.error(f'the annotation file {path} does not exist (working folder: {os.getcwd()})',
@@ -69,10 +72,11 @@ def _read(part: Part, section: Section) -> dict[str, list[dict]] | None:
     content = {name: content.get(name) or [] for name in KEYS}
     section.facts.append(f'{path}: {len(content["images"])} images, {len(content["annotations"])} annotations, '
                          f'{len(content["categories"])} categories')
-    return {name: _complete(section, name, entries) for name, entries in content.items()}
+    return content
 
 
 def _complete(section: Section, name: str, entries: list) -> list[dict]:
+    """The entries that have all that they need."""
     complete, faults = [], defaultdict(list)
     for i, entry in enumerate(entries):
         missing = [key for key, kind in KEYS[name].items() if not _is(entry.get(key), kind)] \
@@ -94,7 +98,7 @@ def _is(value: Any, kind: type | tuple) -> bool:
 
 def _has_good_numbers(entry: dict) -> bool:
     if 'bbox' in entry:
-        return len(entry['bbox']) == 4 and all(_is(x, (int, float)) and math.isfinite(x) for x in entry['bbox'])
+        return len(entry['bbox']) == 4 and all(_is(x, NUMBER) and math.isfinite(x) for x in entry['bbox'])
     return entry.get('width', 1) > 0 and entry.get('height', 1) > 0
 
 
@@ -111,6 +115,14 @@ def _check_ids(content: dict[str, list[dict]], section: Section) -> None:
         section.error(f'ids that more than one entry of "{name}" has', _repeated(entry['id'] for entry in entries))
     section.error('files that "images" lists more than once',
                   _repeated(image['file_name'] for image in content['images']))
+
+
+def _check_references(section: Section, annotations: list[dict], content: dict[str, list]) -> None:
+    for name, key in (('categories', 'category_id'), ('images', 'image_id')):
+        # Those of incomplete entries, too: one fault is reported once.
+        known = {entry['id'] for entry in content[name] if isinstance(entry, dict) and _is(entry.get('id'), ID)}
+        section.error(f'annotations with a {key} that "{name}" does not have', [
+            f'id {one["id"]}: {one[key]!r}' for one in annotations if one[key] not in known])
 
 
 def _repeated(values: Iterable) -> list:
@@ -190,7 +202,7 @@ def _check_annotations(part: Part, section: Section, content: dict, classes: lis
     if not content['annotations'] and part.unlabelled:
         section.note('no annotations, and none are needed: the results are only written to files')
         return
-    known = _check_references(section, content['annotations'], images, names, classes)
+    known = _choose(section, content['annotations'], images, names, classes)
     kept = _check_boxes(section, known, images)
     if part.metrics and not part.unlabelled:
         section.error('annotations without iscrowd, which the evaluation reads',
@@ -200,15 +212,8 @@ def _check_annotations(part: Part, section: Section, content: dict, classes: lis
     _count_classes(section, kept, names, classes)
 
 
-def _check_references(section: Section, annotations: list[dict], images: dict, names: dict,
-                      classes: list[str]) -> list[dict]:
-    """Returns annotations of the config's classes on images that exist."""
-    strangers = [one for one in annotations if one['category_id'] not in names]
-    section.error('annotations of categories that "categories" does not have',
-                  [f'id {one["id"]}: category {one["category_id"]}' for one in strangers])
-    homeless = [one for one in annotations if one['image_id'] not in images]
-    section.error('annotations of images that "images" does not have',
-                  [f'id {one["id"]}: image {one["image_id"]}' for one in homeless])
+def _choose(section: Section, annotations: list[dict], images: dict, names: dict, classes: list[str]) -> list[dict]:
+    """The annotations of the config's classes."""
     known = [one for one in annotations if one['category_id'] in names and one['image_id'] in images]
     left_out = Counter(names[one['category_id']] for one in known if names[one['category_id']] not in classes)
     section.warning('categories that are not among the classes of the config, so that their annotations are left out',
@@ -281,7 +286,7 @@ def find_mask_fault(segmentation: Any, height: int, width: int) -> str:
         return _find_fault_of_runs(segmentation, height, width)
     if not isinstance(segmentation, list) or not all(isinstance(polygon, list) for polygon in segmentation):
         return 'masks that are neither lists of polygons nor run lengths'
-    if not all(_is(x, (int, float)) and math.isfinite(x) for polygon in segmentation for x in polygon):
+    if not all(_is(x, NUMBER) and math.isfinite(x) for polygon in segmentation for x in polygon):
         return 'polygons with coordinates that are no numbers'
     if any(len(polygon) < 6 or len(polygon) % 2 for polygon in segmentation):
         return 'masks with polygons of less than three points or an odd number of coordinates, which are left out'

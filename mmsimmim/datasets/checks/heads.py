@@ -7,9 +7,9 @@ from torch import nn
 
 from .report import some
 
-# Heads whose classes are not those of the labels: objects or not; a stuff branch; borders.
-OTHER_CLASSES = ('rpn_head', 'semantic_head')
-OTHER_TYPES = ('STDCHead', )
+# Heads whose classes are not those of the labels, by name and by type: objects or not, a stuff branch, borders.
+OTHER_NAMES = ('rpn_head', 'semantic_head')
+OTHER_TYPES = ('RPNHead', 'STDCHead')
 
 
 def find_heads(model: Any, key: str = 'model') -> dict[str, int]:
@@ -24,15 +24,15 @@ def find_heads(model: Any, key: str = 'model') -> dict[str, int]:
         head of mmseg with a single output channel tells two classes apart.
     """
     name = next((part for part in reversed(key.split('.')) if not part.isdigit()), '')
-    found = _read_head(model, key) if name.endswith('head') and name not in OTHER_CLASSES else {}
+    found = _read_head(model, key) if name.endswith('head') and name not in OTHER_NAMES else {}
     for child, part in _children(model):
         found.update(find_heads(part, f'{key}.{child}'))
     return found
 
 
 def _read_head(head: Any, key: str) -> dict[str, int]:
-    kind = _get(head, 'type') if isinstance(head, dict) else type(head).__name__
-    if _get(head, 'num_classes') is None or _get(head, 'class_agnostic') or str(kind).split('.')[-1] in OTHER_TYPES:
+    kind = str(head.get('type') if isinstance(head, dict) else type(head).__name__)
+    if _get(head, 'num_classes') is None or _get(head, 'class_agnostic') or kind.endswith(OTHER_TYPES):
         return {}
     if _get(head, 'out_channels') == 1 and _get(head, 'channels') is not None:
         return {f'{key}.num_classes (with out_channels=1)': 2}

@@ -54,7 +54,8 @@ def check_label_maps(part: Part, section: Section, reading: Reading) -> Contents
 def _list_samples(part: Part, section: Section) -> list[dict]:
     """As the data set itself lists them."""
     dataset, name = part.dataset, part.names[0]
-    folders = {key: dataset.data_prefix.get(key) for key in ('img_path', 'seg_map_path')}
+    needed = ('img_path', 'seg_map_path') if part.transform('LoadAnnotations') else ('img_path', )
+    folders = {key: dataset.data_prefix.get(key) for key in needed}
     missing = [f'{key} {folder}' for key, folder in folders.items() if folder and not os.path.isdir(folder)]
     section.error('folders that do not exist', missing, f'Correct data_root or data_prefix of {name}_dataloader '
                   f'(working folder: {os.getcwd()}).')
@@ -64,8 +65,8 @@ def _list_samples(part: Part, section: Section) -> list[dict]:
                       advice=f'Correct data_root or ann_file of {name}_dataloader.')
     elif not any(missing):
         samples = dataset.load_data_list()
-        section.facts.append(f'{len(samples)} images {folders["img_path"]}/*{dataset.img_suffix}, label maps '
-                             f'{folders["seg_map_path"]}/*{dataset.seg_map_suffix}')
+        maps = f', label maps {folders["seg_map_path"]}/*{dataset.seg_map_suffix}' if len(folders) > 1 else ''
+        section.facts.append(f'{len(samples)} images {folders["img_path"]}/*{dataset.img_suffix}{maps}')
         if not samples:
             endings = Counter(os.path.splitext(path)[1] for path in list_files(folders['img_path'], ('', )))
             section.error(f'no images that end in {dataset.img_suffix}', advice='Set img_suffix; the files end in: ' + (
@@ -115,7 +116,7 @@ def _check_pairs(part: Part, section: Section, samples: list[dict], classes: lis
 
 def _check_surplus(part: Part, section: Section, maps: dict[str, str]) -> None:
     folder = part.dataset.data_prefix.get('seg_map_path')
-    if folder and not os.path.isfile(part.dataset.ann_file):
+    if os.path.isdir(folder or '') and not os.path.isfile(part.dataset.ann_file):
         known = {os.path.normpath(path) for path in maps}
         found = (os.path.normpath(os.path.join(folder, path))
                  for path in list_files(folder, (part.dataset.seg_map_suffix.lower(), )))
@@ -162,7 +163,9 @@ def _check_values(part: Part, section: Section, pairs: list[Pair], classes: list
     if part.training and not sampled and len(classes) - len(absent) < 2:
         section.error('less than two classes occur, so that there is nothing to learn',
                       advice=_explain(part, classes, values))
-    section.warning(f'classes that never occur{" in the label maps that were read" if sampled else ""}', absent)
+    section.warning(f'classes that never occur{" in the label maps that were read" if sampled else ""}', absent,
+                    'By reduce_zero_label, 1 is the first class in the files, and 0 is ignored.'
+                    if part.dataset.reduce_zero_label else '')
 
 
 def as_loaded(value: float, reduce_zero_label: bool, label_map: dict | None) -> float:
