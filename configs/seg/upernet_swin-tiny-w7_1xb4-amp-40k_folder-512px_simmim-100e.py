@@ -1,11 +1,14 @@
-"""Your own images and label maps, from a Swin-Tiny pre-trained on your own images. Set in a copy of this file:
+"""Your own images and label maps, from a Swin-Tiny pre-trained on your own images, for one GPU.
 
-- `data_root`, with `images/train`, `images/val`, `labels/train`, `labels/val`, and the suffixes of the two kinds of files;
-- `classes`, in the order of the numbers in the label maps, which begin at 0; pixels with 255 do not count;
-- `reduce_zero_label = True` if 0 in the label maps means "not labelled" and the first class is 1 (all numbers become one
-  less, and 0 becomes 255, while they are read).
+Set in a copy of this file:
 
-The number of classes and their colours follow.
+- `data_root`, and below it the folders of images and of label maps; an image and its label map have the same name but
+  for their suffixes;
+- `classes`, in the order of their numbers in the label maps, which begin at 0; pixels with 255 do not count;
+- `reduce_zero_label = True` if 0 in the label maps means "not labelled" and the first class is 1: while they are read,
+  0 becomes 255 and every other number one less.
+
+The number of classes and their colours follow. Folders and suffixes can be set by `--cfg-options data_root=...`, too.
 """
 
 _base_ = [
@@ -14,9 +17,13 @@ _base_ = [
 ]
 
 data_root = 'data/my_images'
+train_images = 'images/train'
+train_labels = 'labels/train'
+val_images = 'images/val'
+val_labels = 'labels/val'
 img_suffix = '.jpg'
 seg_map_suffix = '.png'
-classes = ('background', 'object')
+classes = ('background', 'building', 'water')
 reduce_zero_label = False
 num_classes = len(classes)
 
@@ -26,9 +33,10 @@ own_data = dict(
     seg_map_suffix=seg_map_suffix,
     metainfo=dict(classes=classes),
     reduce_zero_label=reduce_zero_label)
-train_dataloader = dict(batch_size=4, dataset=own_data)
-val_dataloader = dict(dataset=own_data)
-test_dataloader = dict(dataset=own_data)
+train_dataloader = dict(
+    batch_size=4, dataset=dict(data_prefix=dict(img_path=train_images, seg_map_path=train_labels), **own_data))
+val_dataloader = dict(dataset=dict(data_prefix=dict(img_path=val_images, seg_map_path=val_labels), **own_data))
+test_dataloader = val_dataloader
 
 model = dict(
     backbone=dict(

@@ -1,4 +1,4 @@
-"""UPerNet with Swin-Large, window 14, in the last stage 7: those of its fine-tuning, whose bias tables fit as they are."""
+"""UPerNet with Swin-Large, window 14, in the last stage 7, as in its fine-tuning, whose bias tables thus fit."""
 
 _base_ = 'upernet_swin-tiny-w7.py'
 

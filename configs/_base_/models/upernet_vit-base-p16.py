@@ -1,4 +1,7 @@
-"""UPerNet as mmsegmentation has it for BEiT, on blocks 4, 6, 8 and 12 of ViT-Base, in windows of 512 px when testing."""
+"""UPerNet as mmsegmentation has it for BEiT, on blocks 4, 6, 8 and 12 of ViT-Base. Tests slide over windows of 512 px.
+
+Each block has a bias table of its own, as in fine-tuning; one that was shared in pre-training is given to all.
+"""
 
 _base_ = 'mmseg::_base_/models/upernet_beit.py'
 

@@ -1,4 +1,7 @@
-"""UPerNet with a ViT: the rates with which BEiT is trained after pre-training alone. Bias tables decay, as everywhere."""
+"""UPerNet with a ViT: learning rate and layer decay of BEiT's config for pre-training alone.
+
+Bias tables decay, as in the official fine-tuning.
+"""
 
 _base_ = 'seg_160k.py'
 
