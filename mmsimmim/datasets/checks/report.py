@@ -63,7 +63,7 @@ class Section:
             if not examples:
                 return
             what = f'{what}: {len(examples)} ({some(examples)})'
-        self.findings.append((level, f'{what}. {advice}'.strip()))
+        self.findings.append((level, f'{what.rstrip(".")}. {advice}'.strip()))
 
     def __str__(self) -> str:
         lines = [textwrap.fill(line, WIDTH, initial_indent='  ', subsequent_indent='    ', break_long_words=False,

@@ -57,8 +57,8 @@ def test_what_cannot_be_checked_is_said(tmp_path):
         cfg[f'{split}_dataloader'] = cfg.train_dataloader
     with pytest.raises(UserError, match='can be checked. The config: VOCDataset is neither'):
         check_config(cfg)
-    cfg = folder.config(**{'train_dataloader.dataset.dataset.data_root': 'http://host/'})
-    assert 'http://host/train.json is no local path' in findings(check_config(cfg), 'warning')[0]
+    cfg = folder.config(**{'train_dataloader.dataset.dataset.ann_file': 's3://bucket/train.json'})
+    assert 's3://bucket/train.json is no local path' in findings(check_config(cfg), 'warning')[0]
     cfg = folder.config(**{'train_dataloader.dataset.dataset.backend_args': dict(backend='petrel')})
     assert 'not checked: petrel is no local disk' in findings(check_config(cfg), 'warning')[0]
     cfg = Config(dict(default_scope='mmpretrain', train_dataloader=dict(dataset=dict(
