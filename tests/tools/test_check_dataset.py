@@ -15,7 +15,7 @@ spec.loader.exec_module(check_dataset)
 
 @pytest.fixture
 def run(tmp_path, capsys):
-    """A function that checks a made-up set and returns exit code and output."""
+    """A function that checks a made-up set and returns exit code and output, a line for each finding."""
 
     def run(folder, *options):
         folder.config().dump(tmp_path / 'config.py')
@@ -24,7 +24,7 @@ def run(tmp_path, capsys):
             code = 0
         except SystemExit as end:
             code = end.code
-        return code, capsys.readouterr().out
+        return code, capsys.readouterr().out.replace('\n    ', ' ')
 
     return run
 
@@ -43,14 +43,14 @@ def test_exit_codes(run, tmp_path, kind, needed, image):
     (tmp_path / image).write_bytes((tmp_path / image).read_bytes()[:-400])
     assert run(folder)[0] == 0
     code, output = run(folder, '--images', '--workers', '2')
-    assert code == 1 and f'images that cannot be read: 1 ({tmp_path / image}' in output.replace('\n    ', ' ')
+    assert code == 1 and f'images that cannot be read: 1 ({tmp_path / image}' in output
 
 
 def test_options(run, tmp_path):
     folder = CocoFolder(tmp_path)
     code, output = run(folder, '--sample', '1', '--cfg-options', 'model.roi_head.bbox_head.num_classes=1')
     assert code == 1 and 'headers read of 1 of 4 images' in output
-    assert 'model.roi_head.bbox_head.num_classes is 1. Set num_classes=2 there' in output.replace('\n    ', ' ')
+    assert 'model.roi_head.bbox_head.num_classes is 1. Set num_classes=2 there' in output
     assert run(folder, '--sample', '0')[0] == run(folder, '--workers', '0')[0] == 2
     with pytest.raises(SystemExit, match='does not exist'):
         check_dataset.main([str(tmp_path / 'none.py')])

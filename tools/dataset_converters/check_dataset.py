@@ -37,7 +37,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.set_defaults(work_dir=None, launcher='none', local_rank=0, no_pin_memory=False, no_persistent_workers=False)
     args = parser.parse_args(argv)
     for name in ('sample', 'workers'):
-        if (getattr(args, name) or 1) < 1:
+        if getattr(args, name) is not None and getattr(args, name) < 1:
             parser.error(f'--{name} must be at least 1')
     return args
 
