@@ -128,6 +128,30 @@ def test_all_but_the_encoder_is_that_of_mmsegmentation(path):
     assert without(ours, 'backbone', 'pretrained') == without(theirs, 'backbone', 'pretrained')
 
 
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+def test_images_are_those_of_mmsegmentation(path):
+    """Its pipelines, seeded; one's own labels are read as the data set says."""
+    config = read(path)
+    name = 'ade20k_640x640.py' if '640px' in path.stem else 'ade20k.py'
+    theirs = Config.fromstring(f"_base_ = 'mmseg::_base_/datasets/{name}'", '.py')
+    train, test = plain(theirs.train_pipeline), plain(theirs.test_pipeline)
+    if path.name == OWN:
+        train[1] = test[2] = dict(type='LoadAnnotations')
+    assert plain(config.train_dataloader.dataset.pipeline) == [dict(type='mmsimmim.SeedSample'), *train]
+    assert plain(config.val_dataloader.dataset.pipeline) == plain(config.test_dataloader.dataset.pipeline) == test
+    if path.name != OWN:
+        for side in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+            ours, stock = plain(config[side].dataset.to_dict()), plain(theirs[side].dataset.to_dict())
+            assert dict(ours, pipeline=None) == dict(stock, pipeline=None)
+
+
+def plain(section):
+    """Without the scopes that MMEngine notes beside what is inherited."""
+    if isinstance(section, dict):
+        return {key: plain(value) for key, value in section.items() if key != '_scope_'}
+    return [plain(part) for part in section] if isinstance(section, list) else section
+
+
 def stock_model(vit):
     name = ('beit/beit-base_upernet_8xb2-160k_ade20k-640x640.py' if vit else
             'swin/swin-tiny-patch4-window7-in1k-pre_upernet_8xb2-160k_ade20k-512x512.py')
