@@ -1,11 +1,11 @@
 """Your own images with boxes and masks in COCO's format, from a Swin-Tiny pre-trained on your own images, for one GPU.
 
-Set in a copy of this file:
+Set in a copy of this file, or by `--cfg-options data_root=/data/cells classes=[nucleus,cell]`:
 
 - `data_root`, and below it the annotation files and the folders from which the `file_name` in them starts;
 - `classes`: the names in `categories` of the annotation files, in their order.
 
-The number of classes follows. All but `classes` can be set by `--cfg-options data_root=...` as well.
+The number of classes follows.
 """
 
 _base_ = [

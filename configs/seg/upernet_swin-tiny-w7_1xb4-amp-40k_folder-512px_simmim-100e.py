@@ -1,14 +1,14 @@
 """Your own images and label maps, from a Swin-Tiny pre-trained on your own images, for one GPU.
 
-Set in a copy of this file:
+Set in a copy of this file, or by `--cfg-options data_root=/data/fields classes=[field,forest]`:
 
 - `data_root`, and below it the folders of images and of label maps; an image and its label map have the same name but
   for their suffixes;
 - `classes`, in the order of their numbers in the label maps, which begin at 0; pixels with 255 do not count;
-- `reduce_zero_label = True` if 0 in the label maps means "not labelled" and the first class is 1: while they are read,
+- `reduce_zero_label=True` if 0 in the label maps means "not labelled" and the first class is 1: while they are read,
   0 becomes 255 and every other number one less.
 
-The number of classes and their colours follow. Folders and suffixes can be set by `--cfg-options data_root=...`, too.
+The number of classes and their colours follow.
 """
 
 _base_ = [

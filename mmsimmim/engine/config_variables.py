@@ -15,7 +15,7 @@ SHOWN = 8
 
 
 def used_variables(cfg: Config, options: dict) -> dict[str, Any]:
-    """The words and numbers at the top of a config that options are about to change.
+    """The words, numbers and lists of them at the top of a config that options are about to change.
 
     Args:
         cfg (Config): Before the options are merged.
@@ -27,11 +27,11 @@ def used_variables(cfg: Config, options: dict) -> dict[str, Any]:
     Raises:
         UserError: Two of them have the same value now, and different ones in the options.
     """
-    old = {key: cfg[key] for key in options if key in cfg and key not in SETTINGS and _is_plain(cfg[key])}
+    old = {key: cfg[key] for key in options if key in cfg and key not in SETTINGS and _is_variable(cfg[key])}
     old = {key: value for key, value in old.items() if value != options[key]}
     for key, value in old.items():
         for other in old:
-            if isinstance(value, str) and value == old[other] and options[key] != options[other]:
+            if not _is_number(value) and value == old[other] and options[key] != options[other]:
                 raise UserError(f'--cfg-options {key} {other}: both are {value!r} in the config, so that it cannot be '
                                 'told where each of them is used. Set these keys instead: '
                                 f'{_list(_equal(cfg, value))}.')
@@ -41,7 +41,8 @@ def used_variables(cfg: Config, options: dict) -> dict[str, Any]:
 def carry_over(cfg: Config, options: dict, old: dict[str, Any]) -> list[str]:
     """Put new values wherever the old ones stand, and say where that cannot be done.
 
-    Words are told by their value, numbers by value and name: ``num_classes`` reaches ``model.head.num_classes``.
+    Words and lists are told by their value, numbers by value and name: ``num_classes`` reaches
+    ``model.head.num_classes``. With the length of ``classes`` goes whatever is called ``num_classes`` and had it.
 
     Args:
         cfg (Config): With the options merged. Changed in place.
@@ -54,7 +55,7 @@ def carry_over(cfg: Config, options: dict, old: dict[str, Any]) -> list[str]:
     messages = []
     for key, before in old.items():
         equal = [place for place in _equal(cfg, before) if place not in options]
-        places = [place for place in equal if isinstance(before, str) or place.rsplit('.', 1)[-1] == key]
+        places = [place for place in equal if not _is_number(before) or place.rsplit('.', 1)[-1] == key]
         unclear = [place for place in equal if place not in places]
         _replace(cfg, options[key], places)
         for place in places:
@@ -64,14 +65,35 @@ def carry_over(cfg: Config, options: dict, old: dict[str, Any]) -> list[str]:
             if rest:
                 messages.append(f'--cfg-options {key}: the old value is part of these, which were NOT changed; set '
                                 f'them, too, if they should follow: {_list(rest)}.')
-        elif unclear:
+        elif isinstance(before, (list, tuple)):
+            messages += _carry_length(cfg, options, key, len(before))
+        elif unclear and not isinstance(before, bool):
             messages.append(f'--cfg-options {key}: these hold the same number under other names and were NOT changed. '
                             f'If one of them was computed from it, set it as well: {_list(unclear)}.')
     return messages
 
 
+def _carry_length(cfg: Config, options: dict, key: str, before: int) -> list[str]:
+    if not isinstance(options[key], (list, tuple)) or len(options[key]) == before:
+        return []
+    places = [place for place in _equal(cfg, before)
+              if place.rsplit('.', 1)[-1] == f'num_{key}' and place not in options]
+    _replace(cfg, len(options[key]), places)
+    return [f'--cfg-options {key}: {place} was {before}, their number, and is now {len(options[key])}.'
+            for place in places]
+
+
+def _is_variable(value: Any) -> bool:
+    return bool(value) and all(map(_is_plain, value)) if isinstance(value, (list, tuple)) else _is_plain(value)
+
+
 def _is_plain(value: Any) -> bool:
-    return isinstance(value, (str, int, float)) and not isinstance(value, bool) and value != ''
+    return isinstance(value, (str, int, float)) and value != ''
+
+
+def _is_number(value: Any) -> bool:
+    """Also True and False, which are told by their names as well."""
+    return isinstance(value, (int, float))
 
 
 def _is_below(value: Any, folder: str) -> bool:
@@ -85,14 +107,14 @@ def _equal(cfg: Config, value: Any) -> list[str]:
 
 
 def _leaves(node: Any, key: str = '') -> Iterator[tuple[str, Any]]:
-    """Full keys and values of whatever is in no further section, of sections only (not of other plain variables)."""
+    """Full keys and values of lists and of what is in no further section; of sections only, not of other variables."""
     items = node.items() if isinstance(node, (dict, Config)) else enumerate(node)
     for name, value in items:
         place = f'{key}.{name}' if key else str(name)
+        if key and not isinstance(value, dict):
+            yield place, value
         if isinstance(value, (dict, list, tuple)):
             yield from _leaves(value, place)
-        elif key:
-            yield place, value
 
 
 def _replace(node: Any, new: Any, places: list[str], key: str = '') -> Any:
@@ -101,10 +123,10 @@ def _replace(node: Any, new: Any, places: list[str], key: str = '') -> Any:
         return type(node)(_replace(list(node), new, places, key))
     for name in list(node) if isinstance(node, (dict, Config)) else range(len(node)):
         place = f'{key}.{name}' if key else str(name)
-        if isinstance(node[name], (dict, list, tuple)):
-            node[name] = _replace(node[name], new, places, place)
-        elif place in places:
+        if place in places:
             node[name] = new
+        elif isinstance(node[name], (dict, list, tuple)):
+            node[name] = _replace(node[name], new, places, place)
     return node
 
 

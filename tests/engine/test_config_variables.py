@@ -72,3 +72,23 @@ def test_two_variables_of_one_value_cannot_be_told_apart(cfg):
         _merge(cfg, dict(data_root='/a', other_root='/b'))
     _merge(cfg, dict(data_root='/a', other_root='/a'))
     assert cfg.val_dataloader.dataset.data_root == '/a'
+
+
+def test_a_list_is_replaced_wherever_it_stands_and_its_length_with_it(cfg):
+    cfg.classes = cfg.val_dataloader.dataset.classes = ('a', 'b', 'c')
+    cfg.train_dataloader.dataset.datasets[0].metainfo = dict(classes=('a', 'b', 'c'), palette=None)
+    cfg.train_dataloader.dataset.datasets[1].metainfo = dict(classes=('a', 'b'))
+    cfg.model.heads = [dict(num_classes=3, depth=3), dict(num_classes=80)]
+    messages = _merge(cfg, dict(classes=['nucleus']))
+    assert cfg.val_dataloader.dataset.classes == ['nucleus']
+    assert [dataset.metainfo.classes for dataset in cfg.train_dataloader.dataset.datasets] == [['nucleus'], ('a', 'b')]
+    assert [head.num_classes for head in cfg.model.heads] == [1, 80] and cfg.model.heads[0].depth == 3
+    assert '--cfg-options classes: model.heads.0.num_classes was 3, their number, and is now 1.' in messages
+    _merge(cfg, {'classes': ['x', 'y'], 'model.heads.0.num_classes': 5})
+    assert cfg.model.heads[0].num_classes == 5
+
+
+def test_a_switch_reaches_the_keys_of_its_name(cfg):
+    cfg.reduce = cfg.model.reduce = cfg.model.other = False
+    assert _merge(cfg, dict(reduce=True)) == ['--cfg-options reduce: model.reduce was False, too, and is now True.']
+    assert cfg.model.reduce and not cfg.model.other
