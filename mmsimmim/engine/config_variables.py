@@ -11,6 +11,8 @@ from ..errors import UserError
 # Words and numbers at the top of a config that MMEngine's Runner reads itself: they stand for nothing else.
 SETTINGS = frozenset({'work_dir', 'load_from', 'resume', 'launcher', 'log_level', 'default_scope', 'experiment_name',
                       'runner_type', 'compile'})
+# The sections in which a path below `data_root` is a path of the data.
+OF_DATA = ('_dataloader', '_evaluator')
 SHOWN = 8
 
 
@@ -42,7 +44,8 @@ def carry_over(cfg: Config, options: dict, old: dict[str, Any]) -> list[str]:
     """Put new values wherever the old ones stand, and say where that cannot be done.
 
     Words and lists are told by their value, numbers by value and name: ``num_classes`` reaches
-    ``model.head.num_classes``. With the length of ``classes`` goes whatever is called ``num_classes`` and had it.
+    ``model.head.num_classes``. With the length of ``classes`` goes whatever is called ``num_classes`` and had it. Paths
+    below a folder follow it in data loaders and evaluators.
 
     Args:
         cfg (Config): With the options merged. Changed in place.
@@ -52,24 +55,38 @@ def carry_over(cfg: Config, options: dict, old: dict[str, Any]) -> list[str]:
     Returns:
         list[str]: Messages for the log.
     """
-    messages = []
+    messages, carried = [], set(options)
     for key, before in old.items():
         equal = [place for place in _equal(cfg, before) if place not in options]
         places = [place for place in equal if not _is_number(before) or place.rsplit('.', 1)[-1] == key]
         unclear = [place for place in equal if place not in places]
         _replace(cfg, options[key], places)
+        carried.update(places)
         for place in places:
             messages.append(f'--cfg-options {key}: {place} was {before!r}, too, and is now {options[key]!r}.')
-        if isinstance(before, str):
-            rest = [place for place, value in _leaves(cfg) if _is_below(value, before) and place not in options]
-            if rest:
-                messages.append(f'--cfg-options {key}: the old value is part of these, which were NOT changed; set '
-                                f'them, too, if they should follow: {_list(rest)}.')
-        elif isinstance(before, (list, tuple)):
+        if isinstance(before, (list, tuple)):
             messages += _carry_length(cfg, options, key, len(before))
         elif unclear and not isinstance(before, bool):
             messages.append(f'--cfg-options {key}: these hold the same number under other names and were NOT changed. '
                             f'If one of them was computed from it, set it as well: {_list(unclear)}.')
+    for key, before in old.items():
+        if isinstance(before, str):
+            messages += _carry_folder(cfg, key, before, options[key], carried)
+    return messages
+
+
+def _carry_folder(cfg: Config, key: str, before: str, new: str, carried: set[str]) -> list[str]:
+    below = {place: value for place, value in _leaves(cfg) if _is_below(value, before) and place not in carried}
+    moved = [place for place in below if place.split('.')[0].endswith(OF_DATA)]
+    messages = []
+    for place in moved:
+        path = osp.join(new, below[place].removeprefix(osp.join(before, '')))
+        _replace(cfg, path, [place])
+        messages.append(f'--cfg-options {key}: {place} was {below[place]!r}, below it, and is now {path!r}.')
+    rest = [place for place in below if place not in moved]
+    if rest:
+        messages.append(f'--cfg-options {key}: the old value is part of these, which were NOT changed; set them, too, '
+                        f'if they should follow: {_list(rest)}.')
     return messages
 
 

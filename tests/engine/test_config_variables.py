@@ -32,13 +32,33 @@ def test_a_word_is_replaced_wherever_it_stands(cfg):
         assert f"--cfg-options data_root: {key} was 'data/mine', too, and is now '/new'." in messages
 
 
-def test_what_was_put_together_from_it_is_named(cfg):
+def test_paths_of_the_data_below_it_follow(cfg):
+    messages = _merge(cfg, dict(data_root='/new'))
+    assert cfg.val_evaluator == dict(ann_file='/new/val.json', note='data/mine2')
+    assert messages[-1] == ("--cfg-options data_root: val_evaluator.ann_file was 'data/mine/val.json', below it, and is "
+                            "now '/new/val.json'.")
+
+
+def test_a_folder_may_end_with_a_slash(cfg):
+    cfg.data_root = cfg.val_dataloader.dataset.data_root = '/old/'
+    cfg.val_evaluator.ann_file = '/old/val/a.json'
+    _merge(cfg, dict(data_root='/newer'))
+    assert cfg.val_evaluator.ann_file == '/newer/val/a.json'
+
+
+def test_a_path_of_its_own_does_not_follow_the_folder(cfg):
+    cfg.val_file = cfg.val_evaluator.ann_file
+    _merge(cfg, dict(data_root='/new', val_file='data/mine/other.json'))
+    assert cfg.val_evaluator.ann_file == 'data/mine/other.json'
+    _merge(cfg, {'data_root': '/newer', 'val_evaluator.ann_file': '/new/kept.json'})
+    assert cfg.val_evaluator.ann_file == '/new/kept.json'
+
+
+def test_other_paths_below_it_are_named(cfg):
+    cfg.model.checkpoint = 'data/mine/model.pth'
     message = _merge(cfg, dict(data_root='/new'))[-1]
-    assert 'NOT changed' in message and message.endswith(': val_evaluator.ann_file.')
-    assert cfg.val_evaluator.ann_file == 'data/mine/val.json'
-    cfg.data_root = cfg.val_dataloader.dataset.data_root = '/new/'
-    cfg.val_evaluator.ann_file = '/new/val.json'
-    assert 'val_evaluator.ann_file' in _merge(cfg, dict(data_root='/newer'))[-1]
+    assert 'NOT changed' in message and message.endswith(': model.checkpoint.')
+    assert cfg.model.checkpoint == 'data/mine/model.pth'
 
 
 def test_options_of_their_own_come_first(cfg):
