@@ -35,8 +35,8 @@ def test_a_word_is_replaced_wherever_it_stands(cfg):
 def test_paths_of_the_data_below_it_follow(cfg):
     messages = _merge(cfg, dict(data_root='/new'))
     assert cfg.val_evaluator == dict(ann_file='/new/val.json', note='data/mine2')
-    assert messages[-1] == ("--cfg-options data_root: val_evaluator.ann_file was 'data/mine/val.json', below it, and is "
-                            "now '/new/val.json'.")
+    assert messages[-1] == ("--cfg-options data_root: val_evaluator.ann_file was 'data/mine/val.json', below it, and "
+                            "is now '/new/val.json'.")
 
 
 def test_a_folder_may_end_with_a_slash(cfg):

@@ -18,7 +18,8 @@ train_pipeline = [
         crop_size=image_size,
         recompute_bbox=True,
         allow_negative_crop=True),
-    dict(type='FilterAnnotations', min_gt_bbox_wh=(1e-2, 1e-2)),
+    # a crop left without objects stays: another image in its place would have no seed of its own
+    dict(type='FilterAnnotations', min_gt_bbox_wh=(1e-2, 1e-2), keep_empty=False),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PackDetInputs')
 ]

@@ -1,6 +1,6 @@
-"""Own images with boxes in COCO's format, otherwise as those with masks."""
+"""COCO's boxes alone at short sides of 480 to 800 px, one image in two cropped before."""
 
-_base_ = 'custom_coco_instance.py'
+_base_ = 'coco_ms-crop.py'
 
 boxes = dict(type='LoadAnnotations', with_bbox=True)
 train_pipeline = [boxes if step['type'] == boxes['type'] else step for step in _base_.train_pipeline]
