@@ -67,10 +67,10 @@ def draw_predictions(cfg: Config, show: bool, show_dir: str | None, wait_time: f
                         'by tools/analysis_tools/visualize_reconstruction.py.')
     settings, folder = DRAWING_HOOKS[kind]
     hook.update(settings, show=show, wait_time=wait_time)
-    if show_dir and folder:
-        hook[folder] = os.path.abspath(show_dir)  # mmdet looks for another one in the folder of the log
-    elif show_dir:
-        cfg.visualizer['save_dir'] = show_dir
+    if show_dir:
+        # Otherwise mmdet's would be in the folder of the log.
+        place, key = (hook, folder) if folder else (cfg.visualizer, 'save_dir')
+        place[key] = os.path.abspath(show_dir)
 
 
 def _drawing_hook(cfg: Config) -> dict:

@@ -79,6 +79,8 @@ def test_mistakes(message_of, checkpoint, tmp_path):
     assert '.json (metrics)' in message_of(checkpoint, '--out', 'x.txt')
     assert 'visualize_reconstruction.py' in message_of(checkpoint, '--show-dir', tmp_path)
     assert 'tta_model and tta_pipeline' in message_of(checkpoint, '--tta')
+    message = message_of(checkpoint, '--save-predictions', tmp_path / 'saved')
+    assert 'test_evaluator has: mmsimmim.ReconstructionLoss' in message and not (tmp_path / 'saved').exists()
 
 
 def test_checkpoints_of_another_architecture_are_not_scored(message_of, checkpoint, tmp_path):
@@ -99,13 +101,15 @@ def test_checkpoints_of_another_architecture_are_not_scored(message_of, checkpoi
     ('VisualizationHook', 'enable', ('default_hooks', 'visualization', 'out_dir')),
     ('mmdet.DetVisualizationHook', 'draw', ('default_hooks', 'visualization', 'test_out_dir')),
     ('SegVisualizationHook', 'draw', ('visualizer', 'save_dir'))])
-def test_drawing(kind, switch, place):
+def test_drawing(monkeypatch, tmp_path, kind, switch, place):
+    monkeypatch.chdir(tmp_path)
     cfg = Config(dict(default_hooks=dict(visualization=dict(type=kind)), visualizer=dict(type='X')))
     testing.draw_predictions(cfg, show=False, show_dir='pictures', wait_time=1)
     value = cfg
     for key in place:
         value = value[key]
-    assert value == 'pictures' and cfg.default_hooks.visualization[switch] and not cfg.default_hooks.visualization.show
+    assert value == str(tmp_path / 'pictures')
+    assert cfg.default_hooks.visualization[switch] and not cfg.default_hooks.visualization.show
 
 
 @pytest.mark.parametrize('scope, kind', [('mmdet', 'DetVisualizationHook'), ('mmseg', 'SegVisualizationHook')])
