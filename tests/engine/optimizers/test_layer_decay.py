@@ -93,10 +93,10 @@ def base_config(package, name):
     return Config.fromfile(Path(import_module(package).__file__).parent / '.mim/configs/_base_/models' / name)
 
 
-def mmdet_model():
+def mmdet_model(backbone, channels):
     config = base_config('mmdet', 'mask-rcnn_r50_fpn.py')
-    config.model.backbone = dict(SWIN, out_indices=(0, 1, 2, 3))
-    config.model.neck.update(in_channels=[8, 16, 32, 64], out_channels=8)
+    config.model.backbone = backbone
+    config.model.neck.update(in_channels=channels, out_channels=8)
     config.model.rpn_head.update(in_channels=8, feat_channels=8)
     config.model.roi_head.bbox_roi_extractor.out_channels = 8
     config.model.roi_head.mask_roi_extractor.out_channels = 8
@@ -105,30 +105,47 @@ def mmdet_model():
     return config.model
 
 
-def mmseg_model():
+def mmseg_model(backbone, channels):
     config = base_config('mmseg', 'upernet_swin.py')
-    config.model.backbone = dict(SWIN, out_indices=(0, 1, 2, 3))
-    for head, channels in (('decode_head', [8, 16, 32, 64]), ('auxiliary_head', 32)):
-        config.model[head].update(in_channels=channels, channels=8, norm_cfg=dict(type='BN'))
+    config.model.backbone = backbone
+    for head, given in (('decode_head', channels), ('auxiliary_head', channels[2])):
+        config.model[head].update(in_channels=given, channels=8, norm_cfg=dict(type='BN'))
     return config.model
 
 
+ALL_STAGES = dict(out_indices=(0, 1, 2, 3))
+BLOCKS = dict(out_type='featmap', out_indices=(0, 1))
+# In a classifier, and what is different downstream
+ENCODERS = {
+    'swin': (SWIN, ALL_STAGES),
+    'swin_v2': (dict(SWIN, type='mmsimmim.SwinTransformerV2'), ALL_STAGES),
+    'vit': (VIT, BLOCKS),
+    'vit_in_windows': (dict(VIT, use_rel_pos_bias=True, use_shared_rel_pos_bias=False),
+                       dict(BLOCKS, with_cls_token=False, window_size=2, global_attn_indexes=(1, ))),
+}
+
+
+@pytest.mark.parametrize('encoder', ENCODERS)
 @pytest.mark.parametrize('scope, model_cfg, norm', [
     ('mmdet', mmdet_model, None), ('mmseg', mmseg_model, 'decode_head.fpn_bottleneck.bn.weight')])
-def test_detectors_and_segmentors(scope, model_cfg, norm):
+def test_detectors_and_segmentors(scope, model_cfg, norm, encoder):
     """The encoder as in a classifier, all else at the full rate."""
     rules = dict(flat_decay_mult=0., custom_keys=dict(relative_position_bias_table=dict(decay_mult=0.)))
-    _, expected = build(classifier(SWIN), **rules)
+    backbone, changes = ENCODERS[encoder]
+    vit = 'vit' in encoder
+    _, expected = build(classifier(backbone, **(dict(in_channels=16) if vit else {})), **rules)
     init_default_scope(scope)
-    model = MODELS.build(model_cfg())
+    model = MODELS.build(model_cfg({**backbone, **changes}, [16] * 4 if vit else [8, 16, 32, 64]))
     _, settings = build(model, **rules)
     assert len(settings) == len(list(model.parameters()))
     outside = {setting for name, setting in settings.items() if not name.startswith('backbone.')}
     assert outside == {(2, 0), (2, 0.05)}
     inside = {name: setting for name, setting in settings.items() if name.startswith('backbone.')}
-    assert {name: inside[name] for name in expected if name in inside} == {
-        name: setting for name, setting in expected.items() if name.startswith('backbone.')}
-    assert inside['backbone.norm0.weight'] == (2, 0)
+    norms = {f'backbone.norm{i}.{kind}' for i in range(3) for kind in ('weight', 'bias')}
+    assert inside.keys() - expected.keys() == (set() if vit else norms)
+    assert all(setting == expected.get(name, (2, 0)) for name, setting in inside.items())
+    depths = 4 if vit else 7
+    assert inside['backbone.patch_embed.projection.weight'] == (2 * RATE**(depths - 1), 0.05)
     assert norm is None or settings[norm] == (2, 0)
 
 
