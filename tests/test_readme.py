@@ -51,3 +51,10 @@ def test_files_that_the_readme_names_are_there():
     commands = re.findall(r'(?<![\w/])((?:tools|configs)/[\w./-]+\.(?:py|sh))', README)
     missing = [path for path in {*links, *paths, *commands} if not (ROOT / path).exists()]
     assert not missing
+
+
+def test_every_config_has_a_link():
+    """Those that start from a fine-tuned encoder are one line from the linked ones, and the README says so."""
+    names = {str(path.relative_to(ROOT)) for folder in ('pretrain', 'cls', 'det', 'seg')
+             for path in (ROOT / 'configs' / folder).glob('*.py') if not path.stem.endswith('-ft1k')}
+    assert names <= set(re.findall(r'\]\((configs/[^)]+)\)', README))
