@@ -3,6 +3,7 @@
 import mmsimmim  # noqa: F401  (repairs before the frameworks)  # isort: skip
 import itertools
 import os
+import pickle
 import runpy
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from mmengine.registry import DefaultScope
 from mmsimmim.layers import resize_bias_table
 from tests.downstream.pretrained import CHANNELS, downstream, parameters, save
 from tests.downstream.stock_models import DETECTOR, SEGMENTOR
-from tests.downstream.tiny_data import write_config, write_data
+from tests.downstream.tiny_data import CLASSES, write_config, write_data
 
 REPO = Path(__file__).resolve().parents[2]
 NUMBERS = itertools.count()
@@ -123,6 +124,22 @@ def test_training_from_another_architecture_ends_in_one_sentence(tmp_path, frame
     with pytest.raises(SystemExit, match='^error: the checkpoint does not fit this SwinTransformer.*Swin V2'):
         run('train.py', config, '--work-dir', tmp_path / 'work')
     assert not list((tmp_path / 'work').glob('*.pth'))
+
+
+def test_weights_and_meta_alone_are_read_without_this_package(trained, tmp_path):
+    """PyTorch from 2.6 on refuses what MMEngine writes beside them, such as the history of the losses."""
+    whole = torch.load(trained.checkpoint, weights_only=True)
+    torch.save({key: whole[key] for key in ('meta', 'state_dict')}, tmp_path / 'model.pth')
+    allowed = torch.serialization.get_safe_globals()
+    torch.serialization.clear_safe_globals()
+    try:
+        with pytest.raises(pickle.UnpicklingError):
+            torch.load(trained.checkpoint, weights_only=True)
+        model = torch.load(tmp_path / 'model.pth', weights_only=True)
+    finally:
+        torch.serialization.add_safe_globals(allowed)
+    assert model['meta']['dataset_meta']['classes'] == CLASSES
+    assert model['state_dict'].keys() == whole['state_dict'].keys()
 
 
 def test_inferencers_need_no_first_file(trained):
