@@ -1,5 +1,7 @@
 """Runs of shipped configs in little time."""
 
+import functools
+
 import pytest
 from mmengine.config import Config
 
@@ -8,3 +10,13 @@ from mmengine.config import Config
 def plain_config_text(monkeypatch):
     """MMEngine formats the text of a config half a dozen times in a run, which takes longer than a small training."""
     monkeypatch.setattr(Config, 'pretty_text', property(lambda self: repr(self.to_dict())))
+
+
+@pytest.fixture(autouse=True, scope='package')
+def frameworks_looked_up_once():
+    """For each base such as `mmdet::_base_/...` MMEngine reads anew what is installed, and every metafile in it."""
+    from mmengine.config import config, utils
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(utils, 'load', functools.cache(utils.load))
+        patch.setattr(config, 'is_installed', functools.cache(config.is_installed))
+        yield

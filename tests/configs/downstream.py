@@ -1,0 +1,104 @@
+"""What the tests of detection and of segmentation configs share: small models, their first weights, their settings."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from torch import nn
+
+from mmsimmim.registry import MODELS
+
+ROOT = Path(__file__).parents[2]
+
+
+def build_without_memory(config: Config) -> nn.Module:
+    """The model of a config at its full size, without values."""
+    with torch.device('meta'):
+        return MODELS.build(config.model)
+
+
+def settings(config: Config) -> dict[str, tuple[float, float, int]]:
+    """(scale of the learning rate, weight decay, number of dimensions) of every parameter."""
+    model = build_without_memory(config)
+    groups = build_optim_wrapper(model, config.optim_wrapper).optimizer.param_groups
+    lr = config.optim_wrapper.optimizer.lr
+    found = {parameter: (group['lr'] / lr, group['weight_decay']) for group in groups for parameter in group['params']}
+    return {name: (*found[parameter], parameter.ndim) for name, parameter in model.named_parameters()}
+
+
+def depth_in_swin(name: str, depths: list[int], merges_after_blocks: bool) -> int:
+    """Patch embedding 0, blocks from 1, a merging with the block before it, all else one more than the last block.
+
+    Args:
+        name (str): Of a parameter, with its 'backbone.'.
+        depths (list[int]): Blocks per stage.
+        merges_after_blocks (bool): Whether a stage ends with the merging (Swin) or begins with it (Swin V2).
+    """
+    if name.startswith('backbone.patch_embed.'):
+        return 0
+    block = re.match(r'backbone\.stages\.(\d)\.(?:blocks\.(\d+)|downsample)\.', name)
+    if not block:
+        return sum(depths) + 1
+    stage = int(block[1])
+    before = sum(depths[:stage])
+    if block[2] is not None:
+        return before + int(block[2]) + 1
+    return before + depths[stage] if merges_after_blocks else before
+
+
+def writer_of(checkpoint: str) -> Config:
+    """The config, of pre-training or classification, that writes what another config starts from by default."""
+    work_dirs, run, epoch = checkpoint.split('/')
+    kind = 'pretrain' if run.startswith('simmim_') else 'cls'
+    writer = Config.fromfile(ROOT / 'configs' / kind / f'{run}.py')
+    assert (work_dirs, epoch) == ('work_dirs', f'epoch_{writer.train_cfg.max_epochs}.pth')
+    return writer
+
+
+def write_start(checkpoint: str, arch: dict, file: Path) -> dict[str, torch.Tensor]:
+    """Write what a config starts from by default: the real file's names and windows, with little depth and width.
+
+    Args:
+        checkpoint (str): The config's own checkpoint, which tells whose encoder to take.
+        arch (dict): Of the small encoder.
+        file (Path): Is written.
+
+    Returns:
+        dict[str, Tensor]: The encoder's parameters by name, none of them constant.
+    """
+    backbone = dict(writer_of(checkpoint).model.backbone, arch=arch)
+    backbone.pop('init_cfg', None)
+    generator = torch.Generator().manual_seed(0)
+    weights = {name: value + torch.randn(value.shape, generator=generator) / 20
+               for name, value in MODELS.build(backbone).state_dict().items()}
+    torch.save(dict(state_dict={f'backbone.{name}': value for name, value in weights.items()}), file)
+    return weights
+
+
+def shrink_pipeline(steps: list[dict], smaller: Callable[[tuple[int, int]], tuple[int, int]]) -> None:
+    """Change the sizes of images in a pipeline, and nothing else.
+
+    Args:
+        steps (list[dict]): Changed in place.
+        smaller (Callable): Gives a size for a size.
+    """
+    for step in steps:
+        for key in ('scale', 'crop_size'):
+            if key in step:
+                step[key] = smaller(step[key])
+        if 'scales' in step:
+            step['scales'] = [smaller(scale) for scale in step['scales']]
+        for choice in step.get('transforms', []):
+            shrink_pipeline(choice, smaller)
+
+
+def watch_gradients(model: nn.Module) -> dict[str, float]:
+    """A dictionary that gets the largest gradient, in the last step, of every parameter that has one."""
+    largest = {}
+    for name, parameter in model.named_parameters():
+        parameter.register_post_accumulate_grad_hook(
+            lambda parameter, name=name: largest.update({name: parameter.grad.abs().max().item()}))
+    return largest
