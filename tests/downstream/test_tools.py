@@ -5,6 +5,7 @@ import itertools
 import os
 import pickle
 import runpy
+import shutil
 import sys
 from pathlib import Path
 
@@ -87,22 +88,26 @@ def test_a_fresh_training_without_the_file_is_refused(trained, tmp_path):
             f'error: model.backbone.init_cfg.checkpoint: the checkpoint {trained.pretrained} does not exist')
 
 
-def test_resuming_needs_no_first_file(trained):
+RUNNERS = pytest.mark.parametrize('runner', [[], ['runner_type=FlexibleRunner']], ids=['Runner', 'FlexibleRunner'])
+
+
+@RUNNERS
+def test_resuming_needs_no_first_file(trained, tmp_path, runner):
+    shutil.copy(trained.checkpoint, tmp_path)
     first = weights_of(trained.checkpoint)
-    run('train.py', trained.config, '--work-dir', trained.work_dir, '--resume',
-        options=['train_cfg.max_epochs=2'])
-    assert 'resumed epoch: 1, iter: 2' in log_of(trained.work_dir)
-    second = weights_of(trained.work_dir / 'epoch_2.pth')
+    run('train.py', trained.config, '--work-dir', tmp_path, '--resume', options=['train_cfg.max_epochs=2', *runner])
+    assert 'resumed epoch: 1, iter: 2' in log_of(tmp_path)
+    second = weights_of(tmp_path / 'epoch_2.pth')
     changed = {name.split('.')[0] for name in first if not torch.equal(first[name], second[name])}
     assert changed == ({'neck', 'rpn_head', 'roi_head'} if trained.framework == DETECTOR else
                        {'decode_head', 'auxiliary_head'})
     # the config that is kept still tells what the first training began with
-    assert trained.pretrained in (trained.work_dir / f'{trained.framework}.py').read_text()
+    assert trained.pretrained in (tmp_path / f'{trained.framework}.py').read_text()
 
 
-@pytest.mark.parametrize('options', [[], ['runner_type=FlexibleRunner']], ids=['Runner', 'FlexibleRunner'])
-def test_testing_needs_no_first_file(trained, tmp_path, options):
-    run('test.py', trained.config, trained.checkpoint, '--work-dir', tmp_path, options=options)
+@RUNNERS
+def test_testing_needs_no_first_file(trained, tmp_path, runner):
+    run('test.py', trained.config, trained.checkpoint, '--work-dir', tmp_path, options=runner)
     metric = 'coco/bbox_mAP' if trained.framework == DETECTOR else 'mIoU'
     assert f'{metric}: ' in log_of(tmp_path)
 
