@@ -311,14 +311,14 @@ def _find_fault_of_runs(runs: dict, height: int, width: int) -> str:
 
 
 def _count_images(part: Part, section: Section, kept: list[dict], images: dict) -> None:
-    with_any, with_some = (
-        {one['image_id'] for one in kept if crowds or not one.get('iscrowd')} for crowds in (True, False))
+    with_any = {one['image_id'] for one in kept}
+    crowds_only = with_any - {one['image_id'] for one in kept if not one.get('iscrowd')}
     filters = part.dataset.filter_cfg or {} if part.training else {}
     lost = ', which are left out of the training' if filters.get('filter_empty_gt') else ''
     section.note(f'images without annotations{lost}',
                  [image['file_name'] for key, image in images.items() if key not in with_any])
     section.note('images that have annotations of crowds only',
-                 [image['file_name'] for key, image in images.items() if key in with_any - with_some])
+                 [image['file_name'] for key, image in images.items() if key in crowds_only])
     section.note(f'images smaller than min_size={filters.get("min_size", 0)}, which are left out of the training', [
         image['file_name'] for image in images.values()
         if min(image['width'], image['height']) < filters.get('min_size', 0)])
