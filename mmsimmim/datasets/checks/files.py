@@ -17,6 +17,7 @@ T = TypeVar('T')
 
 ORIENTATION = 0x0112  # the EXIF tag; from 5 on, rows and columns change places
 FIRST_WORD = 5.0  # seconds until the first word about progress
+BATCH = 1000  # files handed to the threads at a time, which tells the time that they take from that of the handing
 
 
 @dataclass(frozen=True)
@@ -150,8 +151,8 @@ def look_into(paths: Sequence[str], read: Callable[[str], T], what: str, reading
     results, start, next_word = [], time.monotonic(), FIRST_WORD
     with _no_limit(), ThreadPoolExecutor(reading.workers) as pool:
         try:
-            for result in pool.map(read, paths):
-                results.append(result)
+            for first in range(0, len(paths), BATCH):
+                results.extend(pool.map(read, paths[first:first + BATCH]))
                 passed = time.monotonic() - start
                 if passed > next_word:
                     print(f'{len(results)} of {len(paths)} {what} read, about '

@@ -15,8 +15,9 @@ def test_the_chosen_are_spread():
 
 def test_order_and_progress(monkeypatch, capsys):
     monkeypatch.setattr(files, 'FIRST_WORD', 0.0)
+    monkeypatch.setattr(files, 'BATCH', 20)
     assert look_into([str(i) for i in range(50)], int, 'numbers', Reading(workers=4)) == list(range(50))
-    assert '1 of 50 numbers read, about' in capsys.readouterr().err
+    assert capsys.readouterr().err.startswith('20 of 50 numbers read, about 0 s to go')
 
 
 def test_mistakes_in_a_thread_arrive():
