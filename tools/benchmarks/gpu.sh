@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
 # Everything that wants a GPU, in one go: throughput of pre-training (Swin-T and -B, bf16, eager and compiled, beside
 # mmpretrain's), then the demo with its detector and segmentor; with DATA_DIR, a folder per class below train/ and
-# validation/, also what pre-training is worth on it. Usage: tools/benchmarks/gpu.sh OUT_DIR [DATA_DIR]
+# validation/, also what pre-training is worth on it; with DENSE_DIR, images with COCO files and label maps, also what it
+# is worth in detection and segmentation. '' leaves DATA_DIR out.
+# Usage: tools/benchmarks/gpu.sh OUT_DIR [DATA_DIR [DENSE_DIR]]
 set -euo pipefail
 
-out=$(realpath -m "${1:?usage: tools/benchmarks/gpu.sh OUT_DIR [DATA_DIR]}")
+out=$(realpath -m "${1:?usage: tools/benchmarks/gpu.sh OUT_DIR [DATA_DIR [DENSE_DIR]]}")
 data=${2:+$(realpath "$2")}
+dense=${3:+$(realpath "$3")}
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH}
 mkdir -p "$out"
@@ -17,4 +20,8 @@ done
 python demo/run_demo.py 2>&1 | tee "$out/demo.log"
 if [ -n "$data" ]; then
     python tools/benchmarks/transfer.py "$data" --preset gpu --out "$out/transfer" 2>&1 | tee "$out/transfer.log"
+fi
+if [ -n "$dense" ]; then
+    python tools/benchmarks/dense_transfer.py "$dense" --preset gpu --out "$out/dense_transfer" 2>&1 |
+        tee "$out/dense_transfer.log"
 fi

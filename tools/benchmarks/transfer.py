@@ -11,16 +11,14 @@ import json
 import logging
 import os
 import random
-import statistics
 import sys
-import time
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parent)]
 os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
-from mmengine.config import Config  # noqa: E402
-from mmengine.runner import Runner, find_latest_checkpoint  # noqa: E402
+from kept_parts import Parts, mean_and_spread, train, write_results  # noqa: E402
+from mmengine.runner import find_latest_checkpoint  # noqa: E402
 from transfer_configs import PRESETS, Preset, finetune_config, pretrain_config  # noqa: E402
 
 from mmsimmim.datasets.image_folder import IMAGE_SUFFIXES, list_files  # noqa: E402
@@ -66,7 +64,7 @@ class Benchmark:
         self.out = out
         self.seeds = range(seeds)
         self.times = times
-        self._require_same_sizes()
+        self.parts = Parts(out, preset)
 
     def run(self) -> dict:
         """Run what is not yet there, and give all results."""
@@ -77,7 +75,7 @@ class Benchmark:
             for percent in self.preset.finetune_epochs:
                 for start in STARTS:
                     results['finetuning'].append(self.finetune(start, percent, seed, rates[start], self.times))
-                    write(self.out / f'results{_suffix(self.times)}', results)
+                    write_results(self.out / f'results{_suffix(self.times)}', results, tables(results))
         return results
 
     def pretrain(self) -> dict:
@@ -86,7 +84,7 @@ class Benchmark:
         Returns:
             dict: ``probes``, a list of the scores of frozen features by epoch, and ``seconds``.
         """
-        return self._keep('pretraining', self._pretrain)
+        return self.parts.keep('pretraining', self._pretrain)
 
     def _pretrain(self) -> dict:
         work_dir = self.out / 'pretraining'
@@ -122,7 +120,7 @@ class Benchmark:
         name = f'{start}_{percent}_{seed}_{lr:g}{_suffix(times)}'
         facts = dict(start=start, percent=percent, seed=seed, lr=lr)
         epochs = times * self.preset.finetune_epochs[percent]
-        return self._keep(name, lambda: facts | self._finetune(name, epochs=epochs, **facts))
+        return self.parts.keep(name, lambda: facts | self._finetune(name, epochs=epochs, **facts))
 
     def _finetune(self, name: str, start: str, percent: int, seed: int, lr: float, epochs: int) -> dict:
         checkpoint = Path(find_latest_checkpoint(self.out / 'pretraining')) if start == 'SimMIM' else None
@@ -145,53 +143,12 @@ class Benchmark:
         path.write_text('\n'.join(lines) + '\n')
         return path
 
-    def _require_same_sizes(self) -> None:
-        path = self.out / 'preset.json'
-        sizes = json.loads(json.dumps(self.preset.__dict__))
-        if path.exists() and json.loads(path.read_text()) != sizes:
-            raise UserError(f'{self.out} holds parts of other sizes than these ({path.name} in it): choose another '
-                            '--out, or delete it.')
-        write_json(path, sizes)
-
     def _count(self) -> dict:
         return {folder.name: sum(1 for _ in list_files(folder, IMAGE_SUFFIXES)) for folder in (self.train, self.val)}
-
-    def _keep(self, name: str, part) -> dict:
-        path = self.out / 'parts' / f'{name}.json'
-        if path.exists():
-            return json.loads(path.read_text())
-        begin = time.time()
-        result = part()
-        result['seconds'] = time.time() - begin
-        write_json(path, result)
-        print(f'{name}: {result}', flush=True)
-        return result
-
-
-def train(cfg: Config) -> Runner:
-    runner = Runner.from_cfg(cfg)
-    runner.train()
-    # Handlers of this run's log; the next run in this process has a file of its own.
-    for handler in list(runner.logger.handlers):
-        runner.logger.removeHandler(handler)
-        handler.close()
-    return runner
 
 
 def _suffix(times: int) -> str:
     return f'_x{times}' if times > 1 else ''
-
-
-def write(path: Path, results: dict) -> None:
-    write_json(path.with_suffix('.json'), results)
-    path.with_suffix('.md').write_text(tables(results))
-
-
-def write_json(path: Path, content: dict) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix('.tmp')
-    temporary.write_text(json.dumps(content, indent=2))
-    temporary.replace(path)
 
 
 def tables(results: dict) -> str:
@@ -210,12 +167,6 @@ def tables(results: dict) -> str:
     lines += [f"| {probe['epoch']} | {probe['knn']:.1f} | {probe['linear']:.1f} |"
               for probe in results['pretraining']['probes']]
     return '\n'.join(lines) + '\n'
-
-
-def mean_and_spread(values, sign: str = '') -> str:
-    values = list(values)
-    spread = f' ± {statistics.stdev(values):.1f}' if len(values) > 1 else ''
-    return f'{statistics.mean(values):{sign}.1f}{spread}'
 
 
 def main() -> None:

@@ -78,9 +78,13 @@ class LoadImageOnce(LoadImage):
         """Add the image."""
         path = results['img_path']
         if path not in self.kept:
-            loaded = super().transform(dict(img_path=path))
-            self.kept[path] = {key: loaded[key] for key in ('img', 'img_shape', 'ori_shape')}
+            self.kept[path] = self.read(path)
         return results | self.kept[path]
+
+    def read(self, path: str) -> dict:
+        """What is kept of an image: ``img``, ``img_shape`` and ``ori_shape`` of :class:`mmsimmim.LoadImage`."""
+        loaded = super().transform(dict(img_path=path))
+        return {key: loaded[key] for key in ('img', 'img_shape', 'ori_shape')}
 
 
 def pretrain_config(preset: Preset, train: Path, val: Path, work_dir: Path) -> Config:
