@@ -70,8 +70,7 @@ def _read(part: Part, section: Section) -> dict[str, list] | None:
     if missing:
         return None
     content = {name: content.get(name) or [] for name in KEYS}
-    section.facts.append(f'{path}: {len(content["images"])} images, {len(content["annotations"])} annotations, '
-                         f'{len(content["categories"])} categories')
+    section.facts.append(f'{path}: ' + ', '.join(f'{name} {len(entries)}' for name, entries in content.items()))
     return content
 
 
@@ -180,10 +179,9 @@ def compare_categories(section: Section, classes: Sequence[str], categories: Seq
                       advice='With one class write classes=("name", ), with the comma.')
     upper = ' (metainfo has CLASSES; the key is read in lower case only)' if 'CLASSES' in dataset.metainfo else ''
     lacking = [name for name in classes if name not in names]
-    section.error(f'classes of the config that are no categories of {path}, which has {len(names)} '
-                  f'({some(names, 5)})', lacking,
-                  f'They would never be learned, and those behind them get other numbers: correct metainfo.classes'
-                  f'{upper}.')
+    section.error(f'classes of the config that are no categories of {path}', lacking,
+                  f'The file has {some(names, 5)}. What is not there is never learned, and the classes behind it get '
+                  f'other numbers: correct metainfo.classes{upper}.')
     repeated = [name for name in _repeated(names) if name in classes]
     section.error(f'names that more than one category of {path} has', repeated, 'Each would count as a class.')
     found = [name for name in names if name in classes]
@@ -199,6 +197,8 @@ def compare_categories(section: Section, classes: Sequence[str], categories: Seq
 def _check_annotations(part: Part, section: Section, content: dict, classes: list[str]) -> None:
     images = {image['id']: image for image in content['images']}
     names = {category['id']: category['name'] for category in content['categories']}
+    if not set(classes) <= set(names.values()):
+        classes = list(dict.fromkeys(names.values()))  # the names are reported already, the rest is looked at
     if not content['annotations'] and part.unlabelled:
         section.note('no annotations, and none are needed: the results are only written to files')
         return

@@ -33,11 +33,13 @@ def check_label_maps(part: Part, section: Section, reading: Reading) -> Contents
         Contents: What other checks need.
     """
     classes, samples = classes_of(part.dataset), _list_samples(part, section)
+    _check_loader(part, section)
+    if not samples:
+        return Contents(classes)
     images = [sample['img_path'] for sample in samples]
     present = {path for path in images if os.path.isfile(path)}
     section.error('images that do not exist', [path for path in images if path not in present],
                   f'{part.dataset.ann_file} lists them.')
-    _check_loader(part, section)
     if part.transform('LoadAnnotations'):
         _check_pairs(part, section, [sample for sample in samples if sample['img_path'] in present], classes, reading)
     else:
@@ -45,8 +47,7 @@ def check_label_maps(part: Part, section: Section, reading: Reading) -> Contents
         _check_images(section, reading.choose([path for path in images if path in present]), reading)
     folder = os.path.normpath(part.dataset.data_prefix.get('img_path') or '.')
     maps = {os.path.normpath(sample.get('seg_map_path', '')) for sample in samples}
-    on_disk = {os.path.normpath(os.path.join(folder, path)) for path in list_files(folder, IMAGE_SUFFIXES)} \
-        if samples else set()
+    on_disk = {os.path.normpath(os.path.join(folder, path)) for path in list_files(folder, IMAGE_SUFFIXES)}
     return Contents(classes, [path for path in images if path in present], folder,
                     {os.path.normpath(path) for path in images}, on_disk - maps)
 

@@ -163,7 +163,7 @@ def read_coco(tmp_path):
 
 @pytest.mark.parametrize('classes, names, message', [
     (('cat', 'dog'), ('cat', 'dog'), ''), (('dog', ), ('cat', 'dog'), ''),
-    (('cat', 'dogs'), ('cat', 'dog'), r'no categories of .*train.json, which has 2 \(cat, dog\): 1 \(dogs\)'),
+    (('cat', 'dogs'), ('cat', 'dog'), r'no categories of .*train.json: 1 \(dogs\). The file has cat, dog\.'),
     (('dog', 'cat'), ('cat', 'dog'), r'\(dog, cat\) are in another order than .* \(cat, dog\).*in that order'),
     (('cat', 'dog'), ('cat', 'dog', 'dog'), r'more than one category of .*train.json has: 1 \(dog\)')])
 @pytest.mark.parametrize('wrap', [
