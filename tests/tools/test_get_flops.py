@@ -78,6 +78,7 @@ def test_vit():
     cost = count(VisionTransformer(arch, img_size=64), (64, 64))
     block = attention(17, 17, 12) + perceptron(17, 12, 2) + 2 * NORM * 17 * 12
     assert cost.flops == 16 * 12 * 16 * 16 * 3 + 2 * block + NORM * 17 * 12
+    assert cost.attention_flops == 2 * 17 * 17 * 2 * 12
     assert cost.encoder_flops == cost.flops and cost.uncounted['aten::gelu'] == 2
 
 
@@ -210,7 +211,10 @@ def test_channels():
 
 
 def test_default_shapes():
-    assert default_shape(Config(dict(default_scope='mmdet', model=dict()))) == (800, 1280)
+    loader = dict(dataset=dict(pipeline=[dict(type='Resize', scale=(1024, 768))]))
+    for divisor, expected in ((1, (800, 1280)), (32, (800, 1280)), (1024, (768, 1024))):
+        model = dict(data_preprocessor=dict(pad_size_divisor=divisor))
+        assert default_shape(Config(dict(default_scope='mmdet', model=model, val_dataloader=loader))) == expected
     with pytest.raises(UserError, match='--shape'):
         default_shape(Config(dict(model=dict())))
 
@@ -240,8 +244,8 @@ def test_pipeline_of_wrapped_datasets():
 
 
 def test_table():
-    row = make_table(dict(one=Cost((800, 1280), 47_794_602, 267.01e9, 96e9))).splitlines()[-1]
-    assert row == '| one | 1280 x 800 | 47.8M | 267.0G | 96.0G |'
+    row = make_table(dict(one=Cost((800, 1280), 47_794_602, 267.01e9, 96e9, 3.11e9))).splitlines()[-1]
+    assert row == '| one | 1280 x 800 | 47.8M | 267.0G | 96.0G | 3.1G |'
 
 
 def test_tool(capsys):
@@ -250,5 +254,5 @@ def test_tool(capsys):
     main([str(config), '--cfg-options', 'model.head.num_classes=7'])
     lines = capsys.readouterr().out.splitlines()
     row = next(line for line in lines if line.startswith(f'| {config.stem} |'))
-    assert row == f'| {config.stem} | 224 x 224 | 86.8M | 15.5G | 15.5G |'
+    assert row == f'| {config.stem} | 224 x 224 | 86.8M | 15.5G | 15.5G | 0.3G |'
     assert lines[-1].startswith(f'Not counted in {config.stem}') and 'gelu (24)' in lines[-1]

@@ -4,11 +4,12 @@
 
 What counts: one image, the model as in a test, a multiply-add as one (as in papers), by MMEngine's analysis of what
 really runs: matrix products, convolutions, attention, norms, resizing of maps. All else (activation functions, sums,
-the look-up of position biases, RoIAlign) is small beside them and not counted, but listed. Weights do not matter: none
-are loaded.
+the look-up of position biases, RoIAlign) is small beside them and not counted, but listed. Many published figures leave
+out the two products of attentions, so these are told apart. Weights do not matter: none are loaded.
 
-- Detectors: 1280 x 800 pixels, with as many region proposals as the config allows in a test (1000), the first 100 of
-  which get masks; in a cascade every stage sees all of them. Non-maximum suppression is left out.
+- Detectors: 1280 x 800 pixels, or the images of validation if the config pads those to more; with as many region
+  proposals as the config allows in a test (1000), the first 100 of which get masks; in a cascade every stage sees all
+  of them. Non-maximum suppression is left out.
 - Others: the largest image of validation (ADE20K: 2048 x 512), or the crop if the config tests by sliding one.
 - Segmentors: auxiliary heads have parameters, but no part in a test.
 - SimMIM: masked images to predicted pixels.
@@ -56,6 +57,7 @@ class Cost:
         parameters (int): Parameters of the model.
         flops (float): Multiply-adds, and the operations of norms and resizing.
         encoder_flops (float): Those of the backbone among them.
+        attention_flops (float): Those of the two products of attentions among them.
         uncounted (Counter): Calls of each operation that is not counted.
     """
 
@@ -63,6 +65,7 @@ class Cost:
     parameters: int
     flops: float
     encoder_flops: float
+    attention_flops: float
     uncounted: Counter = field(default_factory=Counter)
 
 
@@ -128,15 +131,18 @@ def flatten(nested: Any) -> tuple[Tensor, ...]:
     return tuple(tensor for part in nested for tensor in flatten(part)) if isinstance(nested, (list, tuple)) else ()
 
 
-def count_attention(inputs: list, outputs: list) -> int:
+def count_attention(inputs: list, outputs: list) -> Counter:
     """Multiply-adds of an attention (QK^T, and its product with V) with any leading dimensions.
 
     Args:
         inputs (list[torch._C.Value]): Query (..., L, E), key (..., S, E), value (..., S, D) and whatever follows.
         outputs (list[torch._C.Value]): Output (..., L, D) and whatever follows.
+
+    Returns:
+        Counter: Under the name ``attention``.
     """
     query, key, out = get_shape(inputs[0]), get_shape(inputs[1]), get_shape(outputs[0])
-    return prod(out[:-1]) * key[-2] * (query[-1] + out[-1])
+    return Counter(attention=prod(out[:-1]) * key[-2] * (query[-1] + out[-1]))
 
 
 def count(model: nn.Module, shape: tuple[int, int], num_proposals: int = 1000, channels: int = 3) -> Cost:
@@ -162,7 +168,8 @@ def count(model: nn.Module, shape: tuple[int, int], num_proposals: int = 1000, c
     with torch.no_grad():
         flops = analysis.total()
     encoder = 'model.backbone' if hasattr(model, 'backbone') else 'model'
-    return Cost(shape, parameter_count(model)[''], flops, analysis.total(encoder), analysis.unsupported_ops())
+    return Cost(shape, parameter_count(model)[''], flops, analysis.total(encoder), analysis.by_operator()['attention'],
+                analysis.unsupported_ops())
 
 
 def build(cfg: Config) -> nn.Module:
@@ -177,7 +184,8 @@ def default_shape(cfg: Config) -> tuple[int, int]:
     Raises:
         UserError: If the config does not say.
     """
-    if cfg.get('default_scope') == 'mmdet':
+    divisor = (cfg.model.get('data_preprocessor') or {}).get('pad_size_divisor', 1)
+    if cfg.get('default_scope') == 'mmdet' and all(side % divisor == 0 for side in DETECTION_SHAPE):
         return DETECTION_SHAPE
     test_cfg = cfg.model.get('test_cfg') or {}
     if test_cfg.get('mode') == 'slide':
@@ -203,10 +211,11 @@ def cost_of(cfg: Config, shape: tuple[int, int] | None = None) -> Cost:
 
 def make_table(costs: dict[str, Cost]) -> str:
     """Markdown with a row per config."""
-    rows = [['config', 'image', 'parameters', 'FLOPs', 'of the encoder'], ['---'] * 5]
+    rows = [['config', 'image', 'parameters', 'FLOPs', 'of the encoder', 'of attention'], ['---'] * 6]
     for name, cost in costs.items():
+        flops = (cost.flops, cost.encoder_flops, cost.attention_flops)
         rows.append([name, f'{cost.shape[1]} x {cost.shape[0]}', f'{cost.parameters / 1e6:.1f}M',
-                     f'{cost.flops / 1e9:.1f}G', f'{cost.encoder_flops / 1e9:.1f}G'])
+                     *(f'{number / 1e9:.1f}G' for number in flops)])
     return '\n'.join(f'| {" | ".join(row)} |' for row in rows)
 
 
