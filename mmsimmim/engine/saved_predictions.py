@@ -30,13 +30,17 @@ def save_predictions(cfg: Config, folder: str) -> list[str]:
         list[str]: What will be written, by the beginning of its path.
 
     Raises:
-        UserError: No metric of the test can do that.
+        UserError: No metric of the test can do that, or it does not know the ids of the categories.
     """
     written = []
     metrics = list_metrics(cfg.get('test_evaluator'))
     for metric in metrics:
         arguments = _arguments_of(metric, cfg.get('default_scope'))
         number = f'_{len(written) + 1}' if written else ''
+        if PREFIX in arguments and 'ann_file' in arguments and not metric.get('ann_file'):
+            raise UserError(f'--save-predictions: test_evaluator of type {metric.get("type")} has no ann_file, without '
+                            'which it writes the numbers of classes in place of the category ids. Set ann_file to the '
+                            'annotation file of the test data.')
         if PREFIX in arguments:
             metric[PREFIX] = os.path.join(folder, f'predictions{number}')
             written.append(metric[PREFIX])
