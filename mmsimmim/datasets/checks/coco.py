@@ -353,7 +353,8 @@ def _check_images(part: Part, section: Section, images: list[dict], classes: lis
                   'Each file_name is looked for below data_prefix.')
     _check_sizes(section, {path: paths[path] for path in reading.choose(present)}, len(present), reading)
     listed = {os.path.normpath(path) for path in paths}
-    return Contents(classes, present, folder, listed, {os.path.normpath(path) for path in on_disk})
+    return Contents(classes, present, folder, listed, {os.path.normpath(path) for path in on_disk},
+                    {image['file_name'] for image in images})
 
 
 def _check_sizes(section: Section, images: dict[str, dict], number: int, reading: Reading) -> None:

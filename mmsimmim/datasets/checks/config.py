@@ -142,3 +142,7 @@ def _check_overlap(checked: list[tuple[Part, Section, Contents]], report: Report
             section.facts.append(f'{len(contents.files)} images compared with {len(train.files)}, by content')
             section.error('images that are in both', [one if one == two else f'{one} = {two}' for one, two in same],
                           'Scores on images of the training say nothing: take them out of one of the two.')
+            found = {os.path.relpath(path, contents.folder) for _, path in same}
+            section.warning('file names that are in both, with other content',
+                            sorted((train.names & contents.names) - found),
+                            'They may be the same images, encoded anew.')

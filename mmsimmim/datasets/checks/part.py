@@ -70,6 +70,7 @@ class Contents:
         folder (str): The folder that they are in. Defaults to ''.
         listed (set[str]): Paths in that folder that belong to it. Defaults to set().
         on_disk (set[str]): Paths in that folder. Defaults to set().
+        names (set[str]): Names of its images, if they are those that an annotation file gives. Defaults to set().
     """
 
     classes: list[str] = field(default_factory=list)
@@ -77,6 +78,7 @@ class Contents:
     folder: str = ''
     listed: set[str] = field(default_factory=set)
     on_disk: set[str] = field(default_factory=set)
+    names: set[str] = field(default_factory=set)
 
 
 def unwrap(dataset: dict, outer: list[dict] | None = None) -> Iterator[tuple[dict, list[dict]]]:

@@ -260,6 +260,14 @@ def test_images_of_both_splits(folder):
     (folder.root / 'val' / '100.png').write_bytes(image)
     error, = findings(check_config(folder.config()), 'error')
     assert f'in both: 1 ({folder.root}/train/2.png = {folder.root}/val/100.png)' in error
+    (folder.root / 'val' / '100.png').rename(folder.root / 'val' / '2.png')
+    content = folder.read('val')
+    content['images'][0]['file_name'] = '2.png'
+    folder.write('val', content)
+    assert findings(check_config(folder.config()), 'warning') == []
+    write_image(folder.root / 'val' / '2.png', 77)
+    warning, = findings(check_config(folder.config()), 'error', 'warning')
+    assert 'file names that are in both, with other content: 1 (2.png)' in warning
     cfg = folder.config(**{'val_dataloader.dataset.ann_file': 'train.json', 'val_dataloader.dataset.data_prefix.img':
                            'train/', 'val_evaluator.ann_file': f'{folder.root}/train.json'})
     assert f'in both: 4 ({folder.root}/train/0.png, ' in findings(check_config(cfg), 'error')[0]
