@@ -35,6 +35,9 @@ def check_config(cfg: Config, reading: Reading | None = None) -> Report:
     Raises:
         UserError: There is no data set that can be checked.
     """
+    if cfg.get('default_scope') is None:
+        raise UserError(f'{cfg.filename or "The config"} sets no default_scope, such as mmdet or mmseg: give a whole '
+                        'config, with its runtime.')
     reading, report = reading or Reading(), Report()
     parts = read_parts(cfg, report)
     known = [part for part in parts if not _why_not(part.dataset)]
@@ -78,13 +81,13 @@ def read_parts(cfg: Config, report: Report) -> list[Part]:
             same = next((part for part, other in validated if name == 'test' and other == where), None)
             if same is not None:
                 same.add(name, transforms, metrics)
-            elif (built := _build(dataset, cfg.get('default_scope'), name, report)) is not None:
+            elif (built := _build(dataset, cfg.default_scope, name, report)) is not None:
                 parts.append(Part([name], built, transforms, metrics))
                 validated.extend([(parts[-1], where)] if name == 'val' else [])
     return parts
 
 
-def _build(dataset: dict, scope: str | None, name: str, report: Report) -> Any:
+def _build(dataset: dict, scope: str, name: str, report: Report) -> Any:
     """A data set that has not read anything yet."""
     with DATASETS.switch_scope_and_registry(scope) as registry:
         try:

@@ -67,6 +67,8 @@ def test_what_cannot_be_checked_is_said(tmp_path):
         check_config(cfg)
     with pytest.raises(UserError, match='there is none'):
         check_config(Config(dict(default_scope='mmdet')))
+    with pytest.raises(UserError, match='sets no default_scope'):
+        check_config(Config(dict(train_dataloader=cfg.train_dataloader)))
 
 
 def test_data_sets_that_cannot_be_built(tmp_path):
