@@ -11,6 +11,7 @@ os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
 from mmsimmim.engine import testing  # noqa: E402
 from mmsimmim.engine.command_line import add_common_arguments, build_runner, load_config, report_mistakes  # noqa: E402
+from mmsimmim.engine.data_files import check_data_files  # noqa: E402
 from mmsimmim.engine.distributed import connect_on_cpu, get_world_size  # noqa: E402
 from mmsimmim.engine.initial_weights import skip_initial_weights  # noqa: E402
 from mmsimmim.engine.resume import check_checkpoint  # noqa: E402
@@ -47,6 +48,7 @@ def main() -> None:
     if args.tta:
         testing.use_tta(cfg)
     saved = save_predictions(cfg, args.save_predictions) if args.save_predictions else []
+    check_data_files(cfg, ('test', ))
     connect_on_cpu(cfg)
 
     runner = build_runner(cfg)

@@ -27,11 +27,15 @@ def used_variables(cfg: Config, options: dict) -> dict[str, Any]:
         dict[str, Any]: Their present values.
 
     Raises:
-        UserError: Two of them have the same value now, and different ones in the options.
+        UserError: Two of them have the same value now, and different ones in the options; or a list would become
+            something else.
     """
     old = {key: cfg[key] for key in options if key in cfg and key not in SETTINGS and _is_variable(cfg[key])}
     old = {key: value for key, value in old.items() if value != options[key]}
     for key, value in old.items():
+        if isinstance(value, (list, tuple)) and not isinstance(options[key], (list, tuple)):
+            raise UserError(f'--cfg-options {key}={options[key]}: the config has a list there, {value!r}. Write '
+                            f'{key}=[{options[key]}].')
         for other in old:
             if not _is_number(value) and value == old[other] and options[key] != options[other]:
                 raise UserError(f'--cfg-options {key} {other}: both are {value!r} in the config, so that it cannot be '
@@ -56,8 +60,10 @@ def carry_over(cfg: Config, options: dict, old: dict[str, Any]) -> list[str]:
         list[str]: Messages for the log.
     """
     messages, carried = [], set(options)
+    # all before any is replaced: the new value of one may be the old value of another
+    equal_to = {key: [place for place in _equal(cfg, before) if place not in options] for key, before in old.items()}
     for key, before in old.items():
-        equal = [place for place in _equal(cfg, before) if place not in options]
+        equal = equal_to[key]
         places = [place for place in equal if not _is_number(before) or place.rsplit('.', 1)[-1] == key]
         unclear = [place for place in equal if place not in places]
         _replace(cfg, options[key], places)

@@ -112,3 +112,19 @@ def test_a_switch_reaches_the_keys_of_its_name(cfg):
     cfg.reduce = cfg.model.reduce = cfg.model.other = False
     assert _merge(cfg, dict(reduce=True)) == ['--cfg-options reduce: model.reduce was False, too, and is now True.']
     assert cfg.model.reduce and not cfg.model.other
+
+
+@pytest.mark.parametrize('order', [1, -1])
+def test_a_new_value_may_be_the_old_one_of_another_variable(cfg, order):
+    cfg.train_images, cfg.val_images = 'images/train', 'images/val'
+    cfg.train_dataloader.dataset.prefix, cfg.val_dataloader.dataset.prefix = 'images/train', 'images/val'
+    options = dict(train_images='images/val', val_images='images/test')
+    _merge(cfg, dict(list(options.items())[::order]))
+    assert cfg.train_dataloader.dataset.prefix == 'images/val'
+    assert cfg.val_dataloader.dataset.prefix == 'images/test'
+
+
+def test_a_list_stays_a_list(cfg):
+    cfg.classes = ('a', 'b')
+    with pytest.raises(UserError, match=r'Write classes=\[nucleus\]'):
+        _merge(cfg, dict(classes='nucleus'))

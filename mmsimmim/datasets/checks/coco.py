@@ -176,7 +176,7 @@ def compare_categories(section: Section, classes: Sequence[str], categories: Seq
     path = dataset.ann_file
     if isinstance(dataset.metainfo.get('classes'), str):
         section.error(f'classes={dataset.metainfo["classes"]!r} is a word, of which each letter counts as a class',
-                      advice='With one class write classes=("name", ), with the comma.')
+                      advice='With one class write classes=("name", ), with the comma, or ["name"].')
     upper = ' (metainfo has CLASSES; the key is read in lower case only)' if 'CLASSES' in dataset.metainfo else ''
     lacking = [name for name in classes if name not in names]
     section.error(f'classes of the config that are no categories of {path}', lacking,

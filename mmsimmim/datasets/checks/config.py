@@ -53,7 +53,7 @@ def check_config(cfg: Config, reading: Reading | None = None) -> Report:
     checked = []
     for part in known:
         section = report.section(part.title)
-        contents = CHECKS[_reader_of(part.dataset)](part, section, reading)
+        contents = check_of(part.dataset)(part, section, reading)
         _check_heads(section, heads, contents, part)
         checked.append((part, section, contents))
     _check_classes(checked)
@@ -106,6 +106,11 @@ def _why_not(dataset: Any) -> str:
     paths = [dataset.ann_file, *dataset.data_prefix.values()]
     return f'{backend} is no local disk' if backend != 'local' else next(
         (f'{path} is no local path' for path in paths if '://' in (path or '')), '')
+
+
+def check_of(dataset: Any) -> Any:
+    """The check for a data set on a local disk; None if there is none."""
+    return None if _why_not(dataset) else CHECKS[_reader_of(dataset)]
 
 
 def _reader_of(dataset: Any) -> str:
