@@ -58,3 +58,9 @@ def test_every_config_has_a_link():
     names = {str(path.relative_to(ROOT)) for folder in ('pretrain', 'cls', 'det', 'seg')
              for path in (ROOT / 'configs' / folder).glob('*.py') if not path.stem.endswith('-ft1k')}
     assert names <= set(re.findall(r'\]\((configs/[^)]+)\)', README))
+
+
+def test_every_page_of_the_docs_is_listed():
+    pages = {path.name for path in (ROOT / 'docs').glob('*.md')}
+    assert pages - {'index.md'} == set(re.findall(r'\]\(([\w-]+\.md)\)', (ROOT / 'docs' / 'index.md').read_text()))
+    assert pages == set(re.findall(r'- ([\w-]+\.md)', (ROOT / 'mkdocs.yml').read_text()))
