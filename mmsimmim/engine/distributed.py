@@ -1,10 +1,12 @@
 """Several processes: how many there are, and how they talk to each other without a GPU."""
 
 import os
+from typing import Any
 
 import torch.distributed
 from mmengine.config import Config
 from mmengine.device import get_device
+from mmengine.logging import print_log
 
 from ..errors import UserError
 
@@ -38,10 +40,11 @@ def connect_on_cpu(cfg: Config) -> None:
     """Connect the processes through gloo where there is no accelerator; otherwise leave it to MMEngine.
 
     MMEngine's own start assumes CUDA devices in two places: when it connects the processes, and when it wraps the
-    model.
+    model. PyTorch's SyncBN works on GPUs alone: each process then normalises by its own images, which a test does not
+    see.
 
     Args:
-        cfg (Config): With ``launcher``. Backend and model wrapper are changed in place.
+        cfg (Config): With ``launcher``. Backend, model wrapper and norms are changed in place.
 
     Raises:
         UserError: A launcher other than PyTorch's, which MMEngine cannot connect without a GPU.
@@ -55,5 +58,18 @@ def connect_on_cpu(cfg: Config) -> None:
     wrapper = dict(type='MMDistributedDataParallel', broadcast_buffers=False,
                    find_unused_parameters=cfg.get('find_unused_parameters', False))
     cfg.model_wrapper_cfg = {**wrapper, **(cfg.get('model_wrapper_cfg') or {}), 'device_ids': None}
+    if _replace_sync_norms(cfg.get('model')):
+        print_log('No GPU: SyncBN becomes BN, the statistics of each process are its own.', logger='current', level=30)
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group('gloo')
+
+
+def _replace_sync_norms(node: Any) -> int:
+    """Turn all ``type='SyncBN'`` of a config into BN; how many there were."""
+    if isinstance(node, dict):
+        number = sum(map(_replace_sync_norms, node.values()))
+        if str(node.get('type')).rsplit('.', 1)[-1] == 'SyncBN':
+            node['type'] = 'BN'
+            number += 1
+        return number
+    return sum(map(_replace_sync_norms, node)) if isinstance(node, (list, tuple)) else 0

@@ -61,3 +61,17 @@ def test_with_gpus_it_is_left_to_mmengine(monkeypatch):
     before = cfg.pretty_text
     connect_on_cpu(cfg)
     assert cfg.pretty_text == before
+
+
+def test_norms_over_all_gpus_become_ordinary_ones_on_cpus(monkeypatch):
+    monkeypatch.setattr(distributed, 'get_device', lambda: 'cpu')
+    monkeypatch.setattr(torch.distributed, 'is_initialized', lambda: True)
+    model = dict(neck=dict(norm_cfg=dict(type='SyncBN', requires_grad=True)),
+                 heads=[dict(norm_cfg=dict(type='mmcv.SyncBN')), dict(norm_cfg=dict(type='GN'))])
+    cfg = Config(dict(launcher='pytorch', model=model))
+    connect_on_cpu(cfg)
+    assert cfg.model.neck.norm_cfg == dict(type='BN', requires_grad=True)
+    assert [head.norm_cfg.type for head in cfg.model.heads] == ['BN', 'GN']
+    cfg = Config(dict(launcher='none', model=model))
+    connect_on_cpu(cfg)
+    assert cfg.model.neck.norm_cfg.type == 'SyncBN'
