@@ -1,5 +1,6 @@
 """Several processes."""
 
+import copy
 import os
 import subprocess
 import sys
@@ -68,7 +69,7 @@ def test_norms_over_all_gpus_become_ordinary_ones_on_cpus(monkeypatch):
     monkeypatch.setattr(torch.distributed, 'is_initialized', lambda: True)
     model = dict(neck=dict(norm_cfg=dict(type='SyncBN', requires_grad=True)),
                  heads=[dict(norm_cfg=dict(type='mmcv.SyncBN')), dict(norm_cfg=dict(type='GN'))])
-    cfg = Config(dict(launcher='pytorch', model=model))
+    cfg = Config(dict(launcher='pytorch', model=copy.deepcopy(model)))
     connect_on_cpu(cfg)
     assert cfg.model.neck.norm_cfg == dict(type='BN', requires_grad=True)
     assert [head.norm_cfg.type for head in cfg.model.heads] == ['BN', 'GN']
