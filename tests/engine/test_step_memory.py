@@ -31,7 +31,8 @@ model = dict(
     roi_head=dict(
         bbox_roi_extractor=dict(out_channels=16), mask_roi_extractor=dict(out_channels=16),
         bbox_head=dict(in_channels=16, fc_out_channels=64, num_classes=3),
-        mask_head=dict(in_channels=16, conv_out_channels=16, num_classes=3)))
+        mask_head=dict(in_channels=16, conv_out_channels=16, num_classes=3)),
+    train_cfg=dict(rpn_proposal=dict(max_per_img=200), rcnn=dict(sampler=dict(num=64))))
 """
 RETINANET = SWIN + """
 _base_ = 'mmdet::_base_/models/retinanet_r50_fpn.py'
@@ -86,17 +87,16 @@ def test_without_values_as_with_them(name, monkeypatch):
     assert found[0] == pytest.approx(found[1], rel=1e-3 if name == 'mask_rcnn' else 0)
 
 
-@pytest.mark.parametrize('name', ['mask_rcnn', 'upernet', 'simmim'])
+@pytest.mark.parametrize('name', ['mask_rcnn', 'simmim'])
 def test_linear_in_images(name):
     """Beside the copies of the weights each image takes as much as any other."""
-    two, four, six = (measure_activations(load(name), Step((64, 64), number), 'cpu') for number in (2, 4, 6))
-    assert two < four < six
-    assert six - four == pytest.approx(four - two, rel=0.02)
+    two, three, four = (measure_activations(load(name), Step((64, 64), number), 'cpu') for number in (2, 3, 4))
+    assert two < three < four
+    assert four - three == pytest.approx(three - two, rel=0.05)  # anchors on objects are drawn
 
 
-@pytest.mark.parametrize('name', ['mask_rcnn', 'upernet'])
-def test_recomputation_saves(name):
-    cfg = load(name)
+def test_recomputation_saves():
+    cfg = load('upernet')
     cfg.model.backbone.arch.depths = [8, 1, 1, 1]
     kept = measure_activations(cfg, Step((128, 128), 2), 'cpu')
     cfg.model.backbone.with_cp = True
@@ -131,7 +131,7 @@ def test_proposals():
     model.roi_head.bbox_head.register_forward_hook(lambda module, args, out: seen.update(boxes=len(out[0])))
     data = model.data_preprocessor(batch, True)
     losses = model(**data, mode='loss')
-    assert seen == dict(masks=2 * 128, boxes=2 * 512)
+    assert seen == dict(masks=2 * 16, boxes=2 * 64)
     assert all(value.isfinite().all() for values in losses.values() for value in
                (values if isinstance(values, list) else [values]))
 
