@@ -415,6 +415,7 @@ def test_readme_and_metafile_know_every_config():
     for name, row in rows.items():
         second = re.findall(r'\]\((.*?)\)', row)
         assert second == ([] if name == OWN else [name.replace('.py', '-ft1k.py')])
+        assert settings_in_readme(name) in f'|{row}|'
     models = yaml.safe_load((FOLDER / 'metafile.yml').read_text())['Models']
     assert sorted(model['Config'] for model in models) == [str(path.relative_to(ROOT)) for path in SHIPPED]
     for model in models:
@@ -425,10 +426,27 @@ def test_readme_and_metafile_know_every_config():
             assert f'| {count / 1e6:.1f} M |' in rows[path.name]
 
 
+def settings_in_readme(name):
+    """What the README's row of a config should say between its name and the number of parameters."""
+    config = read(name)
+    backbone, decay = config.model.backbone, config.optim_wrapper.paramwise_cfg.layer_decay_rate
+    lr = re.sub(r'e-0', 'e-', f'{config.optim_wrapper.optimizer.lr:.0e}')
+    if name == OWN:
+        return f'| Swin-T | your own pre-training on a folder | {config.train_dataloader.batch_size}, {lr} |'
+    kind = backbone.type.removeprefix('mmsimmim.')
+    kind = {'SwinTransformer': 'Swin', 'SwinTransformerV2': 'Swin V2', 'VisionTransformer': 'ViT'}[kind]
+    windows = backbone.get('window_size', ())
+    where = (f'blocks {", ".join(str(i + 1) for i in backbone.out_indices)}' if kind == 'ViT' else
+             ', '.join(map(str, windows)) if isinstance(windows, tuple) else str(windows))
+    crop = config.model.data_preprocessor.size[0]
+    return (f'| {kind}-{backbone.arch[0].upper()}, {where} | {crop} px | '
+            f'{lr}, {decay}, {backbone.drop_path_rate} |')
+
+
 def test_options_in_the_readme_are_settings_of_the_configs():
     readme = (FOLDER / 'README.md').read_text()
     keys = set(re.findall(r'([a-z_]+(?:\.\w+)+)=', readme))
     config = read(SWIN)
     assert {'optim_wrapper.optimizer.lr', 'optim_wrapper.paramwise_cfg.layer_decay_rate',
             'model.backbone.drop_path_rate'} <= keys
-    assert {key for key in keys if not _has(config, key)} == {'model.neck.norm_cfg.type'}  # of the ViT alone
+    assert all(_has(config, key) for key in keys)

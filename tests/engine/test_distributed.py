@@ -66,7 +66,7 @@ def test_with_gpus_it_is_left_to_mmengine(monkeypatch):
 
 def test_norms_over_all_gpus_become_ordinary_ones_on_cpus(monkeypatch):
     monkeypatch.setattr(distributed, 'get_device', lambda: 'cpu')
-    monkeypatch.setattr(torch.distributed, 'is_initialized', lambda: True)
+    monkeypatch.setattr(torch.distributed, 'init_process_group', lambda backend: None)
     model = dict(neck=dict(norm_cfg=dict(type='SyncBN', requires_grad=True)),
                  heads=[dict(norm_cfg=dict(type='mmcv.SyncBN')), dict(norm_cfg=dict(type='GN'))])
     cfg = Config(dict(launcher='pytorch', model=copy.deepcopy(model)))
