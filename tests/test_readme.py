@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import MODELS, init_default_scope
 
 from mmsimmim.models import SwinTransformer
@@ -64,3 +65,28 @@ def test_every_page_of_the_docs_is_listed():
     pages = {path.name for path in (ROOT / 'docs').glob('*.md')}
     assert pages - {'index.md'} == set(re.findall(r'\]\(([\w-]+\.md)\)', (ROOT / 'docs' / 'index.md').read_text()))
     assert pages == set(re.findall(r'- ([\w-]+\.md)', (ROOT / 'mkdocs.yml').read_text()))
+
+
+@pytest.mark.parametrize('page, number, scope, base', [
+    ('detection', 4, 'mmdet', 'mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py'),
+    ('segmentation', 5, 'mmseg', 'mmseg::upernet/upernet_r50_4xb4-160k_ade20k-512x512.py')])
+def test_a_few_lines_carry_the_backbone_into_another_model(page, number, scope, base, tmp_path):
+    text = (ROOT / 'docs' / f'{page}.md').read_text()
+    lines = next(block for block in re.findall(r'```python\n(.*?)```', text, re.S) if 'custom_imports' in block)
+    assert lines.count('\n') == number
+    pretrained = SwinTransformer('tiny', img_size=192, window_size=6)
+    checkpoint = tmp_path / 'epoch_100.pth'
+    state = {f'backbone.{key}': value for key, value in pretrained.state_dict().items()}
+    torch.save(dict(state_dict=state), checkpoint)
+    path = tmp_path / 'config.py'
+    path.write_text(f"_base_ = '{base}'\n" + lines.replace('work_dirs/pretrain/epoch_100.pth', str(checkpoint)))
+    config = Config.fromfile(path)
+    init_default_scope(scope)
+    model = revert_sync_batchnorm(MODELS.build(config.model)).eval()
+    model.init_weights()
+    name = 'stages.2.blocks.5.ffn.layers.1.weight'
+    assert torch.equal(model.backbone.state_dict()[name], pretrained.state_dict()[name])
+    images = torch.randn(1, 3, 64, 96)
+    out = model.neck(model.backbone(images)) if scope == 'mmdet' else model.encode_decode(images, [
+        dict(img_shape=(64, 96), ori_shape=(64, 96), pad_shape=(64, 96))])
+    assert all(map(torch.isfinite, (part.sum() for part in out)))
