@@ -1,8 +1,12 @@
 """tools/analysis_tools/get_flops.py: counts against arithmetic, and against explicit matrix products."""
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 import torch.nn.functional as F
+import yaml
 from mmengine.analysis import FlopAnalyzer
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
@@ -36,26 +40,31 @@ def up(size, step):
 
 def attention(tokens, keys, channels):
     """Query, key and value; their two products; the projection."""
-    return tokens * channels * 3 * channels + tokens * keys * 2 * channels + tokens * channels * channels
+    return tokens * channels * 3 * channels + products(tokens, keys, channels) + tokens * channels * channels
+
+
+def products(tokens, keys, channels):
+    return 2 * tokens * keys * channels
 
 
 def perceptron(tokens, channels, ratio=4):
     return 2 * tokens * channels * ratio * channels
 
 
-def by_hand_swin(v2=False):
-    rows, cols = up(HEIGHT, 4) // 4, up(WIDTH, 4) // 4
-    total = rows * cols * EMBED * (4 * 4 * 3 + NORM)
-    for stage, (depth, heads) in enumerate(zip(DEPTHS, HEADS)):
-        channels = EMBED * 2**stage
+def by_hand_swin(v2=False, shape=(HEIGHT, WIDTH), embed=EMBED, depths=DEPTHS, windows=(WINDOW, WINDOW),
+                 attend=attention):
+    rows, cols = (up(side, 4) // 4 for side in shape)
+    total = rows * cols * embed * (4 * 4 * 3 + NORM)
+    for stage, (depth, window) in enumerate(zip(depths, windows)):
+        channels = embed * 2**stage
         if stage:
             rows, cols = up(rows, 2) // 2, up(cols, 2) // 2
             normed = channels if v2 else 2 * channels  # of the merged channels, or of the four neighbours
             total += rows * cols * (2 * channels * channels + NORM * normed)
-        tokens, padded = rows * cols, up(rows, WINDOW) * up(cols, WINDOW)
-        block = attention(padded, WINDOW**2, channels) + perceptron(tokens, channels) + 2 * NORM * tokens * channels
+        tokens, padded = rows * cols, up(rows, window) * up(cols, window)
+        block = attend(padded, window**2, channels) + perceptron(tokens, channels) + 2 * NORM * tokens * channels
         if v2:
-            block += (2 * WINDOW - 1)**2 * 512 * (2 + heads)
+            block += (2 * window - 1)**2 * 512 * (2 + HEADS[stage])
         total += depth * block
         total += NORM * tokens * channels  # out_indices names each stage
     return total
@@ -256,3 +265,51 @@ def test_tool(capsys):
     row = next(line for line in lines if line.startswith(f'| {config.stem} |'))
     assert row == f'| {config.stem} | 224 x 224 | 86.8M | 15.5G | 15.5G | 0.3G |'
     assert lines[-1].startswith(f'Not counted in {config.stem}') and 'gelu (24)' in lines[-1]
+
+
+def read(folder):
+    """FLOPs of each config of a folder, as its metafile has them, and the rows of the README's tables."""
+    models = yaml.safe_load((folder / 'metafile.yml').read_text())['Models']
+    rows = re.findall(r'^\| \[.*\.py\).*\|$', (folder / 'README.md').read_text(), re.M)
+    return {Path(model['Config']).name: model['Metadata']['FLOPs'] for model in models}, rows
+
+
+@pytest.mark.parametrize('folder', ['det', 'seg'])
+def test_readme_and_metafile(folder):
+    """Both starts of a recipe cost the same."""
+    flops, rows = read(REPO / 'configs' / folder)
+    assert rows and all(' G |' in row for row in rows)
+    for row in rows:
+        numbers = {flops[name] for name in re.findall(r'\]\(([^)]+\.py)\)', row) if name in flops}
+        assert len(numbers) == 1 or '_custom_' in row or '_folder-' in row
+        assert all(f'| {number / 1e9:.1f} G |' in row for number in numbers)
+
+
+@pytest.mark.parametrize('head, shape, published', [
+    ('det/mask-rcnn', (800, 1280), dict(base=497, large=904)),
+    ('seg/upernet', (512, 2048), dict(base=1181, large=1601))])
+@pytest.mark.parametrize('arch', ['base', 'large'])
+def test_published_figures(head, shape, published, arch):
+    """Theirs leave out the products of attentions, and Swin-L has windows of 7 there, and 14, 14, 14, 7 here."""
+    folder, name = head.split('/')
+    flops, _ = read(REPO / 'configs' / folder)
+    number, = {flops[config] for config in flops if config.startswith(f'{name}_swin-{arch}-') and '640px' not in config}
+    sizes = dict(shape=shape, embed=dict(base=128, large=192)[arch], depths=(2, 2, 18, 2))
+
+    def without_products(tokens, keys, channels):
+        return attention(tokens, keys, channels) - products(tokens, keys, channels)
+
+    ours = by_hand_swin(windows=dict(base=(7, 7, 7, 7), large=(14, 14, 14, 7))[arch], **sizes)
+    theirs = by_hand_swin(windows=(7, 7, 7, 7), attend=without_products, **sizes)
+    assert number - ours + theirs == pytest.approx(published[arch] * 1e9, rel=2e-3)
+
+
+@pytest.mark.slow
+def test_count_at_full_size():
+    """Swin-T as it stands in the metafile."""
+    pytest.importorskip('mmdet')
+    name = 'atss_swin-tiny-w7-fpn_8xb2-amp-1x_coco_simmim-100e.py'
+    cost = cost_of(Config.fromfile(REPO / 'configs' / 'det' / name))
+    assert cost.flops == read(REPO / 'configs' / 'det')[0][name]
+    encoder = by_hand_swin(shape=cost.shape, embed=96, depths=(2, 2, 6, 2), windows=(7, 7, 7, 7))
+    assert cost.encoder_flops == encoder - NORM * 200 * 320 * 96  # without the first map
