@@ -162,9 +162,17 @@ def test_images_of_one_name_are_refused(run, segmentor, tmp_path):
         run(segmentor, '--save-predictions', tmp_path / 'saved')
 
 
+def forget_visualizers(kind):
+    """MMEngine gives out that of an earlier run in this process again."""
+    kind._instance_dict.clear()
+    for derived in kind.__subclasses__():
+        forget_visualizers(derived)
+
+
 @pytest.mark.parametrize('setting', ['detector', 'segmentor'])
 def test_pictures(run, setting, tmp_path, request, monkeypatch):
     setting = request.getfixturevalue(setting)
+    forget_visualizers(Visualizer)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(REPO))
     run(setting, '--show-dir', 'pictures')
