@@ -156,7 +156,8 @@ class GlobalAttention(RelativePositionBias):
     def _attend_in_pieces(self, query: Tensor, key: Tensor, value: Tensor, bias: PositionBiasInPieces) -> Tensor:
         """Some rows of queries at a time; each piece of the bias is made again for the backward pass."""
 
-        def attend(queries: Tensor, first: int, last: int) -> Tensor:
+        # keys and values are arguments, for a block that is recomputed itself to forget them until then
+        def attend(queries: Tensor, key: Tensor, value: Tensor, first: int, last: int) -> Tensor:
             return self._attend(queries, key, value, bias.of_rows(first, last))
 
         outs = []
@@ -165,9 +166,9 @@ class GlobalAttention(RelativePositionBias):
             start, stop = (class_token + row * bias.grid[1] if row else 0 for row in (first, last))
             queries = query[:, :, start:stop]
             if torch.is_grad_enabled():
-                outs.append(checkpoint(attend, queries, first, last, use_reentrant=False))
+                outs.append(checkpoint(attend, queries, key, value, first, last, use_reentrant=False))
             else:
-                outs.append(attend(queries, first, last))
+                outs.append(attend(queries, key, value, first, last))
         return torch.cat(outs, dim=2)
 
     def _project(self, x: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import mmsimmim  # noqa: F401  (repairs before the frameworks)
+from mmsimmim.engine.live_memory import LiveMemory
 from mmsimmim.layers import TransformerBlock, global_attention, resize_token_bias_table
 from mmsimmim.models import VisionTransformer
 from tests.golden import relative_error
@@ -168,6 +169,23 @@ def test_the_bias_of_a_large_image_is_never_whole_and_never_per_image(position, 
         model(torch.randn(3, 3, 80, 60))[0].sum().backward()
     one_row = 3 * 2 * 1200 * 30  # of queries, with all keys
     assert one_row <= largest.elements <= 2**18 < 2 * 1200**2
+
+
+def test_recomputed_blocks_keep_nothing_of_their_pieces(monkeypatch):
+    """After the forward pass there are the inputs of the blocks, as without pieces, and no keys or values."""
+    monkeypatch.setattr(global_attention, 'MAX_PIECE', 2 * 4 * 35 * 7 * 2)
+    model = build(with_cp=True, **POSITIONS['per_block'])
+    images = torch.randn(2, 3, 80, 112)
+
+    def kept():
+        with LiveMemory() as memory:
+            maps = model(images)
+            return memory.live, len(maps)
+
+    whole, _ = kept()
+    monkeypatch.setattr(global_attention, 'MAX_WHOLE_TOKENS', 0)
+    keys_and_values = 4 * 2 * 35 * 2 * 16
+    assert kept()[0] < whole + keys_and_values
 
 
 @pytest.mark.parametrize('kwargs, message', [
