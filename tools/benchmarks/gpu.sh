@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Everything that wants a GPU, in one go: throughput of pre-training (Swin-T and -B, bf16, eager and compiled, beside
-# mmpretrain's), memory of a training step, then the demo with its detector and segmentor; with DATA_DIR, a folder per class below train/ and
-# validation/, also what pre-training is worth on it; with DENSE_DIR, images with COCO files and label maps, also what it
-# is worth in detection and segmentation. '' leaves DATA_DIR out.
+# mmpretrain's), memory of a training step, then the demo with its detector and segmentor; with DATA_DIR, a folder per
+# class below train/ and validation/, also what pre-training is worth on it; with DENSE_DIR, images with COCO files and
+# label maps, also what it is worth in detection and segmentation. '' leaves DATA_DIR out.
 # Usage: tools/benchmarks/gpu.sh OUT_DIR [DATA_DIR [DENSE_DIR]]
 set -euo pipefail
 
