@@ -10,7 +10,7 @@ from mmengine.registry import DefaultScope
 import mmsimmim  # noqa: F401  (repairs before the frameworks)
 from mmsimmim.engine import step_memory
 from mmsimmim.engine.made_up_batch import made_up_batch, make_up_proposals
-from mmsimmim.engine.step_memory import Step, autocast, measure_activations
+from mmsimmim.engine.step_memory import Step, autocast, counting, measure_activations
 from mmsimmim.errors import UserError
 from mmsimmim.registry import MODELS
 from tests.tools.conftest import CONFIG
@@ -117,6 +117,17 @@ def test_precision(wrapper, dtype):
     with autocast(Config(dict(optim_wrapper=wrapper)), 'cpu'):
         assert torch.is_autocast_enabled('cpu') is (dtype is not None)
         assert dtype is None or torch.get_autocast_dtype('cpu') == dtype
+
+
+def test_memory_of_cuda(monkeypatch):
+    """What PyTorch's allocator had at most, beside what was there before; without a GPU, by a stand-in for it."""
+    allocator = dict(now=700, most=5000)
+    monkeypatch.setattr(torch.cuda, 'memory_allocated', lambda: allocator['now'])
+    monkeypatch.setattr(torch.cuda, 'max_memory_allocated', lambda: allocator['most'])
+    monkeypatch.setattr(torch.cuda, 'reset_peak_memory_stats', lambda: allocator.update(most=allocator['now']))
+    with counting(None, 'cuda') as memory:
+        allocator.update(most=1800)
+    assert memory.peak == 1100
 
 
 def test_proposals():
