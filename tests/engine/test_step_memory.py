@@ -87,6 +87,7 @@ def test_without_values_as_with_them(name, monkeypatch):
     assert found[0] == pytest.approx(found[1], rel=1e-3 if name == 'mask_rcnn' else 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', ['mask_rcnn', 'simmim'])
 def test_linear_in_images(name):
     """Beside the copies of the weights each image takes as much as any other."""
