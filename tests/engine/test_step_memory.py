@@ -84,7 +84,7 @@ def test_without_values_as_with_them(name, monkeypatch):
         torch.manual_seed(0)
         found.append(measure_activations(load(name), Step((64, 96), 2), 'cpu'))
     # positive anchors are few, and how many of them are drawn is a matter of chance
-    assert found[0] == pytest.approx(found[1], rel=1e-3 if name == 'mask_rcnn' else 0)
+    assert found[0] == pytest.approx(found[1], rel=5e-3)
 
 
 @pytest.mark.slow
