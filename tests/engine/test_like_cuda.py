@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch._subclasses import FakeTensorMode
+from torch.func import functional_call
 from torch.utils.checkpoint import checkpoint
 
 from mmsimmim.engine.like_cuda import like_cuda
@@ -161,15 +162,15 @@ def test_dtypes_are_those_of_cuda(name, autocast_on_cuda):
 @pytest.mark.parametrize('encoder', [SwinTransformer, SwinTransformerV2])
 def test_encoder_keeps_what_it_keeps_on_cuda(encoder, autocast_on_cuda):
     """With tensors that are on a GPU in name only: those have CUDA's autocast, and the same attention."""
-    arch = dict(embed_dims=24, depths=[2, 2], num_heads=[3, 6])
+    model = encoder(dict(embed_dims=24, depths=[2, 2], num_heads=[3, 6]), window_size=8, out_indices=(0, 1))
 
     def live(device):
         _cached_shift_mask.cache_clear()
-        with torch.device(device):
-            model = encoder(arch, window_size=8, out_indices=(0, 1))
-            images = torch.zeros(2, 3, 72, 100)
+        state = {name: torch.zeros(x.shape, dtype=x.dtype, device=device, requires_grad=x.requires_grad)
+                 for name, x in [*model.named_parameters(), *model.named_buffers()]}
+        images = torch.zeros(2, 3, 72, 100, device=device)
         with LiveMemory() as memory, like_cuda(memory):
-            maps = model(images)
+            maps = functional_call(model, state, images)
             assert len(maps) == 2
             return memory.live
 
