@@ -276,7 +276,7 @@ def read(folder):
     return {Path(model['Config']).name: model['Metadata']['FLOPs'] for model in models}, rows
 
 
-@pytest.mark.parametrize('folder', ['det', 'seg'])
+@pytest.mark.parametrize('folder', ['cls', 'det', 'seg'])
 def test_readme_and_metafile(folder):
     """Both starts of a recipe cost the same."""
     flops, rows = read(REPO / 'configs' / folder)
@@ -304,6 +304,15 @@ def test_published_figures(head, shape, published, arch):
     ours = by_hand_swin(windows=dict(base=(7, 7, 7, 7), large=(14, 14, 14, 7))[arch], **sizes)
     theirs = by_hand_swin(windows=(7, 7, 7, 7), attend=without_products, **sizes)
     assert number - ours + theirs == pytest.approx(published[arch] * 1e9, rel=2e-3)
+
+
+@pytest.mark.parametrize('name', [
+    'swin-tiny-w7_8xb256-amp-coslr-100e_in1k-224px_simmim-100e.py',
+    'vit-base-p16_8xb2048-amp-linear-coslr-90e_in1k-224px_simmim-800e.py'])
+def test_classifiers(name):
+    """As the metafile has them; of the linear probe's encoder eight blocks run."""
+    cost = cost_of(Config.fromfile(REPO / 'configs' / 'cls' / name))
+    assert cost.flops == read(REPO / 'configs' / 'cls')[0][name]
 
 
 @pytest.mark.slow
