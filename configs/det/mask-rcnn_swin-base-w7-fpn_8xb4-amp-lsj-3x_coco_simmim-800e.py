@@ -6,7 +6,6 @@ _base_ = [
 model = dict(
     data_preprocessor=dict(batch_augments=_base_.batch_augments),
     backbone=dict(
-        with_cp=True,  # four images of 1024 px on 24 GB
         init_cfg=dict(
             type='Pretrained',
             checkpoint='work_dirs/simmim_swin-base-w6_16xb128-amp-steplr-800e_in1k-192px/epoch_800.pth')),

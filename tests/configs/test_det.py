@@ -105,8 +105,7 @@ def test_recipe(path):
     backbone = config.model.backbone
     rates = dict(tiny=0.2, base=0.1 if vit else 0.3, large=0.4)
     assert backbone.drop_path_rate == rates[backbone.arch]
-    heavy = vit or 'swinv2' in path.stem or ('lsj' in schedule and backbone.arch != 'tiny')
-    assert backbone.get('with_cp', False) == heavy
+    assert backbone.get('with_cp', False) == (vit or backbone.arch == 'large')  # more than 24 GB otherwise
     assert config.train_dataloader.sampler.type.startswith('mmsimmim.Seeded')
     assert config.default_hooks.checkpoint.save_best == 'coco/bbox_mAP'
 

@@ -105,7 +105,7 @@ def test_recipe(path):
     assert config.optim_wrapper.paramwise_cfg.layer_decay_rate == (0.65 if vit else 0.9)
     backbone = config.model.backbone
     assert backbone.drop_path_rate == (0.1 if vit else 0.2 if backbone.arch == 'tiny' else 0.3)
-    assert backbone.get('with_cp', False) == (backbone.arch == 'large')
+    assert not backbone.get('with_cp', False)  # 24 GB are enough
     crop = [step for step in config.train_dataloader.dataset.pipeline if step.type == 'RandomCrop']
     assert crop[0].crop_size == config.model.data_preprocessor.size == (size, size)
     assert config.train_dataloader.sampler.type == 'mmsimmim.SeededInfiniteSampler'

@@ -6,5 +6,4 @@ model = dict(
     backbone=dict(
         type='mmsimmim.SwinTransformerV2',
         window_size=(16, 16, 16, 8),
-        pretrained_window_sizes=(12, 12, 12, 6),
-        with_cp=True))
+        pretrained_window_sizes=(12, 12, 12, 6)))
