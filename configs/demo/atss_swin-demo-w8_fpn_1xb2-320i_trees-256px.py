@@ -13,9 +13,9 @@ model = dict(
         arch=dict(embed_dims=48, depths=[2, 2, 6], num_heads=[3, 6, 12]),
         window_size=8,
         drop_path_rate=0.0,
-        out_indices=(0, 1, 2),
+        out_indices=(1, 2),
         init_cfg=dict(type='Pretrained', checkpoint=pretrained, prefix='backbone.')),
-    neck=dict(in_channels=[48, 96, 192], out_channels=96, num_outs=3),
+    neck=dict(in_channels=[96, 192], out_channels=96, start_level=0, num_outs=3),
     bbox_head=dict(
         num_classes=1,
         in_channels=96,

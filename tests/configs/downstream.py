@@ -102,3 +102,13 @@ def watch_gradients(model: nn.Module) -> dict[str, float]:
         parameter.register_post_accumulate_grad_hook(
             lambda parameter, name=name: largest.update({name: parameter.grad.abs().max().item()}))
     return largest
+
+
+def without_gradient(model: nn.Module, optimizer: torch.optim.Optimizer) -> list[str]:
+    """Names of the parameters that AdamW has never seen a gradient of, or zeros alone.
+
+    Its first moment tells afterwards, whatever wrapped the model in between.
+    """
+    moments = {parameter: state['exp_avg'] for parameter, state in optimizer.state.items()}
+    return [name for name, parameter in model.named_parameters()
+            if parameter not in moments or not moments[parameter].abs().max() > 0]

@@ -20,6 +20,7 @@ from mmsimmim.engine.auto_scale_lr import scale_lr
 from mmsimmim.engine.command_line import _merge
 from mmsimmim.errors import UserError
 from mmsimmim.registry import DATASETS, MODELS
+from tests.configs.downstream import without_gradient
 from tests.configs.schedules import optimizer_of, rates
 from tests.golden import DATA, below, load, relative_error
 
@@ -297,6 +298,8 @@ def test_every_config_trains_and_validates(path, images, tmp_path):
     unchanged = {name: torch.equal(value, before[name]) for name, value in runner.model.state_dict().items()
                  if name in before}
     assert len(unchanged) == len(before) and all(unchanged.values()) == ('linear' in path.stem)
+    if 'linear' not in path.stem:
+        assert without_gradient(runner.model, runner.optim_wrapper.optimizer) == []
 
 
 def test_the_linear_probe_is_the_average_of_patches_after_block_8(images, tmp_path):

@@ -17,6 +17,7 @@ import mmsimmim  # noqa: F401  (repairs before the frameworks)
 from mmsimmim.checkpoints import convert_state_dict
 from mmsimmim.engine.command_line import build_runner
 from mmsimmim.registry import MODELS, TRANSFORMS
+from tests.configs.downstream import without_gradient
 from tests.configs.schedules import optimizer_of, rates
 from tests.golden import DATA
 
@@ -28,9 +29,6 @@ SWIN_BASE_800E = 'simmim_swin-base-w6_16xb128-amp-steplr-800e_in1k-192px.py'
 VIT_BASE_800E = 'simmim_vit-base-p16_16xb128-amp-steplr-800e_in1k-224px.py'
 SWIN_V2_BASE_800E = 'simmim_swinv2-base-w12_16xb128-amp-steplr-800e_in1k-192px.py'
 SWIN_V2_HUGE_125K = 'simmim_swinv2-huge-w12_32xb64-amp-fsdp-steplr-125k_in1k-192px.py'
-# The Swin V2 configs differ in size and length alone: one of each length's kind is trained, and one of the large ones.
-TRAINED = [path for path in CONFIGS if 'swinv2' not in path.stem or path.name == SWIN_V2_HUGE_125K
-           or re.search('swinv2-tiny.*-(800e|125k)', path.stem)]
 
 
 def load(name):
@@ -196,10 +194,11 @@ def shrink(config, images, tmp_path):
         backbone.arch = dict(embed_dims=8, depths=[2, 2, 2, 2], num_heads=[1, 2, 2, 4], **extra)
         neck.in_channels = 64
     for loader in (config.train_dataloader, config.val_dataloader):
-        loader.update(batch_size=2, num_workers=0, persistent_workers=False)
+        # four images: with two, stochastic depth can leave a branch out of a step
+        loader.update(batch_size=4, num_workers=0, persistent_workers=False)
         loader.dataset.data_root = images
     config.val_dataloader.dataset.indices = 4
-    config.train_dataloader.dataset.indices = 4
+    config.train_dataloader.dataset.indices = 8
     config.train_cfg.update({'max_epochs': 1} if 'max_epochs' in config.train_cfg else {'max_iters': 2})
     config.train_cfg.val_interval = config.train_cfg.get('max_epochs', 2)
     config.param_scheduler.update(warmup=0)
@@ -207,7 +206,7 @@ def shrink(config, images, tmp_path):
     return config
 
 
-@pytest.mark.parametrize('path', TRAINED, ids=lambda path: path.stem)
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
 def test_config_trains_and_validates(path, images, tmp_path):
     """As shipped but for depth, width and the amount of data: never the structure, the pipeline or the schedule."""
     config = shrink(Config.fromfile(path), images, tmp_path)
@@ -218,6 +217,7 @@ def test_config_trains_and_validates(path, images, tmp_path):
     history = runner.message_hub.log_scalars
     assert 0 < history['train/loss'].current() < 10
     assert 0 < history['val/reconstruction/masked_loss'].current() < 10
+    assert without_gradient(runner.model, runner.optim_wrapper.optimizer) == []
     assert list((tmp_path / 'work').glob('*/vis_data/vis_image/reconstruction_*.png'))
     DefaultScope._instance_dict.clear()
 
