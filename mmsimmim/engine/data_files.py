@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 
 from mmengine.config import Config
 
-from ..datasets.checks.coco import check_coco, compare_categories, read_categories
+from ..datasets.checks.categories import compare_categories, read_categories
+from ..datasets.checks.coco import check_coco
 from ..datasets.checks.config import check_of, read_parts
 from ..datasets.checks.part import Part, classes_of
 from ..datasets.checks.report import Report, Section

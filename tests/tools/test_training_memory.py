@@ -5,7 +5,7 @@ import torch
 from mmengine.config import Config
 from torch import nn
 
-from mmsimmim.engine.step_memory import Step, measure_activations
+from mmsimmim.engine.memory.step_memory import Step, measure_activations
 from mmsimmim.registry import MODELS
 from tools.analysis_tools import training_memory
 from tools.analysis_tools.training_memory import GIB, Size, main, make_table, measure

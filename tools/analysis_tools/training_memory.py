@@ -31,7 +31,7 @@ from torch import nn  # noqa: E402
 from mmsimmim.engine.command_line import OptionsAction, load_config, report_mistakes  # noqa: E402
 from mmsimmim.engine.fsdp import BLOCKS, units_of  # noqa: E402
 from mmsimmim.engine.image_size import image_size, pipeline_of  # noqa: E402
-from mmsimmim.engine.step_memory import Step, measure_activations  # noqa: E402
+from mmsimmim.engine.memory.step_memory import Step, measure_activations  # noqa: E402
 from mmsimmim.errors import UserError  # noqa: E402
 from mmsimmim.registry import MODELS  # noqa: E402
 

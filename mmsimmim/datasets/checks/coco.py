@@ -2,17 +2,15 @@
 
 import json
 import math
-import mmap
 import os
-import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..image_folder import IMAGE_SUFFIXES, list_files
+from .categories import compare_categories, repeated
 from .files import Reading, look_into, read_picture
 from .part import Contents, Part, classes_of
-from .report import Section, some
+from .report import Section
 
 NUMBER, ID = (int, float), (int, float, str)
 KEYS = dict(
@@ -111,9 +109,9 @@ def _check_metric_file(part: Part, section: Section) -> None:
 
 def _check_ids(content: dict[str, list[dict]], section: Section) -> None:
     for name, entries in content.items():
-        section.error(f'ids that more than one entry of "{name}" has', _repeated(entry['id'] for entry in entries))
+        section.error(f'ids that more than one entry of "{name}" has', repeated(entry['id'] for entry in entries))
     section.error('files that "images" lists more than once',
-                  _repeated(image['file_name'] for image in content['images']))
+                  repeated(image['file_name'] for image in content['images']))
 
 
 def _check_references(section: Section, annotations: list[dict], content: dict[str, list]) -> None:
@@ -122,73 +120,6 @@ def _check_references(section: Section, annotations: list[dict], content: dict[s
         known = {entry['id'] for entry in content[name] if isinstance(entry, dict) and _is(entry.get('id'), ID)}
         section.error(f'annotations with a {key} that "{name}" does not have', [
             f'id {one["id"]}: {one[key]!r}' for one in annotations if one[key] not in known])
-
-
-def _repeated(values: Iterable) -> list:
-    return [value for value, count in Counter(values).items() if count > 1]
-
-
-# ---- categories
-
-
-def read_categories(path: str) -> list[dict]:
-    """Read the categories of an annotation file without the rest, which may be gigabytes.
-
-    Args:
-        path (str): The file.
-
-    Returns:
-        list[dict]: Its section "categories".
-
-    Raises:
-        ValueError: The file is no JSON.
-        KeyError: It has no such section.
-    """
-    with open(path, 'rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        for found in re.finditer(rb'"categories"\s*:\s*\[', content):
-            end = content.find(b']', found.end())
-            while end != -1 and end - found.end() < 2**24:
-                try:
-                    entries = json.loads(content[found.end() - 1:end + 1])
-                except ValueError:  # a bracket inside, such as that of a skeleton
-                    end = content.find(b']', end + 1)
-                    continue
-                if entries and all(isinstance(entry, dict) and 'id' in entry and 'name' in entry for entry in entries):
-                    return entries
-                break
-    with open(path, encoding='utf-8') as file:
-        return json.load(file)['categories']
-
-
-def compare_categories(section: Section, classes: Sequence[str], categories: Sequence[dict], dataset: Any) -> None:
-    """Compare the classes of a config with the categories of an annotation file.
-
-    MMDetection looks for the categories by the names of the classes, numbers those that it finds in the order of the
-    file, and leaves out the others in silence.
-
-    Args:
-        section (Section): Gets the findings.
-        classes (Sequence[str]): Names of the classes.
-        categories (Sequence[dict]): With ``id`` and ``name``.
-        dataset (BaseDataset): Whose classes they are.
-    """
-    names = [category['name'] for category in categories]
-    path = dataset.ann_file
-    if isinstance(dataset.metainfo.get('classes'), str):
-        section.error(f'classes={dataset.metainfo["classes"]!r} is a word, of which each letter counts as a class',
-                      advice='With one class write classes=("name", ), with the comma, or ["name"].')
-    upper = ' (metainfo has CLASSES; the key is read in lower case only)' if 'CLASSES' in dataset.metainfo else ''
-    lacking = [name for name in classes if name not in names]
-    section.error(f'classes of the config that are no categories of {path}', lacking,
-                  f'The file has {some(names, 5)}. What is not there is never learned, and the classes behind it get '
-                  f'other numbers: correct metainfo.classes{upper}.')
-    repeated = [name for name in _repeated(names) if name in classes]
-    section.error(f'names that more than one category of {path} has', repeated, 'Each would count as a class.')
-    found = [name for name in names if name in classes]
-    if not lacking and not repeated and found != list(classes):
-        section.error(f'the classes of the config ({some(classes, 5)}) are in another order than the categories of '
-                      f'{path} ({some(found, 5)})', advice='They are numbered in the order of the file, so that '
-                      'results would carry wrong names: give metainfo.classes in that order.')
 
 
 # ---- annotations

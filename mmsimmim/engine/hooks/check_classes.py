@@ -9,7 +9,7 @@ from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
-from ...datasets.checks.coco import compare_categories, read_categories
+from ...datasets.checks.categories import compare_categories, read_categories
 from ...datasets.checks.heads import describe_heads, find_heads
 from ...datasets.checks.part import classes_of
 from ...datasets.checks.report import Section, some

@@ -9,7 +9,8 @@ from mmengine.config import Config
 from PIL import Image
 
 from mmsimmim.datasets.checks import Reading, check_config
-from mmsimmim.datasets.checks.coco import find_mask_fault, read_categories
+from mmsimmim.datasets.checks.categories import read_categories
+from mmsimmim.datasets.checks.coco import find_mask_fault
 
 from .made_up import HEIGHT, WIDTH, CocoFolder, annotation, findings, run_lengths, write_image
 

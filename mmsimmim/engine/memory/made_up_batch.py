@@ -6,7 +6,7 @@ import torch
 from mmengine.structures import BaseDataElement, InstanceData, PixelData
 from torch import Tensor, nn
 
-from ..errors import UserError
+from ...errors import UserError
 
 OBJECTS = 10  # in an image; in COCO there are seven or eight on average
 

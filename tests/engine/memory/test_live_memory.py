@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from mmsimmim.engine.live_memory import LiveMemory
+from mmsimmim.engine.memory.live_memory import LiveMemory
 
 N = 4 * 1000  # bytes of 1000 float32
 

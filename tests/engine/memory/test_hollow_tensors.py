@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mmsimmim.engine.hollow_tensors import SMALL, HollowTensors
-from mmsimmim.engine.live_memory import LiveMemory
+from mmsimmim.engine.memory.hollow_tensors import SMALL, HollowTensors
+from mmsimmim.engine.memory.live_memory import LiveMemory
 
 SIDE = 150  # SIDE**2 numbers are many
 

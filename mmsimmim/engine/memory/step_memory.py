@@ -10,7 +10,7 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 from torch import nn
 
-from ..registry import MODELS
+from ...registry import MODELS
 from .hollow_tensors import HollowTensors
 from .like_cuda import like_cuda
 from .live_memory import LiveMemory

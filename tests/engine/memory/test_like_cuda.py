@@ -7,8 +7,8 @@ from torch._subclasses import FakeTensorMode
 from torch.func import functional_call
 from torch.utils.checkpoint import checkpoint
 
-from mmsimmim.engine.like_cuda import like_cuda
-from mmsimmim.engine.live_memory import LiveMemory
+from mmsimmim.engine.memory.like_cuda import like_cuda
+from mmsimmim.engine.memory.live_memory import LiveMemory
 from mmsimmim.layers.windows import _cached_shift_mask
 from mmsimmim.models import SwinTransformer, SwinTransformerV2
 

@@ -8,9 +8,9 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 import mmsimmim  # noqa: F401  (repairs before the frameworks)
-from mmsimmim.engine import step_memory
-from mmsimmim.engine.made_up_batch import made_up_batch, make_up_proposals
-from mmsimmim.engine.step_memory import Step, autocast, counting, measure_activations
+from mmsimmim.engine.memory import step_memory
+from mmsimmim.engine.memory.made_up_batch import made_up_batch, make_up_proposals
+from mmsimmim.engine.memory.step_memory import Step, autocast, counting, measure_activations
 from mmsimmim.errors import UserError
 from mmsimmim.registry import MODELS
 from tests.tools.conftest import CONFIG
