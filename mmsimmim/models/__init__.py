@@ -1,10 +1,21 @@
 """The algorithm and its parts."""
 
 from .backbones import SwinTransformer, SwinTransformerV2, VisionTransformer
-from .heads import PixelReconstructionLoss, SimMIMHead
+from .heads import CrossEntropyReconstructionLoss, PixelReconstructionLoss, SimMIMHead
 from .necks import SimMIMLinearDecoder, SimpleFeaturePyramid
 from .simmim import SimMIM
-from .targets import NormalizedPixelTarget
+from .targets import (
+    ColourBinTarget,
+    ColourClusterTarget,
+    NormalizedPixelTarget,
+    PatchNormalizedPixelTarget,
+    PixelTarget,
+    TokenTarget,
+)
 
-__all__ = ['NormalizedPixelTarget', 'PixelReconstructionLoss', 'SimMIM', 'SimMIMHead', 'SimMIMLinearDecoder',
-           'SimpleFeaturePyramid', 'SwinTransformer', 'SwinTransformerV2', 'VisionTransformer']
+__all__ = [
+    'ColourBinTarget', 'ColourClusterTarget', 'CrossEntropyReconstructionLoss', 'NormalizedPixelTarget',
+    'PatchNormalizedPixelTarget', 'PixelReconstructionLoss', 'PixelTarget', 'SimMIM', 'SimMIMHead',
+    'SimMIMLinearDecoder', 'SimpleFeaturePyramid', 'SwinTransformer', 'SwinTransformerV2', 'TokenTarget',
+    'VisionTransformer'
+]

@@ -1,5 +1,6 @@
 """SimMIM, the whole method: mask, encode, predict, compare."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from ..registry import MODELS
 from .backbones.loading import below
+from .colours import from_rgb, to_rgb
 from .foreign_names import convert_for
 
 
@@ -21,14 +23,19 @@ class SimMIM(BaseModel):
 
     Args:
         backbone (dict): Encoder, called with (images, mask); gets its mask token here.
-        neck (dict): Predicts image-shaped values from the last map. Where it does not say ``out_channels``, it
-            predicts as many channels as the images have.
-        head (dict): Its ``loss(prediction, target, mask)`` compares.
-        target_generator (dict, optional): Makes the target from the normalised images; where this is a picture, its
-            ``restore(prediction, images)`` gives the colours back. Defaults to None: the images themselves.
+        neck (dict): Predicts from the last map. Where they are not said, its ``out_channels`` are those that the
+            target needs, and its ``target_stride`` is the target's.
+        head (dict): Its ``loss(prediction, target, mask)`` compares. Likewise it learns the target's stride and number
+            of classes.
+        target_generator (dict, optional): Makes the target from the images, see
+            :class:`mmsimmim.models.targets.Target`; where this can be shown, its ``restore(prediction, images)`` gives
+            colours back. Defaults to None: the images themselves.
         data_preprocessor (dict, optional): Stacks, moves and normalises images. Defaults to mmpretrain's
             ``SelfSupDataPreprocessor``.
         init_cfg (dict, optional): MMEngine initialisation. Defaults to None.
+
+    Raises:
+        ValueError: If target, neck and head do not go together.
     """
 
     def __init__(self,
@@ -43,9 +50,13 @@ class SimMIM(BaseModel):
         super().__init__(data_preprocessor, init_cfg)
         self.backbone = MODELS.build(backbone)
         self.backbone.add_mask_token()
-        self.neck = MODELS.build({'out_channels': self.backbone.in_channels, **neck})
-        self.head = MODELS.build(head)
-        self.target_generator = MODELS.build(target_generator) if target_generator else nn.Identity()
+        self.target_generator = MODELS.build(target_generator or dict(type='mmsimmim.PixelTarget'))
+        stride, num_classes, out_channels = describe_target(self.target_generator, self.backbone.in_channels)
+        # What is as ever is not said, so that necks and heads from elsewhere need not know of it.
+        of_target = dict(target_stride=stride) if stride != 1 else {}
+        of_classes = dict(num_classes=num_classes) if num_classes is not None else {}
+        self.neck = MODELS.build({'out_channels': out_channels, **of_target, **neck})
+        self.head = MODELS.build({**of_target, **of_classes, **head})
 
     def forward(self,
                 inputs: Tensor,
@@ -88,21 +99,56 @@ class SimMIM(BaseModel):
 
     def masked_loss(self, images: Tensor, mask: Tensor) -> Tensor:
         """The same on tensors alone: images (B, C, H, W) and mask (B, H / p, W / p) to a scalar."""
-        return self.head.loss(self.reconstruct(images, mask), self.target(images), mask)
+        latent, target = self.encode(images, mask), self.target(images)
+        if self.predicts_classes:
+            return self.head.loss_in_parts(self.neck, latent, target, mask)
+        return self.head.loss(self.neck(latent), target, mask)
 
     def reconstruct(self, images: Tensor, mask: Tensor) -> Tensor:
         """Encode the visible part and predict the target of the whole: (B, C, H, W)."""
-        latent = self.backbone(images, mask)[-1]
-        return self.neck(latent)
+        return self.neck(self.encode(images, mask))
+
+    def encode(self, images: Tensor, mask: Tensor) -> Tensor:
+        """The encoder's last map of masked images: (B, C, H, W) to (B, C', h, w)."""
+        return self.backbone(images, mask)[-1]
 
     def target(self, images: Tensor) -> Tensor:
         """What is to be predicted of normalised images (B, C, H, W)."""
-        return self.target_generator(images)
+        return self.target_generator(self._as_target_sees(images))
 
     def to_colours(self, prediction: Tensor, images: Tensor) -> Tensor:
-        """A predicted target (B, C, H, W) in the colours of the normalised images it is of, if it can be shown so."""
+        """A predicted target (B, C, h, w) as pictures.
+
+        Args:
+            prediction (Tensor): Shape (B, C, h, w).
+            images (Tensor): The normalised images (B, C', H, W) that it was predicted of.
+
+        Returns:
+            Tensor: Shape (B, C', H, W), in normalised colours; the prediction itself where no picture can be made of
+            it.
+        """
         restore = getattr(self.target_generator, 'restore', None)
-        return prediction if restore is None else restore(prediction, images)
+        if restore is None:
+            return prediction
+        pictures = restore(prediction, self._as_target_sees(images))
+        return from_rgb(pictures, self.data_preprocessor) if self._target_from_colours else pictures
+
+    @property
+    def predicts_classes(self) -> bool:
+        """Whether the target names classes, and the prediction has scores of them."""
+        return getattr(self.target_generator, 'num_classes', None) is not None
+
+    @property
+    def makes_pictures(self) -> bool:
+        """Whether a prediction can be shown as a picture."""
+        return hasattr(self.target_generator, 'restore') or not self.predicts_classes
+
+    @property
+    def _target_from_colours(self) -> bool:
+        return getattr(self.target_generator, 'from_colours', False)
+
+    def _as_target_sees(self, images: Tensor) -> Tensor:
+        return to_rgb(images, self.data_preprocessor) if self._target_from_colours else images
 
     @torch.no_grad()
     def predict(self,
@@ -117,17 +163,24 @@ class SimMIM(BaseModel):
             paste_visible (bool): Put the visible pixels of the image back into the reconstruction. Defaults to False.
 
         Returns:
-            list[BaseDataElement]: The samples, with ``reconstruction``, shape (C, H, W), in normalised colours, and
-            ``reconstruction_loss``, the scalar loss of that image alone.
+            list[BaseDataElement]: The samples, with ``reconstruction_loss``, the scalar loss of that image alone, and
+            ``reconstruction``, shape (C, H, W), in normalised colours, where the target can be shown.
         """
         mask = stack_masks(data_samples, inputs.device)
-        pred, target = self.reconstruct(inputs, mask), self.target(inputs)
-        colours = self.to_colours(pred, inputs)
-        for i, sample in enumerate(data_samples):
+        target = self.target(inputs)
+        for i, (sample, pred) in enumerate(zip(data_samples, self._predict_each(inputs, mask))):
             one = slice(i, i + 1)
-            sample.reconstruction_loss = self.head.loss(pred[one], target[one], mask[one])
-            sample.reconstruction = paste(colours[i], inputs[i], mask[i]) if paste_visible else colours[i]
+            sample.reconstruction_loss = self.head.loss(pred, target[one], mask[one])
+            if self.makes_pictures:
+                colours = self.to_colours(pred, inputs[one])[0]
+                sample.reconstruction = paste(colours, inputs[i], mask[i]) if paste_visible else colours
         return data_samples
+
+    def _predict_each(self, images: Tensor, mask: Tensor) -> Iterable[Tensor]:
+        """The prediction of each image, (1, C, h, w); of classes one image at a time, as their scores may be many."""
+        if self.predicts_classes:
+            return map(self.neck, self.encode(images, mask).split(1))
+        return self.reconstruct(images, mask).split(1)
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
         given = below(state_dict, prefix)
@@ -141,6 +194,23 @@ class SimMIM(BaseModel):
     def get_layer_depth(self, param_name: str) -> tuple[int, int]:
         """Depth of a parameter for layer-wise learning rates, see the backbone's method."""
         return self.backbone.get_layer_depth(param_name, 'backbone.')
+
+
+def describe_target(target_generator: nn.Module, in_channels: int) -> tuple[int, int | None, int]:
+    """What the prediction of a target has to be like.
+
+    Args:
+        target_generator (nn.Module): A :class:`mmsimmim.models.targets.Target`, or a module without its attributes,
+            which is taken to give as many values as the image has.
+        in_channels (int): Channels of the images.
+
+    Returns:
+        tuple[int, int | None, int]: Pixels per side of a position, classes (None for values), channels.
+    """
+    stride = getattr(target_generator, 'stride', 1)
+    num_classes = getattr(target_generator, 'num_classes', None)
+    out_channels = getattr(target_generator, 'out_channels', None)
+    return stride, num_classes, in_channels if out_channels is None else out_channels(in_channels)
 
 
 def stack_masks(data_samples: list[BaseDataElement], device: torch.device) -> Tensor:

@@ -8,6 +8,8 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor, nn
 
+from ..models.colours import denormalise, is_rgb
+
 CAPTIONS = ('original', 'masked', 'reconstruction', 'with visible pixels')
 MASK_GREY = 128
 GAP = 6
@@ -58,9 +60,7 @@ def to_display(image: Tensor, preprocessor: nn.Module, channels: Sequence[int] |
         ValueError: If ``channels`` are neither one nor three, or the image has no such channels.
     """
     shown = _shown_channels(image.shape[0], preprocessor, channels)
-    values = image.detach().float()
-    if hasattr(preprocessor, 'mean'):
-        values = values * preprocessor.std.to(values) + preprocessor.mean.to(values)
+    values = denormalise(image.detach().float(), preprocessor)
     values = values[list(shown)].nan_to_num().round().clamp(0, 255).to(torch.uint8)
     return values.permute(1, 2, 0).contiguous().cpu().numpy()
 
@@ -73,9 +73,7 @@ def _shown_channels(count: int, preprocessor: nn.Module, channels: Sequence[int]
         return tuple(channels) if len(channels) == 3 else (channels[0], ) * 3
     if count < 3:
         return 0, 0, 0
-    # mmpretrain's preprocessors say it in one of these two places.
-    converts = getattr(preprocessor, '_channel_conversion', False) or getattr(preprocessor, 'to_rgb', False)
-    return (0, 1, 2) if converts or count > 3 else (2, 1, 0)
+    return (0, 1, 2) if is_rgb(preprocessor) or count > 3 else (2, 1, 0)
 
 
 def hide_masked(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -86,12 +86,12 @@ def require_pixel_model(model: nn.Module) -> SimMIM:
     """The model itself, if its predictions are colours.
 
     Raises:
-        UserError: If it is no :class:`mmsimmim.SimMIM`, or its targets are no pictures, normalised or not.
+        UserError: If it is no :class:`mmsimmim.SimMIM`, or no picture can be made of its predictions.
     """
     if not isinstance(model, SimMIM):
         raise UserError('Reconstructions can be drawn of mmsimmim.SimMIM only; this model is a '
                         f'{type(model).__module__}.{type(model).__name__}.')
-    if not (isinstance(model.target_generator, nn.Identity) or hasattr(model.target_generator, 'restore')):
+    if not hasattr(model.target_generator, 'restore'):
         raise UserError(f'The model predicts {type(model.target_generator).__name__}, not the colours of the image, '
                         'so there is no picture to draw.')
     return model
@@ -105,4 +105,4 @@ def encoder_stride(model: SimMIM) -> int:
     with evaluation_mode(model):
         prediction = model.reconstruct(
             parameter.new_zeros(1, model.backbone.in_channels, side, side), parameter.new_zeros(1, 1, 1))
-    return prediction.shape[-1]
+    return prediction.shape[-1] * model.head.target_stride

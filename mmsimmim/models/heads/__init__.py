@@ -1,5 +1,6 @@
 """Comparing the prediction with the target."""
 
-from .pixel import PixelReconstructionLoss, SimMIMHead
+from .losses import CrossEntropyReconstructionLoss, PixelReconstructionLoss
+from .simmim_head import SimMIMHead
 
-__all__ = ['PixelReconstructionLoss', 'SimMIMHead']
+__all__ = ['CrossEntropyReconstructionLoss', 'PixelReconstructionLoss', 'SimMIMHead']

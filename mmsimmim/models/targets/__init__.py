@@ -1,5 +1,11 @@
-"""What is predicted of an image, where that is not the image itself."""
+"""What is predicted of an image."""
 
-from .pixel import NormalizedPixelTarget
+from .colour_bins import ColourBinTarget
+from .colour_clusters import ColourClusterTarget
+from .normalized_pixel import NormalizedPixelTarget, PatchNormalizedPixelTarget
+from .pixel import PixelTarget
+from .target import Target
+from .tokens import TokenTarget
 
-__all__ = ['NormalizedPixelTarget']
+__all__ = ['ColourBinTarget', 'ColourClusterTarget', 'NormalizedPixelTarget', 'PatchNormalizedPixelTarget',
+           'PixelTarget', 'Target', 'TokenTarget']

@@ -1,85 +1,61 @@
-"""Pixels as targets."""
+"""Colours as targets, as fine as the image or coarser."""
 
-import torch
-from torch import Tensor, nn
+import torch.nn.functional as F
+from torch import Tensor
 
 from ...registry import MODELS
+from .target import Target, require_divisible, require_stride
 
 
 @MODELS.register_module()
-class NormalizedPixelTarget(nn.Module):
-    """Pixels relative to the mean and the deviation of their neighbourhood.
-
-    The target of the official Swin Transformer V2 pre-training (``norm_targets`` in ``models/simmim.py`` of
-    microsoft/Swin-Transformer, with 47 pixels): each pixel and channel is normalised by a window around it, which the
-    border of the image cuts off, so that the model learns structure and not the local tone. Masked pixels count, too.
+class PixelTarget(Target):
+    """The image itself, or its means over squares (paper section 3.4 and its study of prediction resolutions).
 
     Args:
-        window_size (int): Side of the window, pixels; odd. Defaults to 47.
+        stride (int): Side of a square, pixels: of a 192 px image 1, 2, 4, 8, 16 and 32 make targets of 192, 96, 48,
+            24, 12 and 6 px. Defaults to 1.
 
     Raises:
-        ValueError: If the window has no middle, or is a single pixel.
+        ValueError: If the stride is no whole number above 0.
 
     Examples:
         >>> import torch
-        >>> from mmsimmim.models import NormalizedPixelTarget
-        >>> target = NormalizedPixelTarget(window_size=3)
-        >>> target(torch.tensor([[[[0., 0., 0.], [0., 9., 0.], [0., 0., 0.]]]]))[0, 0, 1, 1]
-        tensor(2.6667)
+        >>> from mmsimmim.models import PixelTarget
+        >>> PixelTarget(stride=2)(torch.tensor([[[[0., 1.], [2., 3.]]]]))
+        tensor([[[[1.5000]]]])
     """
 
-    def __init__(self, window_size: int = 47) -> None:
+    def __init__(self, stride: int = 1) -> None:
         super().__init__()
-        if window_size < 3 or window_size % 2 == 0:
-            raise ValueError(f'window_size {window_size} must be odd and at least 3: the pixel is in the middle, and a '
-                             'deviation needs more than one')
-        self.window_size = window_size
+        self.stride = require_stride(stride)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Normalise locally.
+        """Average.
 
         Args:
             images (Tensor): Normalised images, shape (B, C, H, W).
 
         Returns:
-            Tensor: Same shape, float32 (float64 if the images are); without gradient.
+            Tensor: Shape (B, C, H / stride, W / stride), same dtype.
+
+        Raises:
+            ValueError: If the stride does not divide the sides.
         """
-        images = images.detach()
-        mean, deviation = self._statistics(images)
-        return ((images - mean) / deviation).to(_precise(images))
+        return area_mean(images, self.stride)
 
     def restore(self, prediction: Tensor, images: Tensor) -> Tensor:
-        """Turn a predicted target into colours, with the tone of the images that it was predicted of.
-
-        For looking at: mean and deviation are those of the whole image, of which the model saw a part only.
-
-        Args:
-            prediction (Tensor): Shape (B, C, H, W).
-            images (Tensor): The normalised images, same shape.
-
-        Returns:
-            Tensor: Same shape, in the colours of ``images``, dtype as :meth:`forward`.
-        """
-        mean, deviation = self._statistics(images.detach())
-        return (prediction * deviation + mean).to(_precise(images))
-
-    def _statistics(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and unbiased standard deviation (never below 1e-3) around each pixel, float64, shape of ``images``."""
-        # in float32 the difference of the moments would be as large as the variance of a clear sky
-        images = images.double()
-        rows, cols = (self._averages(size, images.device) for size in images.shape[2:])
-        mean = rows @ images @ cols.T
-        variance = rows @ images.square() @ cols.T - mean.square()
-        count = 1 / (rows.amax(1)[:, None] * cols.amax(1))
-        unbiased = (variance * count / (count - 1)).clamp(min=0)
-        return mean, (unbiased + 1e-6).sqrt()
-
-    def _averages(self, size: int, device: torch.device) -> Tensor:
-        """Matrix (size, size) that averages over the window of each position on one side, float64."""
-        position = torch.arange(size, device=device)
-        inside = (position[:, None] - position).abs() <= self.window_size // 2
-        return inside / inside.sum(1, keepdim=True, dtype=torch.float64)
+        """A predicted target as a picture of the size of ``images`` (B, C, H, W): each mean fills its square."""
+        return enlarge(prediction, self.stride)
 
 
-def _precise(images: Tensor) -> torch.dtype:
-    return torch.promote_types(images.dtype, torch.float32)
+def area_mean(images: Tensor, stride: int) -> Tensor:
+    """Means of images (B, C, H, W) over squares of ``stride`` pixels; ValueError if these do not tile the images."""
+    if stride == 1:
+        return images
+    require_divisible(images, stride, 'stride')
+    return F.avg_pool2d(images, stride)
+
+
+def enlarge(values: Tensor, stride: int) -> Tensor:
+    """Values (B, C, h, w) repeated over squares of ``stride`` pixels."""
+    return values.repeat_interleave(stride, 2).repeat_interleave(stride, 3) if stride > 1 else values

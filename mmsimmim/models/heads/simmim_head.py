@@ -1,0 +1,137 @@
+"""Where prediction and target are compared: on the masked area, or everywhere."""
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from ...registry import MODELS
+from .losses import EPSILON
+
+AREAS = ('masked', 'whole')
+
+
+@MODELS.register_module()
+class SimMIMHead(BaseModule):
+    """Bring the mask from tokens to the positions that are predicted, and compare there.
+
+    Args:
+        patch_size (int): Pixels per side that one entry of the mask covers.
+        loss (dict): Config of the loss, called with (prediction, target, mask).
+        area (str): ``'masked'`` compares on masked pixels only, ``'whole'`` on all, visible ones too (paper section
+            3.4, prediction and reconstruction). Defaults to ``'masked'``.
+        target_stride (int): Pixels per side of a position of the target. Defaults to 1; inside
+            :class:`mmsimmim.SimMIM`, to the stride of its target.
+        num_classes (int, optional): Classes that the target names, None for values. Defaults to None; inside
+            :class:`mmsimmim.SimMIM`, to what its target has.
+
+    Raises:
+        ValueError: If the area is unknown, mask and target do not tile one another, or the loss takes classes where
+            the target has values, or the reverse.
+    """
+
+    def __init__(self,
+                 patch_size: int,
+                 loss: dict,
+                 area: str = 'masked',
+                 target_stride: int = 1,
+                 num_classes: int | None = None) -> None:
+        super().__init__()
+        if area not in AREAS:
+            raise ValueError(f'area {area!r} is none of {list(AREAS)}')
+        if max(patch_size, target_stride) % min(patch_size, target_stride):
+            raise ValueError(f'patch_size {patch_size} of the mask and the stride {target_stride} of the target must '
+                             'divide one another')
+        self.patch_size = patch_size
+        self.area = area
+        self.target_stride = target_stride
+        self.num_classes = num_classes
+        self.loss_module = MODELS.build(loss)
+        self._require_loss_for_target()
+
+    def _require_loss_for_target(self) -> None:
+        given = 'values' if self.num_classes is None else 'classes'
+        name = type(self.loss_module).__name__
+        # A loss from elsewhere does not say what it takes.
+        if getattr(self.loss_module, 'takes', given) != given:
+            fitting = dict(values='PixelReconstructionLoss', classes='CrossEntropyReconstructionLoss')[given]
+            raise ValueError(f'{name} of the head compares {self.loss_module.takes}, and the target has {given}: set '
+                             f"head.loss.type='mmsimmim.{fitting}', or another target_generator")
+
+    def loss(self, pred: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+        """Loss on the area.
+
+        Args:
+            pred (Tensor): Prediction, shape (B, C, h, w).
+            target (Tensor): Target, shape (B, C, h, w), or (B, G, h, w) for classes.
+            mask (Tensor): Shape (B, H / patch_size, W / patch_size), 1 = masked, of images (B, _, H, W).
+
+        Returns:
+            Tensor: Scalar.
+
+        Raises:
+            ValueError: If prediction and target, or mask and target, do not cover the same pixels.
+        """
+        return self.loss_module(pred, target, self.weights(target, mask))
+
+    def loss_in_parts(self, neck: nn.Module, latent: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+        """The loss of classes predicted by ``neck(latent)``, in bounded memory.
+
+        Where there are more scores than the loss holds at a time, images are predicted and compared a few at a time,
+        and once more in the backward pass. The value is that of :meth:`loss`, up to rounding.
+
+        Args:
+            neck (nn.Module): Maps the latent to the prediction, each image by itself.
+            latent (Tensor): Shape (B, C', h', w').
+            target (Tensor): As in :meth:`loss`.
+            mask (Tensor): As in :meth:`loss`.
+
+        Returns:
+            Tensor: Scalar.
+        """
+        images = self.images_at_a_time(target)
+        if images >= len(target):
+            return self.loss(neck(latent), target, mask)
+
+        def part(latent: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+            # Each part is divided by what counts in it; in the end it has to be what counts in all.
+            return self.loss(neck(latent), target, mask) * (self.weights(target, mask).sum() + EPSILON)
+
+        parts = zip(latent.split(images), target.split(images), mask.split(images))
+        summed = sum(checkpoint(part, *tensors, use_reentrant=False) for tensors in parts)
+        return summed / (self.weights(target, mask).sum() + EPSILON)
+
+    def images_at_a_time(self, target: Tensor) -> int:
+        """How many images of the target (B, G, h, w) may be predicted at once, at least one."""
+        limit = getattr(self.loss_module, 'scores_at_a_time', None)
+        if self.num_classes is None or limit is None:
+            return len(target)
+        return max(1, limit // (target[0].numel() * self.num_classes))
+
+    def weights(self, target: Tensor, mask: Tensor) -> Tensor:
+        """How much of each position counts: 1 where all of it is masked, a share where a part is.
+
+        Args:
+            target (Tensor): Shape (B, C, h, w).
+            mask (Tensor): Shape (B, H / patch_size, W / patch_size), 1 = masked.
+
+        Returns:
+            Tensor: float32 (float64 if the target is), shape (B, 1, h, w).
+
+        Raises:
+            ValueError: If mask and target do not cover the same pixels.
+        """
+        covered = tuple(side * self.patch_size for side in mask.shape[1:])
+        image = tuple(side * self.target_stride for side in target.shape[2:])
+        if covered != image:
+            raise ValueError(f'the mask covers {covered} pixels, the image has {image}: patch_size of the head '
+                             f'({self.patch_size}) must be that of the backbone')
+        dtype = torch.float64 if target.dtype == torch.float64 else torch.float32
+        mask = mask.unsqueeze(1).to(dtype)
+        if self.area == 'whole':
+            mask = torch.ones_like(mask)
+        if self.target_stride <= self.patch_size:
+            repeat = self.patch_size // self.target_stride
+            return mask.repeat_interleave(repeat, 2).repeat_interleave(repeat, 3)
+        return F.avg_pool2d(mask, self.target_stride // self.patch_size)
