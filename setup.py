@@ -82,9 +82,9 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-extras = {name: read_requirements(name) for name in ('lite', 'downstream', 'tests', 'docs')}
+extras = {name: read_requirements(name) for name in ('lite', 'downstream', 'analysis', 'tests', 'docs')}
 # Without 'lite': it must not be installed over a full mmcv.
-extras['all'] = extras['downstream'] + extras['tests'] + extras['docs']
+extras['all'] = extras['downstream'] + extras['analysis'] + extras['tests'] + extras['docs']
 
 setup(
     name=PACKAGE,
