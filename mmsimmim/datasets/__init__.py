@@ -3,9 +3,17 @@
 from .image_folder import ImageFolder
 from .labelled_image_folder import LabelledImageFolder
 from .samplers import SeededInfiniteSampler, SeededSampler
-from .transforms import LoadImage, SeedSample, SimMIMMaskGenerator
+from .transforms import (
+    MASK_STRATEGIES,
+    BlockwiseMaskGenerator,
+    LoadImage,
+    MaskGenerator,
+    SeedSample,
+    SimMIMMaskGenerator,
+    SquareMaskGenerator,
+)
 
 __all__ = [
-    'ImageFolder', 'LabelledImageFolder', 'LoadImage', 'SeedSample', 'SeededInfiniteSampler', 'SeededSampler',
-    'SimMIMMaskGenerator'
+    'BlockwiseMaskGenerator', 'ImageFolder', 'LabelledImageFolder', 'LoadImage', 'MASK_STRATEGIES', 'MaskGenerator',
+    'SeedSample', 'SeededInfiniteSampler', 'SeededSampler', 'SimMIMMaskGenerator', 'SquareMaskGenerator'
 ]

@@ -1,118 +1,27 @@
 """The paper's masking: patches drawn at random, each as likely as any other."""
 
 import math
-from numbers import Integral, Real
-from typing import Any
 
 import numpy as np
-from mmcv.transforms import BaseTransform
 
 from ...registry import TRANSFORMS
+from .mask_generator import MaskGenerator
 
 
 @TRANSFORMS.register_module()
-class SimMIMMaskGenerator(BaseTransform):
-    """Mask a share of an image's patches (``MaskGenerator`` in the official ``data/data_simmim.py``).
+class SimMIMMaskGenerator(MaskGenerator):
+    """Mask patches at random, each as likely as any other (``MaskGenerator`` in the official ``data/data_simmim.py``).
 
-    The masked patch and the patch of the model are independent: with 32 and 4 pixels, each drawn patch masks 8 x 8
-    tokens.
+    Arguments, keys and errors are those of :class:`MaskGenerator`. From one state of NumPy's generator it draws the
+    same masks as mmpretrain's generator of this name.
 
-    **Required keys:** ``sample_id``, or else ``sample_idx``, if a seed is given.
-
-    **Added keys:** ``mask``, uint8 array of shape (H / model_patch_size, W / model_patch_size), 1 = masked.
-
-    Args:
-        input_size (int | tuple[int, int]): Size of the images, pixels; one side or (H, W). Defaults to 192.
-        mask_patch_size (int): Side of a masked patch, pixels. Defaults to 32.
-        model_patch_size (int): Side of a token of the model, pixels. Defaults to 4.
-        mask_ratio (float): Share of the patches to mask, in (0, 1]; their count is rounded up. Defaults to 0.6.
-        seed (int, optional): Gives each image the same mask always: for validation. It is drawn from the seed and
-            ``sample_id``, which :class:`ImageFolder` computes from the image's path below ``data_root``, so that
-            neither new files nor another place of the folder change it; or from the image's index ``sample_idx`` in
-            datasets that give no ``sample_id``. Defaults to None: drawn anew from NumPy's global generator, which
-            MMEngine seeds.
-
-    Raises:
-        ValueError: If an argument is of the wrong kind, sizes do not divide one another, or the ratio is outside
-            (0, 1].
+    Examples:
+        >>> SimMIMMaskGenerator(192, mask_patch_size=32, mask_ratio=0.6).draw(np.random).shape
+        (48, 48)
     """
 
-    def __init__(self,
-                 input_size: int | tuple[int, int] = 192,
-                 mask_patch_size: int = 32,
-                 model_patch_size: int = 4,
-                 mask_ratio: float = 0.6,
-                 seed: int | None = None) -> None:
-        self.input_size = _pair(input_size)
-        self.mask_patch_size = mask_patch_size
-        self.model_patch_size = model_patch_size
-        self.mask_ratio = mask_ratio
-        self.seed = seed
-        self._check()
-        self.grid = tuple(side // mask_patch_size for side in self.input_size)
-        self.mask_count = math.ceil(mask_ratio * math.prod(self.grid))
-
-    def _check(self) -> None:
-        for name in ('mask_patch_size', 'model_patch_size'):
-            _require(_is_whole(getattr(self, name)), name, getattr(self, name), 'an integer, in pixels')
-        _require(isinstance(self.mask_ratio, Real) and not isinstance(self.mask_ratio, bool), 'mask_ratio',
-                 self.mask_ratio, 'a number in (0, 1]')
-        _require(self.seed is None or _is_whole(self.seed) and 0 <= self.seed < 2**32, 'seed', self.seed,
-                 'None or an integer from 0 to 2**32 - 1')
-        if not 0 < self.mask_ratio <= 1:
-            raise ValueError(f'mask_ratio must lie in (0, 1], got {self.mask_ratio}')
-        if min(*self.input_size, self.mask_patch_size, self.model_patch_size) < 1:
-            raise ValueError(f'sizes must be positive, got input_size {self.input_size}, mask_patch_size '
-                             f'{self.mask_patch_size}, model_patch_size {self.model_patch_size}')
-        if any(side % self.mask_patch_size for side in self.input_size):
-            raise ValueError(f'input_size {self.input_size} must be a multiple of '
-                             f'mask_patch_size {self.mask_patch_size}')
-        if self.mask_patch_size % self.model_patch_size:
-            raise ValueError(f'mask_patch_size {self.mask_patch_size} must be a multiple of '
-                             f'model_patch_size {self.model_patch_size}')
-
-    def transform(self, results: dict) -> dict:
-        """Add a mask."""
-        results['mask'] = self.draw(self._generator(results))
-        return results
-
-    def draw(self, generator: np.random.RandomState) -> np.ndarray:
-        """Draw a mask.
-
-        Args:
-            generator (np.random.RandomState): Source of randomness, or the module ``np.random`` itself.
-
-        Returns:
-            np.ndarray: uint8, shape (H / model_patch_size, W / model_patch_size), 1 = masked.
-        """
-        mask = np.zeros(math.prod(self.grid), dtype=np.uint8)
-        mask[generator.permutation(mask.size)[:self.mask_count]] = 1
-        tokens = self.mask_patch_size // self.model_patch_size
-        return mask.reshape(self.grid).repeat(tokens, axis=0).repeat(tokens, axis=1)
-
-    def _generator(self, results: dict) -> np.random.RandomState:
-        if self.seed is None:
-            return np.random
-        if 'sample_id' in results:
-            return np.random.RandomState([self.seed, *divmod(results['sample_id'], 2**32)])
-        return np.random.RandomState([self.seed, results['sample_idx']])
-
-    def __repr__(self) -> str:
-        return (f'{type(self).__name__}(input_size={self.input_size}, mask_patch_size={self.mask_patch_size}, '
-                f'model_patch_size={self.model_patch_size}, mask_ratio={self.mask_ratio}, seed={self.seed})')
-
-
-def _pair(size: Any) -> tuple[int, int]:
-    sides = (size, size) if _is_whole(size) else size
-    _require(isinstance(sides, (tuple, list)) and len(sides) == 2 and all(map(_is_whole, sides)), 'input_size', size,
-             'an integer or two, (height, width), in pixels')
-    return tuple(sides)
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)
-
-
-def _require(holds: bool, name: str, value: Any, wanted: str) -> None:
-    if not holds:
-        raise ValueError(f'{name} must be {wanted}, got {value!r}')
+    def draw_cells(self, generator: np.random.RandomState) -> np.ndarray:
+        """See :meth:`MaskGenerator.draw_cells`."""
+        cells = np.zeros(math.prod(self.grid), dtype=np.uint8)
+        cells[generator.permutation(cells.size)[:self.mask_count]] = 1
+        return cells.reshape(self.grid)
