@@ -1,4 +1,4 @@
-"""From pixels to tokens, and from four tokens to one."""
+"""From pixels to tokens, from four tokens to one, and from one to four."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -76,3 +76,26 @@ class PatchMerging(nn.Module):
         x = x.reshape(batch, height // 2, 2, width // 2, 2, channels)
         x = x.permute(0, 1, 3, 5, 2, 4).flatten(3)
         return self.norm(self.reduction(x)) if self.post_norm else self.reduction(self.norm(x))
+
+
+class PatchSplitting(nn.Module):
+    """Split each token into a 2 x 2 group of half the channels: :class:`PatchMerging`, backwards.
+
+    A norm and a linear layer give 2 * C numbers per token, four times the C / 2 of the finer map. Number
+    ``4 * c + 2 * i + j`` is channel c of the token in row i and column j of the group, which is the order of
+    ``nn.PixelShuffle`` and the one in which :class:`PatchMerging` reads the group.
+
+    Args:
+        channels (int): Channels of a token before splitting, an even number.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(channels)
+        self.expansion = nn.Linear(channels, 2 * channels, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, H, W, C) to (B, 2 * H, 2 * W, C / 2)."""
+        batch, height, width, channels = x.shape
+        x = self.expansion(self.norm(x)).reshape(batch, height, width, channels // 2, 2, 2)
+        return x.permute(0, 1, 4, 2, 5, 3).reshape(batch, 2 * height, 2 * width, channels // 2)

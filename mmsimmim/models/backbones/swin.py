@@ -39,6 +39,25 @@ class SwinBlock(nn.Module):
         return x + self.drop_path(self.ffn(self.norm2(x)))
 
 
+def swin_blocks(channels: int, num_heads: int, window_size: int, shift: int, drop_paths: Sequence[float],
+                bias_resize: str = 'geometric') -> list[SwinBlock]:
+    """The blocks of one stage, every second one of which has its windows shifted.
+
+    Args:
+        channels (int): Channels of a token.
+        num_heads (int): Heads of the attention.
+        window_size (int): Side of a window, tokens.
+        shift (int): Tokens to shift the windows by in the second block, the fourth, and so on.
+        drop_paths (Sequence[float]): For each block the probability to drop a branch.
+        bias_resize (str): How loaded bias tables are resized. Defaults to ``'geometric'``.
+
+    Returns:
+        list[SwinBlock]: As many as ``drop_paths``.
+    """
+    return [SwinBlock(channels, num_heads, window_size, shift if i % 2 else 0, drop_path, bias_resize)
+            for i, drop_path in enumerate(drop_paths)]
+
+
 @MODELS.register_module()
 class SwinTransformer(HierarchicalEncoder):
     """`Swin Transformer <https://arxiv.org/abs/2103.14030>`_ that also takes a mask.
@@ -100,17 +119,19 @@ class SwinTransformer(HierarchicalEncoder):
         drop_paths = split_drop_path(drop_path_rate, depths)
         for i, (window, shift) in enumerate(windows):
             channels = embed_dims * 2**i
-            blocks = [SwinBlock(channels, num_heads[i], window, shift if j % 2 else 0, drop_path, bias_resize)
-                      for j, drop_path in enumerate(drop_paths[i])]
+            blocks = swin_blocks(channels, num_heads[i], window, shift, drop_paths[i], bias_resize)
             merging = PatchMerging(channels) if i < len(depths) - 1 else None
             self.stages.append(Stage(blocks, merging, with_cp))
         self._add_output_norms()
-        self.apply(_initialise)
+        self.apply(initialise_swin)
         self._freeze()
 
 
-def _initialise(module: nn.Module) -> None:
-    """Official initialisation: normal weights and bias tables (sigma 0.02), zero biases; convolutions as PyTorch's."""
+def initialise_swin(module: nn.Module) -> None:
+    """Official initialisation of one module, for ``nn.Module.apply`` (``_init_weights`` of ``swin_transformer.py``).
+
+    Normal weights and bias tables (sigma 0.02), zero biases; convolutions as PyTorch's.
+    """
     if isinstance(module, nn.Linear):
         nn.init.trunc_normal_(module.weight, std=0.02)
         if module.bias is not None:

@@ -1,6 +1,8 @@
 """Behind the encoder: predictions of pixels (the paper's "prediction heads"), and the pyramid that detectors want."""
 
 from .feature_pyramid import SimpleFeaturePyramid
+from .inverse_swin import SimMIMInverseSwinDecoder
 from .linear import SimMIMLinearDecoder
+from .mlp import SimMIMMLPDecoder
 
-__all__ = ['SimMIMLinearDecoder', 'SimpleFeaturePyramid']
+__all__ = ['SimMIMInverseSwinDecoder', 'SimMIMLinearDecoder', 'SimMIMMLPDecoder', 'SimpleFeaturePyramid']
