@@ -6,6 +6,9 @@ data_preprocessor = dict(
     std=[58.395, 57.12, 57.375],
     bgr_to_rgb=True)
 
+mask = dict(
+    type='mmsimmim.SimMIMMaskGenerator', input_size=192, mask_patch_size=32, model_patch_size=4, mask_ratio=0.6)
+
 train_pipeline = [
     dict(type='mmsimmim.SeedSample'),
     dict(type='mmsimmim.LoadImage'),
@@ -15,9 +18,7 @@ train_pipeline = [
         crop_ratio_range=(0.67, 1.0),
         backend='pillow',  # antialiased, as in the official pipeline
         interpolation='bilinear'),
-    dict(type='RandomFlip', prob=0.5),
-    dict(
-        type='mmsimmim.SimMIMMaskGenerator', input_size=192, mask_patch_size=32, model_patch_size=4, mask_ratio=0.6),
+    dict(type='RandomFlip', prob=0.5), mask,
     dict(type='PackInputs')
 ]
 
@@ -25,13 +26,7 @@ val_pipeline = [
     dict(type='mmsimmim.LoadImage'),
     dict(type='ResizeEdge', scale=192, edge='short', backend='pillow', interpolation='bilinear'),
     dict(type='CenterCrop', crop_size=192),
-    dict(
-        type='mmsimmim.SimMIMMaskGenerator',
-        input_size=192,
-        mask_patch_size=32,
-        model_patch_size=4,
-        mask_ratio=0.6,
-        seed=0),
+    dict(mask, seed=0),  # always the same mask of an image
     dict(type='PackInputs')
 ]
 

@@ -2,6 +2,9 @@
 
 _base_ = ['imagenet_simmim_192.py']
 
+mask = dict(
+    type='mmsimmim.SimMIMMaskGenerator', input_size=224, mask_patch_size=32, model_patch_size=16, mask_ratio=0.6)
+
 train_pipeline = [
     dict(type='mmsimmim.SeedSample'),
     dict(type='mmsimmim.LoadImage'),
@@ -11,9 +14,7 @@ train_pipeline = [
         crop_ratio_range=(0.67, 1.0),
         backend='pillow',  # antialiased, as in the official pipeline
         interpolation='bilinear'),
-    dict(type='RandomFlip', prob=0.5),
-    dict(
-        type='mmsimmim.SimMIMMaskGenerator', input_size=224, mask_patch_size=32, model_patch_size=16, mask_ratio=0.6),
+    dict(type='RandomFlip', prob=0.5), mask,
     dict(type='PackInputs')
 ]
 
@@ -21,13 +22,7 @@ val_pipeline = [
     dict(type='mmsimmim.LoadImage'),
     dict(type='ResizeEdge', scale=224, edge='short', backend='pillow', interpolation='bilinear'),
     dict(type='CenterCrop', crop_size=224),
-    dict(
-        type='mmsimmim.SimMIMMaskGenerator',
-        input_size=224,
-        mask_patch_size=32,
-        model_patch_size=16,
-        mask_ratio=0.6,
-        seed=0),
+    dict(mask, seed=0),  # always the same mask of an image
     dict(type='PackInputs')
 ]
 

@@ -1,0 +1,3 @@
+_base_ = '../simmim_swin-base-w6_16xb128-amp-coslr-100e_in1k-192px.py'
+
+model = dict(target_generator=dict(type='mmsimmim.PixelTarget', stride=4))

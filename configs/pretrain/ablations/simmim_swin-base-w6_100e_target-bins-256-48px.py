@@ -1,0 +1,5 @@
+_base_ = '../simmim_swin-base-w6_16xb128-amp-coslr-100e_in1k-192px.py'
+
+model = dict(
+    target_generator=dict(type='mmsimmim.ColourBinTarget', num_bins=256, stride=4),
+    head=dict(loss=dict(_delete_=True, type='mmsimmim.CrossEntropyReconstructionLoss')))
