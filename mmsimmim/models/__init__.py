@@ -2,7 +2,7 @@
 
 from .backbones import SwinTransformer, SwinTransformerV2, VisionTransformer
 from .heads import CrossEntropyReconstructionLoss, PixelReconstructionLoss, SimMIMHead
-from .necks import SimMIMLinearDecoder, SimpleFeaturePyramid
+from .necks import SimMIMInverseSwinDecoder, SimMIMLinearDecoder, SimMIMMLPDecoder, SimpleFeaturePyramid
 from .simmim import SimMIM
 from .targets import (
     ColourBinTarget,
@@ -16,6 +16,6 @@ from .targets import (
 __all__ = [
     'ColourBinTarget', 'ColourClusterTarget', 'CrossEntropyReconstructionLoss', 'NormalizedPixelTarget',
     'PatchNormalizedPixelTarget', 'PixelReconstructionLoss', 'PixelTarget', 'SimMIM', 'SimMIMHead',
-    'SimMIMLinearDecoder', 'SimpleFeaturePyramid', 'SwinTransformer', 'SwinTransformerV2', 'TokenTarget',
-    'VisionTransformer'
+    'SimMIMInverseSwinDecoder', 'SimMIMLinearDecoder', 'SimMIMMLPDecoder', 'SimpleFeaturePyramid', 'SwinTransformer',
+    'SwinTransformerV2', 'TokenTarget', 'VisionTransformer'
 ]
