@@ -104,14 +104,14 @@ def _on_pixels(mask: np.ndarray, picture: np.ndarray) -> np.ndarray:
 
 def draw_row(tiles: Sequence[np.ndarray],
              captions: Sequence[str] | None = CAPTIONS,
-             note: str | None = None,
+             note: str | Sequence[str] | None = None,
              min_side: int = 192) -> np.ndarray:
     """Lay tiles of one size side by side.
 
     Args:
         tiles (Sequence[np.ndarray]): uint8, each of shape (H, W, 3).
         captions (Sequence[str], optional): Written above the tiles. Defaults to :data:`CAPTIONS`; None for none.
-        note (str, optional): Written below. Defaults to None.
+        note (str | Sequence[str], optional): Written below: one for the row, or one for each tile. Defaults to None.
         min_side (int): Tiles with a shorter side than this are enlarged, each pixel to a square of a whole number of
             pixels. Defaults to 192; 1 keeps them as they are.
 
@@ -130,8 +130,11 @@ def draw_row(tiles: Sequence[np.ndarray],
         row.paste(Image.fromarray(tile), (left, top))
         if captions:
             _write(row, captions[i], left, top - LINE, width)
-    if note:
+    if isinstance(note, str):
         _write(row, note, GAP, top + height, size[0] - 2 * GAP)
+    else:
+        for i, text in enumerate(note or ()):
+            _write(row, text, GAP + i * (width + GAP), top + height, width)
     return np.asarray(row)
 
 

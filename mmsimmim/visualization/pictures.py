@@ -48,7 +48,8 @@ class PictureLoader:
         generator = _build(trained)
         if not hasattr(generator, 'draw'):
             raise UserError(f"The mask generator {trained['type']!r} cannot mask images of any size: use "
-                            'mmsimmim.SimMIMMaskGenerator, which takes the same arguments.')
+                            "mmsimmim.SimMIMMaskGenerator, which takes the arguments of mmpretrain's, or "
+                            'mmsimmim.BlockwiseMaskGenerator in place of BEiTMaskGenerator.')
         self.shorter_side = min(generator.input_size)
         self.multiple = math.lcm(mask_patch_size or generator.mask_patch_size, encoder_stride)
         self.size = size

@@ -23,7 +23,8 @@ class Reconstruction:
         mask (Tensor): Shape (h, w), 1 = masked.
         reconstruction (Tensor): In the same normalised values, shape (C, H, W).
         loss (float): The pre-training loss of this image alone.
-        name (str): Name of its file, or ''.
+        name (str): Name of its file, or ''. Defaults to ''.
+        area (str): Where that loss looks, ``'masked'`` or ``'whole'``. Defaults to ``'masked'``.
     """
 
     image: Tensor
@@ -31,12 +32,18 @@ class Reconstruction:
     reconstruction: Tensor
     loss: float
     name: str = ''
+    area: str = 'masked'
+
+    @property
+    def measured(self) -> str:
+        """The loss, and where it was measured."""
+        return f'{"masked loss" if self.area == "masked" else "loss of the whole image"} {self.loss:.4f}'
 
     @property
     def note(self) -> str:
         """What there is to say below its row."""
         share = f'{self.mask.float().mean():.0%} masked'
-        return '   '.join(part for part in (self.name, share, f'masked loss {self.loss:.4f}') if part)
+        return '   '.join(part for part in (self.name, share, self.measured) if part)
 
 
 @torch.no_grad()
@@ -56,7 +63,7 @@ def reconstruct(model: SimMIM, batch: dict) -> list[Reconstruction]:
         samples = model(data['inputs'], data['data_samples'], mode='predict')
     return [
         Reconstruction(image, sample.mask, sample.reconstruction, float(sample.reconstruction_loss),
-                       os.path.basename(sample.get('img_path', '')))
+                       os.path.basename(sample.get('img_path', '')), getattr(model.head, 'area', 'masked'))
         for image, sample in zip(data['inputs'], samples)
     ]
 

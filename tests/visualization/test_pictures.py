@@ -6,6 +6,7 @@ from mmengine.registry import init_default_scope
 from PIL import Image
 
 from mmsimmim.errors import UserError
+from mmsimmim.registry import TRANSFORMS
 from mmsimmim.visualization import PictureLoader
 from mmsimmim.visualization.pictures import resize
 
@@ -54,6 +55,23 @@ def test_masks_by_choice(cfg, tmp_path):
 def test_patch_that_does_not_divide_the_size_of_pretraining(cfg, tmp_path):
     batch = PictureLoader(cfg, 32, mask_patch_size=24)(write_picture(tmp_path / 'a.png'))
     assert batch['inputs'].shape == (1, 3, 96, 96)
+
+
+@pytest.mark.parametrize('kind, arguments', [
+    ('SimMIMMaskGenerator', {}), ('SquareMaskGenerator', dict(position='central')),
+    ('SquareMaskGenerator', dict(position='random')),
+    ('BlockwiseMaskGenerator', dict(min_num_patches=30, min_aspect=0.5, max_aspect=1))])
+def test_every_strategy_masks_images_of_any_size(cfg, tmp_path, kind, arguments):
+    """Arguments of a strategy outlive the change of size, also to a grid smaller than its smallest block."""
+    own = dict(cfg.train_dataloader.dataset.pipeline[2], type=f'mmsimmim.{kind}', **arguments)
+    cfg.train_dataloader.dataset.pipeline[2] = dict(own, seed=4)
+    path = write_picture(tmp_path / 'a.png', 70, 90)
+    for choice, size in [({}, (64, 96)), (dict(size=(32, 192)), (32, 192)), (dict(size=(32, 32)), (32, 32))]:
+        mask = PictureLoader(cfg, 32, seed=2, **choice)(path, 1)['data_samples'][0].mask.numpy()
+        expected = TRANSFORMS.build(dict(own, input_size=size)).draw(np.random.RandomState([2, 1]))
+        np.testing.assert_array_equal(mask, expected)
+    mask = PictureLoader(cfg, 32, size=(128, 128), mask_ratio=0.25, mask_patch_size=64)(path)['data_samples'][0].mask
+    assert mask.sum() == 16 * 16
 
 
 def test_masks_differ_between_images_and_seeds_and_are_repeatable(cfg, tmp_path):

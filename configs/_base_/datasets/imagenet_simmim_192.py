@@ -18,7 +18,8 @@ train_pipeline = [
         crop_ratio_range=(0.67, 1.0),
         backend='pillow',  # antialiased, as in the official pipeline
         interpolation='bilinear'),
-    dict(type='RandomFlip', prob=0.5), mask,
+    dict(type='RandomFlip', prob=0.5),
+    mask,
     dict(type='PackInputs')
 ]
 
