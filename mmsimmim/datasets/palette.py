@@ -33,27 +33,28 @@ def sample_pixels(paths: list[str],
     # Which images give their pixels must not depend on the names, if there are more images than pixels.
     chosen = random.permutation(len(paths))[:count]
     parts, left_out = [], []
-    for position in sorted(chosen):
+    for i, position in enumerate(sorted(chosen)):
+        share = (i + 1) * count // len(chosen) - i * count // len(chosen)
         try:
             image = loader(dict(img_path=paths[position]))['img']
         except UnreadableImage as error:
             left_out.append(f'{paths[position]}: {error}')
             continue
-        means = _means(image[..., ::-1].astype(np.float32), stride)
-        if not len(means):
+        if min(image.shape[:2]) < stride:
             left_out.append(f'{paths[position]}: smaller than {stride} x {stride} pixels')
             continue
-        parts.append(means[random.permutation(len(means))[:-(-count // len(chosen))]])
+        parts.append(_draw(image[..., ::-1], share, stride, random))
     if not parts:
         raise UserError('None of the images can be used: ' + '; '.join(left_out[:3]))
-    return np.concatenate(parts)[:count], left_out
+    return np.concatenate(parts), left_out
 
 
-def _means(image: np.ndarray, stride: int) -> np.ndarray:
-    """Mean colours of whole squares, (N, 3); what is left over at the right and the bottom is cut off."""
+def _draw(image: np.ndarray, count: int, stride: int, random: np.random.Generator) -> np.ndarray:
+    """Mean colours of different whole squares, (N, 3); what is left over at the right and the bottom is cut off."""
     rows, cols = image.shape[0] // stride, image.shape[1] // stride
     squares = image[:rows * stride, :cols * stride].reshape(rows, stride, cols, stride, 3)
-    return squares.mean(axis=(1, 3)).reshape(-1, 3)
+    row, col = np.divmod(random.choice(rows * cols, min(count, rows * cols), replace=False), cols)
+    return squares[row, :, col].mean(axis=(1, 2), dtype=np.float32)
 
 
 def fit_palette(pixels: np.ndarray, num_colours: int = 512, seed: int = 0) -> tuple[np.ndarray, float]:

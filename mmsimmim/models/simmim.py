@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ..registry import MODELS
 from .backbones.loading import below
 from .colours import from_rgb, to_rgb
+from .fitting import build_part, describe_target
 from .foreign_names import convert_for
 
 
@@ -25,8 +26,9 @@ class SimMIM(BaseModel):
         backbone (dict): Encoder, called with (images, mask); gets its mask token here.
         neck (dict): Predicts from the last map. Where they are not said, its ``out_channels`` are those that the
             target needs, and its ``target_stride`` is the target's.
-        head (dict): Its ``loss(prediction, target, mask)`` compares. Likewise it learns the target's stride and number
-            of classes.
+        head (dict): Its ``loss(prediction, target, mask)`` compares. Likewise it learns ``target_stride`` and
+            ``num_classes`` of the target. A neck or a head that has no such arguments, as mmpretrain's, can serve
+            RGB pixels.
         target_generator (dict, optional): Makes the target from the images, see
             :class:`mmsimmim.models.targets.Target`; where this can be shown, its ``restore(prediction, images)`` gives
             colours back. Defaults to None: the images themselves.
@@ -52,11 +54,8 @@ class SimMIM(BaseModel):
         self.backbone.add_mask_token()
         self.target_generator = MODELS.build(target_generator or dict(type='mmsimmim.PixelTarget'))
         stride, num_classes, out_channels = describe_target(self.target_generator, self.backbone.in_channels)
-        # What is as ever is not said, so that necks and heads from elsewhere need not know of it.
-        of_target = dict(target_stride=stride) if stride != 1 else {}
-        of_classes = dict(num_classes=num_classes) if num_classes is not None else {}
-        self.neck = MODELS.build({'out_channels': out_channels, **of_target, **neck})
-        self.head = MODELS.build({**of_target, **of_classes, **head})
+        self.neck = build_part('neck', neck, out_channels=out_channels, target_stride=stride)
+        self.head = build_part('head', head, target_stride=stride, num_classes=num_classes)
 
     def forward(self,
                 inputs: Tensor,
@@ -99,13 +98,14 @@ class SimMIM(BaseModel):
 
     def masked_loss(self, images: Tensor, mask: Tensor) -> Tensor:
         """The same on tensors alone: images (B, C, H, W) and mask (B, H / p, W / p) to a scalar."""
-        latent, target = self.encode(images, mask), self.target(images)
-        if self.predicts_classes:
+        # The target first: what it takes in between is gone when the encoder's maps fill the memory.
+        target, latent = self.target(images), self.encode(images, mask)
+        if self.predicts_classes and hasattr(self.head, 'loss_in_parts'):
             return self.head.loss_in_parts(self.neck, latent, target, mask)
         return self.head.loss(self.neck(latent), target, mask)
 
     def reconstruct(self, images: Tensor, mask: Tensor) -> Tensor:
-        """Encode the visible part and predict the target of the whole: (B, C, H, W)."""
+        """Encode the visible part and predict the target of the whole: (B, C, h, w)."""
         return self.neck(self.encode(images, mask))
 
     def encode(self, images: Tensor, mask: Tensor) -> Tensor:
@@ -140,8 +140,10 @@ class SimMIM(BaseModel):
 
     @property
     def makes_pictures(self) -> bool:
-        """Whether a prediction can be shown as a picture."""
-        return hasattr(self.target_generator, 'restore') or not self.predicts_classes
+        """Whether a prediction can be shown: where the target restores pictures, or has the shape of the image."""
+        channels = self.backbone.in_channels
+        as_image = describe_target(self.target_generator, channels) == (1, None, channels)
+        return as_image or hasattr(self.target_generator, 'restore')
 
     @property
     def _target_from_colours(self) -> bool:
@@ -194,23 +196,6 @@ class SimMIM(BaseModel):
     def get_layer_depth(self, param_name: str) -> tuple[int, int]:
         """Depth of a parameter for layer-wise learning rates, see the backbone's method."""
         return self.backbone.get_layer_depth(param_name, 'backbone.')
-
-
-def describe_target(target_generator: nn.Module, in_channels: int) -> tuple[int, int | None, int]:
-    """What the prediction of a target has to be like.
-
-    Args:
-        target_generator (nn.Module): A :class:`mmsimmim.models.targets.Target`, or a module without its attributes,
-            which is taken to give as many values as the image has.
-        in_channels (int): Channels of the images.
-
-    Returns:
-        tuple[int, int | None, int]: Pixels per side of a position, classes (None for values), channels.
-    """
-    stride = getattr(target_generator, 'stride', 1)
-    num_classes = getattr(target_generator, 'num_classes', None)
-    out_channels = getattr(target_generator, 'out_channels', None)
-    return stride, num_classes, in_channels if out_channels is None else out_channels(in_channels)
 
 
 def stack_masks(data_samples: list[BaseDataElement], device: torch.device) -> Tensor:

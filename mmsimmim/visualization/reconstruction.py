@@ -112,4 +112,4 @@ def encoder_stride(model: SimMIM) -> int:
     with evaluation_mode(model):
         prediction = model.reconstruct(
             parameter.new_zeros(1, model.backbone.in_channels, side, side), parameter.new_zeros(1, 1, 1))
-    return prediction.shape[-1] * model.head.target_stride
+    return prediction.shape[-1] * getattr(model.target_generator, 'stride', 1)

@@ -67,7 +67,7 @@ def check(args: argparse.Namespace) -> None:
 
 def write(path: str, palette: np.ndarray) -> None:
     """Write a palette, making its folder; a file is never seen half-written."""
-    part = f'{path}.part'
+    part = f'{path}.{os.getpid()}.part'
     try:
         os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
         with open(part, 'wb') as file:
@@ -75,6 +75,9 @@ def write(path: str, palette: np.ndarray) -> None:
         os.replace(part, path)
     except OSError as error:
         raise UserError(f'Cannot write {path}: {error.strerror or error}') from error
+    finally:
+        if os.path.exists(part):
+            os.remove(part)
 
 
 if __name__ == '__main__':

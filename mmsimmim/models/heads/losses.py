@@ -65,9 +65,9 @@ class CrossEntropyReconstructionLoss(BaseModule):
     """Mean cross-entropy over masked positions and groups of classes, in float32 whatever the network's precision.
 
     Args:
-        scores_at_a_time (int): Inside :class:`mmsimmim.SimMIM` no more scores than these are held in memory at once,
-            if those of a single image are not more: 256 bins of three channels at 192 px are 28 million for an image.
-            Defaults to 2**27, 512 MiB in float32.
+        scores_at_a_time (int): Inside :class:`mmsimmim.SimMIM` no more scores than these are predicted at once, if
+            those of a single image are not more: 256 bins of three channels at 192 px are 28 million for an image.
+            Defaults to 2**27, 512 MiB in float32; at the peak, in the backward pass, there are SEVERAL such tensors.
 
     Raises:
         ValueError: If ``scores_at_a_time`` is below 1.
@@ -99,8 +99,9 @@ class CrossEntropyReconstructionLoss(BaseModule):
         """
         groups = target.shape[1]
         _require_fit(pred, (len(target), pred.shape[1] // groups * groups, *target.shape[2:]))
-        scores = pred.unflatten(1, (groups, -1)).to(torch.promote_types(pred.dtype, torch.float32))
-        entropy = F.cross_entropy(scores.transpose(1, 2), target, reduction='none')
+        # Groups beside images and not behind the classes, where the softmax would copy the scores.
+        scores = pred.unflatten(1, (groups, -1)).flatten(0, 1).to(torch.promote_types(pred.dtype, torch.float32))
+        entropy = F.cross_entropy(scores, target.flatten(0, 1), reduction='none').unflatten(0, (-1, groups))
         mask = torch.ones_like(entropy[:, :1]) if mask is None else mask.to(entropy.dtype)
         return (entropy * mask).sum() / (mask.sum() + EPSILON) / groups
 

@@ -71,8 +71,13 @@ class SimMIMHead(BaseModule):
             Tensor: Scalar.
 
         Raises:
-            ValueError: If prediction and target, or mask and target, do not cover the same pixels.
+            ValueError: If prediction and target, or mask and target, do not cover the same pixels, or there are scores
+                of another number of classes.
         """
+        # A class without a score would end a GPU's process.
+        if self.num_classes is not None and pred.shape[1] != target.shape[1] * self.num_classes:
+            raise ValueError(f'the prediction has {pred.shape[1]} channels, and the target takes {self.num_classes} '
+                             f'scores in {target.shape[1]} groups: out_channels of the neck must be their product')
         return self.loss_module(pred, target, self.weights(target, mask))
 
     def loss_in_parts(self, neck: nn.Module, latent: Tensor, target: Tensor, mask: Tensor) -> Tensor:

@@ -54,16 +54,16 @@ class ColourBinTarget(Target):
             colours (Tensor): Images before normalisation, shape (B, C, H, W).
 
         Returns:
-            Tensor: int64, shape (B, C, H / stride, W / stride), from 0 to num_bins - 1: of the mean colour, rounded to
-            one of 256 levels.
+            Tensor: int64, shape (B, C, H / stride, W / stride), from 0 to num_bins - 1: of the mean of the pixels'
+            levels, each of them and their mean rounded to one of 256.
 
         Raises:
             ValueError: If the stride does not divide the sides.
         """
         low, high = self.value_range
         # Whole levels: the rounding errors of a normalisation and its undoing move no colour to another bin.
-        levels = ((area_mean(colours, self.stride) - low) / (high - low) * 255).round().long().clamp(0, 255)
-        return levels * self.num_classes // 256
+        levels = ((colours - low) / (high - low) * 255).round().clamp(0, 255)
+        return area_mean(levels, self.stride).round().long() * self.num_classes // 256
 
     def restore(self, prediction: Tensor, colours: Tensor) -> Tensor:
         """The middle of the likeliest bin of each channel, as a picture.

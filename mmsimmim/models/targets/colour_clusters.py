@@ -1,5 +1,7 @@
 """The nearest colour of a palette as target."""
 
+import zipfile
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -8,7 +10,7 @@ from ...registry import MODELS
 from .pixel import area_mean, enlarge
 from .target import Target, require_stride
 
-# Distances held at a time: 256 MiB in float32, whatever the size of the batch.
+# Distances held at a time, whatever the size of the batch: 256 MiB in float32, twice that with one channel's share.
 DISTANCES_AT_A_TIME = 2**26
 
 
@@ -49,20 +51,25 @@ class ColourClusterTarget(Target):
             colours (Tensor): Images before normalisation, red, green, blue from 0 to 255, shape (B, 3, H, W).
 
         Returns:
-            Tensor: int64, shape (B, 1, H / stride, W / stride): the smaller number where two are as near.
+            Tensor: int64, shape (B, 1, H / stride, W / stride): what is nearest to the mean of the colours, rounded to
+            whole levels before; the smaller number where two are as near.
 
         Raises:
             ValueError: If the stride does not divide the sides.
         """
-        means = area_mean(colours, self.stride)
-        pixels = means.permute(0, 2, 3, 1).reshape(-1, 3).to(self.palette.dtype)
+        # Whole levels: the rounding errors of a normalisation and its undoing decide no tie.
+        means = area_mean(colours.to(self.palette.dtype).round(), self.stride)
+        pixels = means.permute(0, 2, 3, 1).reshape(-1, 3)
         parts = pixels.split(max(1, DISTANCES_AT_A_TIME // self.num_classes))
         nearest = torch.cat([self._nearest(part) for part in parts])
         return nearest.reshape(means.shape[0], 1, *means.shape[2:])
 
     def _nearest(self, pixels: Tensor) -> Tensor:
         # One channel after the other: a matrix product may round to bf16 under autocast, and to TF32 on a GPU.
-        return sum((pixels[:, i, None] - self.palette[:, i])**2 for i in range(3)).argmin(1)
+        distance = pixels.new_zeros(len(pixels), self.num_classes)
+        for i in range(3):
+            distance += (pixels[:, i, None] - self.palette[:, i]).square_()
+        return distance.argmin(1)
 
     def restore(self, prediction: Tensor, colours: Tensor) -> Tensor:
         """The likeliest colours, as a picture.
@@ -96,11 +103,11 @@ def read_palette(path: str) -> np.ndarray:
         raise ValueError(f'There is no palette {path}: fit one to your images, python '
                          'tools/dataset_converters/fit_palette.py FOLDER --out FILE.npy, and give it as '
                          'model.target_generator.palette.') from error
-    except (OSError, ValueError) as error:
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         raise ValueError(f'The palette {path} cannot be read as a .npy file: {error}') from error
     if not isinstance(palette, np.ndarray) or palette.ndim != 2 or palette.shape[1] != 3 or len(palette) < 2:
-        raise ValueError(f'The palette {path} must have the shape (K, 3), K colours of red, green and blue; got '
-                         f'{getattr(palette, "shape", type(palette).__name__)}.')
-    if not np.issubdtype(palette.dtype, np.number) or not ((palette >= 0) & (palette <= 255)).all():
-        raise ValueError(f'The colours of the palette {path} must lie between 0 and 255.')
+        raise ValueError(f'The palette {path} must have the shape (K, 3), at least two colours of red, green and blue; '
+                         f'got {getattr(palette, "shape", type(palette).__name__)}.')
+    if palette.dtype.kind not in 'fiu' or not ((palette >= 0) & (palette <= 255)).all():
+        raise ValueError(f'The colours of the palette {path} must be numbers between 0 and 255.')
     return palette.astype(np.float32)

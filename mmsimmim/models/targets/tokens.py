@@ -2,7 +2,7 @@
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...registry import MODELS
 from .target import Target, require_divisible, require_stride
@@ -12,14 +12,18 @@ from .target import Target, require_divisible, require_stride
 class TokenTarget(Target):
     """The tokens that another network gives the image, as in `BEiT <https://arxiv.org/abs/2106.08254>`_.
 
-    The tokenizer is frozen and always in evaluation mode. It sees the image with a normalisation of its own, at the
-    size at which it gives one token for each ``stride`` x ``stride`` pixels of the model's image. It is part of the
-    model's checkpoints, so that a resumed run goes on with the same one.
+    The tokenizer is frozen, buffers included, always in evaluation mode, and runs in its own precision whatever that
+    of the training. It sees the image with a normalisation of its own, at the size at which it gives one token for
+    each ``stride`` x ``stride`` pixels of the model's image. It is part of the model's checkpoints, so that a resumed
+    run goes on with the same one.
+
+    With DALL-E, a training step compiles as one graph; VQ-KD breaks it.
 
     Args:
         tokenizer (dict): Config of the module. Called with images (B, 3, h, w), it gives token ids, integers of shape
             (B, h', w') or (B, h' * w'), such as mmpretrain's ``VQKD``; or scores of all tokens, floating point, shape
-            (B, num_tokens, h', w'), such as mmpretrain's ``DALL-E``. Its weights come from its ``init_cfg``.
+            (B, num_tokens, h', w'), such as mmpretrain's ``DALL-E``. Its weights come from its ``init_cfg``; VQ-KD is
+            refused without, as it would make a codebook of the first images.
         num_tokens (int): How many tokens there are. Defaults to 8192, for both.
         stride (int): Pixels of the model's image per side of a token. Defaults to 16: 12 x 12 tokens at 192 px.
         tokenizer_stride (int): Pixels of the tokenizer's image per side of a token. Defaults to 8, DALL-E's; VQ-KD has
@@ -53,11 +57,14 @@ class TokenTarget(Target):
         self.num_classes = num_tokens
         self.stride = require_stride(stride)
         self.tokenizer_stride = require_stride(tokenizer_stride, 'tokenizer_stride')
-        self.register_buffer('mean', _per_channel(mean), persistent=False)
-        self.register_buffer('std', _per_channel(std), persistent=False)
+        self.register_buffer('mean', _per_channel('mean', mean), persistent=False)
+        self.register_buffer('std', _per_channel('std', std), persistent=False)
         if not (self.std > 0).all():
             raise ValueError(f'std must be above 0, got {std}')
-        self.tokenizer = MODELS.build(tokenizer).requires_grad_(False).eval()
+        self.tokenizer = MODELS.build(tokenizer)
+        self.tokenizer.requires_grad_(False)
+        self.tokenizer.eval()
+        self._checked = False
 
     def out_channels(self, in_channels: int) -> int:
         """A score for each token; ValueError if the images are not in colour."""
@@ -82,18 +89,49 @@ class TokenTarget(Target):
             Tensor: int64, shape (B, 1, H / stride, W / stride).
 
         Raises:
-            ValueError: If the stride does not divide the sides, or the tokenizer gives another number of tokens.
+            ValueError: If the stride does not divide the sides, the tokenizer gives another number of tokens, or, of
+                the first images, one beyond ``num_tokens``.
         """
         require_divisible(colours, self.stride, 'stride')
         rows, cols = colours.shape[2] // self.stride, colours.shape[3] // self.stride
-        out = self.tokenizer(self._as_seen(colours, rows, cols))
-        tokens = out.argmax(1) if out.is_floating_point() else out
-        if out.is_floating_point() and out.shape[1] != self.num_classes:
-            raise ValueError(f'the tokenizer gives scores of {out.shape[1]} tokens, num_tokens is {self.num_classes}')
+        first = not (self._checked or torch.compiler.is_compiling())
+        if first:
+            _require_codebook(self.tokenizer)
+        out = self._tokenize(self._as_seen(colours, rows, cols))
+        tokens = self._read(out)
         if tokens.numel() != len(colours) * rows * cols:
             raise ValueError(f'the tokenizer gave the shape {tuple(out.shape)} for {rows} x {cols} tokens: '
                              f'tokenizer_stride {self.tokenizer_stride} must be its pixels per side of a token')
-        return tokens.reshape(-1, 1, rows, cols).long()
+        if first:
+            self._require_ids(tokens)
+            self._checked = True
+        return tokens.reshape(-1, 1, rows, cols)
+
+    def _tokenize(self, images: Tensor) -> Tensor:
+        # VQ-KD counts how often each token is used, in evaluation mode too.
+        before = [(buffer, buffer.clone()) for buffer in self.tokenizer.buffers()]
+        with torch.autocast(images.device.type, enabled=False):
+            out = self.tokenizer(images)
+        for buffer, value in before:
+            buffer.copy_(value)
+        return out
+
+    def _read(self, out: Tensor) -> Tensor:
+        """Ids, int64, of what the tokenizer gave."""
+        if not isinstance(out, Tensor):
+            raise ValueError(f'the tokenizer must give a tensor of ids or scores, got a {type(out).__name__}')
+        if not out.is_floating_point():
+            return out.long()
+        if out.shape[1] != self.num_classes:
+            raise ValueError(f'the tokenizer gives scores of {out.shape[1]} tokens, num_tokens is {self.num_classes}')
+        return out.argmax(1)
+
+    def _require_ids(self, tokens: Tensor) -> None:
+        # Looked at once: each look at a value halts a GPU.
+        low, high = tokens.min().item(), tokens.max().item()
+        if low < 0 or high >= self.num_classes:
+            raise ValueError(f'the tokenizer gave ids from {low} to {high}, and num_tokens is {self.num_classes}: they '
+                             'must lie between 0 and num_tokens - 1')
 
     def _as_seen(self, colours: Tensor, rows: int, cols: int) -> Tensor:
         """Images at the size and in the values of the tokenizer."""
@@ -103,5 +141,15 @@ class TokenTarget(Target):
         return (colours - self.mean) / self.std
 
 
-def _per_channel(values: float | tuple[float, float, float]) -> Tensor:
-    return torch.as_tensor(values, dtype=torch.float32).reshape(-1, 1, 1)
+def _per_channel(name: str, values: float | tuple[float, float, float]) -> Tensor:
+    values = torch.as_tensor(values, dtype=torch.float32).reshape(-1, 1, 1)
+    if len(values) not in (1, 3):
+        raise ValueError(f'{name} must be a number, or one for each of red, green and blue; got {len(values)}')
+    return values
+
+
+def _require_codebook(tokenizer: nn.Module) -> None:
+    """ValueError if mmpretrain's VQ-KD would fill its codebook with the first images, each process with its own."""
+    if any(not getattr(module, 'initted', True) for module in tokenizer.modules()):
+        raise ValueError('the codebook of the tokenizer is empty: give its weights, '
+                         "target_generator.tokenizer.init_cfg=dict(type='Pretrained', checkpoint=FILE)")
