@@ -14,7 +14,8 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from ..errors import UserError
-from .config_variables import carry_over, used_variables
+from .config_variables import carry_into_copies, carry_over, used_variables
+from .initial_weights import check_palettes
 
 # The names that MMEngine gives hooks without being asked.
 MMENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
@@ -145,7 +146,11 @@ def build_runner(cfg: Config) -> Runner:
 
     Returns:
         Runner: The runner.
+
+    Raises:
+        UserError: A palette that the model needs is missing or broken.
     """
+    check_palettes(cfg)
     if 'runner_type' not in cfg:
         return Runner.from_cfg(cfg)
     cfg.setdefault('env_cfg', {})  # which FlexibleRunner does not do without
@@ -168,12 +173,13 @@ def _merge(cfg: Config, options: dict) -> list[str]:
     unknown = [key for key in options if not _has(cfg, key)]
     variables = used_variables(cfg, options)
     try:
+        carried = carry_into_copies(cfg, options)
         cfg.merge_from_dict(options)
     except Exception as error:  # MMEngine raises many types here, all of which mean the same.
         raise UserError(f'--cfg-options {" ".join(f"{key}={value}" for key, value in options.items())} does not fit '
                         f'into the config: {error}') from error
     return [f'--cfg-options {key}: the config had no such key; it was added. Check the spelling if it was meant to '
-            'replace one.' for key in unknown] + carry_over(cfg, options, variables)
+            'replace one.' for key in unknown] + carried + carry_over(cfg, options, variables)
 
 
 def _has(cfg: Config, key: str) -> bool:

@@ -1,16 +1,23 @@
 """Variables of a config such as ``data_root``: by the time options are merged, the sections hold copies of them."""
 
+import copy
+import inspect
 import os.path as osp
 from collections.abc import Iterator
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.runner import Runner
 
 from ..errors import UserError
 
 # Words and numbers at the top of a config that MMEngine's Runner reads itself: they stand for nothing else.
 SETTINGS = frozenset({'work_dir', 'load_from', 'resume', 'launcher', 'log_level', 'default_scope', 'experiment_name',
                       'runner_type', 'compile'})
+# What MMEngine's Runners read at the top of a config.
+SECTIONS = frozenset({*inspect.signature(Runner.__init__).parameters, 'strategy'})
+# Which of these is a variable in MMDetection and MMSegmentation, whose models hold copies of it.
+ALSO_VARIABLES = frozenset({'data_preprocessor'})
 # The sections in which a path below `data_root` is a path of the data.
 OF_DATA = ('_dataloader', '_evaluator')
 SHOWN = 8
@@ -81,6 +88,60 @@ def carry_over(cfg: Config, options: dict, old: dict[str, Any]) -> list[str]:
     return messages
 
 
+def carry_into_copies(cfg: Config, options: dict) -> list[str]:
+    """Change the copies of variables that are dictionaries or lists, of which options change a part.
+
+    ``mask.mask_ratio`` reaches each pipeline with a copy of the dictionary ``mask``. A copy is a list with the same
+    content, or a dictionary with the same content and, if that names a type, perhaps more: ``dict(mask, seed=0)``.
+
+    Args:
+        cfg (Config): Before the options are merged, so that what they say about a copy itself comes first. Changed in
+            place.
+        options (dict): Values by full key.
+
+    Returns:
+        list[str]: Messages for the log.
+    """
+    messages = []
+    for name in dict.fromkeys(key.split('.')[0] for key in options if '.' in key):
+        before = cfg.get(name)
+        if name in SECTIONS - ALSO_VARIABLES or not isinstance(before, (dict, list, tuple)) or not before:
+            continue
+        inside = {key: value for key, value in options.items() if key.startswith(f'{name}.')}
+        after = _merged(name, before, inside)
+        copies = [(place, found) for place, found in _collections(cfg) if _is_copy(found, before)]
+        for place, found in copies:
+            _replace(cfg, _changed(found, before, after), [place])
+        messages += [f'--cfg-options {key}: {place} was a copy of {name} and was changed in the same way.'
+                     for key in inside for place, _ in copies]
+        if not copies and name not in SECTIONS:
+            messages.append(f'--cfg-options {" ".join(inside)}: no section holds a copy of {name}, so that nothing but '
+                            'this variable was changed. If a section was computed from it, set its keys as well.')
+    return messages
+
+
+def _merged(name: str, before: Any, options: dict) -> Any:
+    """The value of a variable as it will be."""
+    cfg = Config({name: copy.deepcopy(before)})
+    cfg.merge_from_dict(options)
+    return cfg[name]
+
+
+def _is_copy(found: Any, variable: Any) -> bool:
+    if isinstance(variable, dict):
+        return isinstance(found, dict) and (found == variable or 'type' in variable and all(
+            key in found and found[key] == value for key, value in variable.items()))
+    return type(found) is type(variable) and found == variable
+
+
+def _changed(found: Any, before: Any, after: Any) -> Any:
+    """A copy of ``before``, and of what else it has, as a copy of ``after``."""
+    after = copy.deepcopy(after)
+    if not isinstance(before, dict):
+        return after
+    return type(found)({**{key: value for key, value in found.items() if key not in before}, **after})
+
+
 def _carry_folder(cfg: Config, key: str, before: str, new: str, carried: set[str]) -> list[str]:
     below = {place: value for place, value in _leaves(cfg) if _is_below(value, before) and place not in carried}
     moved = [place for place in below if place.split('.')[0].endswith(OF_DATA)]
@@ -138,6 +199,17 @@ def _leaves(node: Any, key: str = '') -> Iterator[tuple[str, Any]]:
             yield place, value
         if isinstance(value, (dict, list, tuple)):
             yield from _leaves(value, place)
+
+
+def _collections(node: Any, key: str = '') -> Iterator[tuple[str, Any]]:
+    """Full keys and values of dictionaries and lists, but not of those at the top."""
+    items = node.items() if isinstance(node, (dict, Config)) else enumerate(node)
+    for name, value in items:
+        if isinstance(value, (dict, list, tuple)):
+            place = f'{key}.{name}' if key else str(name)
+            if key:
+                yield place, value
+            yield from _collections(value, place)
 
 
 def _replace(node: Any, new: Any, places: list[str], key: str = '') -> Any:

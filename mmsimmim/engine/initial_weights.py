@@ -1,4 +1,4 @@
-"""The files from which parts of a model take their first weights."""
+"""The files that parts of a model read: their first weights, and palettes."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,6 +9,7 @@ from torch import nn
 
 from ..checkpoints.files import read_file
 from ..errors import UserError
+from ..models.targets.colour_clusters import read_palette
 
 
 def check_initial_weights(cfg: Config) -> None:
@@ -34,6 +35,26 @@ def check_initial_weights(cfg: Config) -> None:
         except UserError as error:
             raise UserError(f'{key}: the checkpoint {error} Give the file to start from: --cfg-options {key}=PATH'
                             ) from error
+
+
+def check_palettes(cfg: Config) -> None:
+    """Make sure that the palettes of all colour targets can be read, before anything is built.
+
+    Other than first weights they are read in every run: the number of their colours makes the model.
+
+    Args:
+        cfg (Config): Its ``model`` is searched at every depth.
+
+    Raises:
+        UserError: A file is missing or no palette; the message has its full key.
+    """
+    for key, node in _dictionaries(cfg.get('model'), 'model'):
+        if _name_of(node) != 'ColourClusterTarget' or not isinstance(node.get('palette'), str):
+            continue
+        try:
+            read_palette(node['palette'])
+        except ValueError as error:
+            raise UserError(f'{key}.palette: {error}') from error
 
 
 def skip_initial_weights(runner: Runner | FlexibleRunner) -> None:
@@ -64,15 +85,26 @@ def _without_pretrained(node: Any) -> Any:
 
 
 def _is_pretrained(node: Any) -> bool:
+    return _name_of(node) in ('Pretrained', 'PretrainedInit') and isinstance(node.get('checkpoint'), str)
+
+
+def _name_of(node: Any) -> str:
+    """The class that a dictionary is the config of, without its scope; '' for anything else."""
     kind = node.get('type') if isinstance(node, dict) else None
-    name = kind.rsplit('.', 1)[-1] if isinstance(kind, str) else getattr(kind, '__name__', '')
-    return name in ('Pretrained', 'PretrainedInit') and isinstance(node.get('checkpoint'), str)
+    return kind.rsplit('.', 1)[-1] if isinstance(kind, str) else getattr(kind, '__name__', '')
 
 
 def _pretrained(node: Any, key: str) -> Iterator[tuple[str, str]]:
     """Full keys and paths of all checkpoints to start from."""
-    if _is_pretrained(node):
-        yield f'{key}.checkpoint', node['checkpoint']
+    for place, found in _dictionaries(node, key):
+        if _is_pretrained(found):
+            yield f'{place}.checkpoint', found['checkpoint']
+
+
+def _dictionaries(node: Any, key: str) -> Iterator[tuple[str, dict]]:
+    """Full keys of all dictionaries at and below a node."""
+    if isinstance(node, dict):
+        yield key, node
     children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, (list, tuple)) else ()
     for name, child in children:
-        yield from _pretrained(child, f'{key}.{name}')
+        yield from _dictionaries(child, f'{key}.{name}')

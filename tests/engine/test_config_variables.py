@@ -128,3 +128,81 @@ def test_a_list_stays_a_list(cfg):
     cfg.classes = ('a', 'b')
     with pytest.raises(UserError, match=r'Write classes=\[nucleus\]'):
         _merge(cfg, dict(classes='nucleus'))
+
+
+@pytest.fixture
+def masked(tmp_path):
+    """A config with variables of more than one value, and copies of them."""
+    (tmp_path / 'masked.py').write_text("""
+mask = dict(type='Mask', ratio=0.6, sizes=dict(patch=32))
+norm = dict(eps=1)
+resize = [dict(type='Resize', scale=64), dict(type='Flip')]
+steps = [dict(type='Load'), mask, dict(type='Pack')]
+randomness = dict(seed=0)
+data_preprocessor = dict(type='Preprocessor', mean=[1, 2, 3])
+model = dict(norm=norm, other_norm=dict(norm, affine=False), data_preprocessor=data_preprocessor)
+train_dataloader = dict(dataset=dict(pipeline=steps, other=dict(mask, ratio=0.5)))
+val_dataloader = dict(dataset=dict(pipeline=(dict(type='Load'), dict(mask, seed=0)), scales=resize))
+""")
+    return Config.fromfile(tmp_path / 'masked.py')
+
+
+def test_a_part_of_a_dictionary_reaches_its_copies(masked):
+    messages = _merge(masked, {'mask.ratio': 0.4, 'mask.sizes.patch': 16})
+    new = dict(type='Mask', ratio=0.4, sizes=dict(patch=16))
+    assert masked.mask == masked.steps[1] == masked.train_dataloader.dataset.pipeline[1] == new
+    assert masked.val_dataloader.dataset.pipeline == (dict(type='Load'), dict(new, seed=0))
+    assert masked.train_dataloader.dataset.other == dict(type='Mask', ratio=0.5, sizes=dict(patch=32))
+    assert ('--cfg-options mask.ratio: train_dataloader.dataset.pipeline.1 was a copy of mask and was changed in the '
+            'same way.') in messages
+    assert len(messages) == 2 * 3
+
+
+def test_copies_are_changed_each_by_itself(masked):
+    _merge(masked, {'mask.sizes.patch': 16})
+    masked.train_dataloader.dataset.pipeline[1].sizes.patch = 8
+    assert masked.mask.sizes.patch == masked.val_dataloader.dataset.pipeline[1].sizes.patch == 16
+
+
+def test_keys_can_be_added_and_all_can_be_replaced(masked):
+    _merge(masked, {'mask.position': 'central'})
+    assert masked.val_dataloader.dataset.pipeline[1] == dict(masked.mask, seed=0)
+    assert masked.mask.position == 'central'
+    _merge(masked, {'mask._delete_': True, 'mask.type': 'Square'})
+    assert masked.train_dataloader.dataset.pipeline[1] == masked.mask == dict(type='Square')
+    assert masked.val_dataloader.dataset.pipeline[1] == dict(type='Square', seed=0)
+
+
+def test_what_is_said_of_a_copy_itself_comes_first(masked):
+    _merge(masked, {'train_dataloader.dataset.pipeline.1.ratio': 0.5, 'mask.ratio': 0.4, 'mask.type': 'Square'})
+    assert masked.train_dataloader.dataset.pipeline[1] == dict(masked.mask, ratio=0.5)
+    assert masked.val_dataloader.dataset.pipeline[1] == dict(masked.mask, seed=0)
+    assert (masked.mask.type, masked.mask.ratio) == ('Square', 0.4)
+
+
+def test_a_part_of_a_list_reaches_its_copies(masked):
+    _merge(masked, {'resize.0.scale': 96, 'steps.0.type': 'Read', 'steps.1.ratio': 0.3})
+    assert masked.val_dataloader.dataset.scales == [dict(type='Resize', scale=96), dict(type='Flip')]
+    assert masked.train_dataloader.dataset.pipeline == masked.steps
+    assert [step.get('ratio', step.type) for step in masked.steps] == ['Read', 0.3, 'Pack']
+    assert masked.val_dataloader.dataset.pipeline == (dict(type='Load'), dict(masked.mask, seed=0))
+    assert masked.mask.ratio == 0.6
+
+
+def test_a_dictionary_without_a_type_must_be_the_same(masked):
+    _merge(masked, {'norm.eps': 2})
+    assert masked.model.norm == dict(eps=2) and masked.model.other_norm == dict(eps=1, affine=False)
+
+
+def test_sections_of_mmengine_are_no_variables(masked):
+    assert _merge(masked, {'randomness.seed': 7, 'model.norm.eps': 2}) == []
+    assert masked.val_dataloader.dataset.pipeline[1].seed == 0 and masked.norm.eps == 1
+    _merge(masked, {'data_preprocessor.mean': [0, 0, 0]})
+    assert masked.model.data_preprocessor == dict(type='Preprocessor', mean=[0, 0, 0])
+
+
+def test_a_dictionary_without_copies_is_reported(masked):
+    masked.unused = dict(type='Unused', a=1)
+    messages = _merge(masked, {'unused.a': 2, 'unused.b': 3})
+    assert masked.unused == dict(type='Unused', a=2, b=3)
+    assert messages[-1].startswith('--cfg-options unused.a unused.b: no section holds a copy of unused')

@@ -203,7 +203,7 @@ def test_added_options_are_reported(config_of):
     with pytest.raises(Exception, match='does not fit'):
         command_line._merge(cfg, options)
     del options['train_pipeline.9.type']
-    messages = command_line._merge(cfg, options)
+    messages = [message for message in command_line._merge(cfg, options) if 'had no such key' in message]
     assert len(messages) == 1 and 'optim_wrapper.optimiser.lr' in messages[0]
 
 
