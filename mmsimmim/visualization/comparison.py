@@ -59,8 +59,7 @@ class Comparison:
 
     @property
     def distance(self) -> float:
-        """Mean distance of masked pixels to visible ones, pixels, see :func:`average_distance`; NaN if all are masked.
-        """
+        """AvgDist of the mask, pixels, see :func:`average_distance`; NaN if all is masked."""
         return average_distance(self.mask)
 
 

@@ -162,6 +162,7 @@ def test_unreadable_images_of_a_folder_are_named_and_left_out(run, trained, tmp_
     (dict(checkpoint='more.pth'), r'0 weights missing; 1 weights not in the model \(head.extra\)'),
     (dict(checkpoint='wide.pth'), 'cannot be loaded: .*size mismatch for neck.decoder.0.bias'),
     (dict(options=['--num', '0']), '--num must be at least 1'),
+    (dict(options=['--seed', '-1']), '--seed must lie between 0 and'),
     (dict(options=['--size', '60', '64']), 'must be a multiple of 32'),
     (dict(options=['--mask-ratio', '2']), 'mask_ratio must lie in'),
     (dict(options=['--channels', '0', '7', '1']), '--channels takes one or three numbers from 0 to 2'),

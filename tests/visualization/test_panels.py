@@ -1,5 +1,6 @@
 """Colours and panels."""
 
+import mmsimmim  # noqa: F401  (repairs before the frameworks)  # isort: skip
 import numpy as np
 import pytest
 import torch
@@ -124,6 +125,17 @@ def test_captions_and_note_stand_beside_the_tiles():
     above, below = row[GAP:GAP + LINE], row[GAP + LINE + 64:-GAP]
     assert above[:, GAP:GAP + 100].min() < 100 < 255 == above[:, GAP + 100:].min()
     assert below.min() < 100
+
+
+def test_a_note_for_each_tile():
+    tiles = [np.full((64, 100, 3), value, dtype=np.uint8) for value in (10, 20, 30)]
+    row, left, right = (draw_row(tiles, captions=None, note=note, min_side=1) for note in (
+        ('one', '', 'three'), 'one', ('', '', 'three')))
+    assert row.shape == left.shape == (64 + 2 * GAP + LINE, GAP + 3 * (100 + GAP), 3)
+    np.testing.assert_array_equal(row, np.minimum(left, right))
+    below = row[GAP + 64:]
+    assert below[:, GAP:GAP + 100].min() < 100 and below[:, GAP + 2 * (100 + GAP):].min() < 100
+    assert (below[:, GAP + 100 + GAP:][:, :100] == 255).all()
 
 
 def test_long_text_is_cut_at_its_beginning():

@@ -53,6 +53,14 @@ def test_equals_the_models_own_prediction_and_loss(cfg, tmp_path):
     assert one.note == f'a.png   62% masked   masked loss {one.loss:.4f}'
 
 
+def test_the_note_says_where_the_loss_looks(cfg, tmp_path):
+    cfg.model.head.area = 'whole'
+    model = build(cfg)
+    one, = reconstruct(model, PictureLoader(cfg, 32)(write_picture(tmp_path / 'a.png')))
+    assert one.loss == pytest.approx((one.reconstruction - one.image).abs().mean().item(), rel=1e-5)
+    assert one.note == f'a.png   62% masked   loss of the whole image {one.loss:.4f}'
+
+
 def test_modes_are_left_as_they_were(cfg, tmp_path):
     model = build(cfg).train()
     model.backbone.stages[1].eval()

@@ -53,7 +53,7 @@ from mmsimmim.visualization.models import (  # noqa: E402
     move,
     side_multiple,
 )
-from mmsimmim.visualization.pixel_masks import MaskSetting, mask_settings  # noqa: E402
+from mmsimmim.visualization.pixel_masks import MaskSetting, check_seed, mask_settings  # noqa: E402
 
 LEGEND = """AvgDist: mean distance of masked pixels to the nearest visible one, in pixels.
 loss: of each model's own target, over masked pixels; compares where target and criterion are the same.
@@ -121,6 +121,7 @@ def main(argv: list[str] | None = None) -> None:
     paths = find_images(args.images, args.num)
     check_target(args.out, paths)
     check_json(args.json)
+    check_seed(args.seed)
     names = choose_names(args.names, [checkpoint for _, checkpoint in args.models])
     compared = [build(name, config, checkpoint, args) for name, (config, checkpoint) in zip(names, args.models)]
     check_channels_alike(compared, args.channels)

@@ -25,6 +25,7 @@ from mmsimmim.visualization.models import (  # noqa: E402
     move,
     side_multiple,
 )
+from mmsimmim.visualization.pixel_masks import check_seed  # noqa: E402
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -61,6 +62,7 @@ def main(argv: list[str] | None = None) -> None:
     MMLogger.get_current_instance().setLevel('WARNING')  # the output is a list of pictures
     paths = find_images(args.images, args.num)
     check_target(args.out, paths)
+    check_seed(args.seed)
     cfg, messages = load_config(args, needed=('model', ))
     print(*messages, sep='\n', end='\n' if messages else '', file=sys.stderr)
     model = build_model(cfg, args.config)
