@@ -75,7 +75,7 @@ def compare(models: Sequence[SimMIM],
     Args:
         models (Sequence[SimMIM]): At least one; encoders, targets and normalisations may differ.
         inputs (Tensor): The unnormalised image, shape (1, C, H, W), its sides multiples of what every model needs
-            (:func:`mmsimmim.visualization.models.side_multiple`) and of the masked patch.
+            (:func:`mmsimmim.visualization.side_multiple`) and of the masked patch.
         setting (MaskSetting): How to mask; its patch a multiple of the tokens of every model.
         image (str): Name of the image. Defaults to ''.
         seed (int): Seed of the masks. Defaults to 0.

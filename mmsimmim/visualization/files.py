@@ -112,3 +112,13 @@ def write_picture(path: str, picture: np.ndarray) -> str:
     except OSError as error:
         raise UserError(f'Cannot write {path}: {error.strerror or error}') from error
     return path
+
+
+def write_file(path: str | os.PathLike, content: bytes) -> None:
+    """Write a file, making its folder; UserError if that cannot be done."""
+    try:
+        os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
+        with open(path, 'wb') as file:
+            file.write(content)
+    except OSError as error:
+        raise UserError(f'Cannot write {path}: {error.strerror or error}') from error

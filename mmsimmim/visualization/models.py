@@ -1,6 +1,5 @@
 """Models to look at: built from a config, filled from a checkpoint, brought to a device."""
 
-import math
 import os
 
 from mmengine.config import Config
@@ -10,7 +9,7 @@ from mmengine.runner import CheckpointLoader
 from ..errors import UserError
 from ..models import SimMIM
 from ..registry import MODELS
-from .reconstruction import encoder_stride, require_pixel_model
+from .reconstruction import require_pixel_model
 
 
 def build_model(cfg: Config, name: str) -> SimMIM:
@@ -76,12 +75,6 @@ def move(model: SimMIM, device: str) -> None:
         model.to(device)
     except (AssertionError, RuntimeError) as error:
         raise UserError(f'The device {device} cannot be used: {str(error).splitlines()[0]}') from error
-
-
-def side_multiple(model: SimMIM) -> int:
-    """What both sides of an image, in pixels, must be a multiple of for the encoder and the target of a model."""
-    # Of the targets, PatchNormalizedPixelTarget alone has patches that may be larger than a token of the last map.
-    return math.lcm(encoder_stride(model), getattr(model.target_generator, 'patch_size', 1))
 
 
 def check_channels(channels: list[int] | None, model: SimMIM) -> None:

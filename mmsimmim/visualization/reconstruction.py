@@ -1,5 +1,6 @@
 """A model's reconstructions of a batch, and the sheet that shows them."""
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -113,3 +114,9 @@ def encoder_stride(model: SimMIM) -> int:
         prediction = model.reconstruct(
             parameter.new_zeros(1, model.backbone.in_channels, side, side), parameter.new_zeros(1, 1, 1))
     return prediction.shape[-1] * getattr(model.target_generator, 'stride', 1)
+
+
+def side_multiple(model: SimMIM) -> int:
+    """What both sides of an image, in pixels, must be a multiple of for the encoder and the target of a model."""
+    # Of the targets, PatchNormalizedPixelTarget alone has patches that may be larger than a token of the last map.
+    return math.lcm(encoder_stride(model), getattr(model.target_generator, 'patch_size', 1))

@@ -14,12 +14,12 @@ from mmsimmim.registry import MODELS
 from mmsimmim.visualization import (
     PictureLoader,
     draw_sheet,
-    encoder_stride,
     reconstruct,
     require_pixel_model,
     to_display,
 )
 from mmsimmim.visualization.panels import GAP, LINE, make_tiles
+from mmsimmim.visualization.reconstruction import encoder_stride
 
 from .tiny import tiny_config, write_picture
 

@@ -26,6 +26,7 @@ from mmsimmim.datasets import MASK_STRATEGIES, MaskGenerator  # noqa: E402
 from mmsimmim.engine.command_line import report_mistakes  # noqa: E402
 from mmsimmim.errors import UserError  # noqa: E402
 from mmsimmim.evaluation import average_distance  # noqa: E402
+from mmsimmim.visualization.files import write_file  # noqa: E402
 
 
 @dataclass
@@ -82,12 +83,12 @@ def main(argv: list[str] | None = None) -> None:
     text = describe(points, args)
     print(text, end='')
     folder = Path(args.out_dir)
-    write(folder / 'avg_dist.md', text.encode())
-    write(folder / 'avg_dist.png', draw(points, args.band))
+    write_file(folder / 'avg_dist.md', text.encode())
+    write_file(folder / 'avg_dist.png', draw(points, args.band))
     if args.json:
         figures = [asdict(point) for some in points.values() for point in some]
         settings = {name: vars(args)[name] for name in ('input_size', 'masks', 'seed', 'band')}
-        write(Path(args.json), json.dumps(settings | dict(points=figures), indent=1).encode())
+        write_file(Path(args.json), json.dumps(settings | dict(points=figures), indent=1).encode())
 
 
 def check(args: argparse.Namespace) -> None:
@@ -206,15 +207,6 @@ def _draw_line(panel: Axes, line: list[Point], band: tuple[float, float], colour
     panel.plot([p.ratio for p in line], [p.avg_dist for p in line], '.-', color=colour, label=label)
     inside = [p for p in line if p.lies_in(band)]
     panel.plot([p.ratio for p in inside], [p.avg_dist for p in inside], 'o', ms=9, mfc='none', color=colour)
-
-
-def write(path: Path, content: bytes) -> None:
-    """Write a file, making its folder."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    except OSError as error:
-        raise UserError(f'Cannot write {path}: {error.strerror or error}') from error
 
 
 if __name__ == '__main__':

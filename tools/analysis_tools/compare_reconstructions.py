@@ -31,28 +31,11 @@ from mmsimmim.engine.command_line import OptionsAction, load_config, report_mist
 from mmsimmim.errors import UserError  # noqa: E402
 from mmsimmim.models import SimMIM  # noqa: E402
 from mmsimmim.models.colours import is_rgb  # noqa: E402
-from mmsimmim.visualization import PictureLoader  # noqa: E402
-from mmsimmim.visualization.comparison import (  # noqa: E402
-    Comparison,
-    borrows_tone,
-    compare,
-    draw_comparisons,
-)
+from mmsimmim.visualization import PictureLoader, side_multiple  # noqa: E402
+from mmsimmim.visualization.comparison import Comparison, borrows_tone, compare, draw_comparisons  # noqa: E402
 from mmsimmim.visualization.comparison_table import make_records, make_table  # noqa: E402
-from mmsimmim.visualization.files import (  # noqa: E402
-    check_target,
-    find_images,
-    load_all,
-    target_path,
-    write_picture,
-)
-from mmsimmim.visualization.models import (  # noqa: E402
-    build_model,
-    check_channels,
-    load_weights,
-    move,
-    side_multiple,
-)
+from mmsimmim.visualization.files import check_target, find_images, load_all, target_path, write_picture  # noqa: E402
+from mmsimmim.visualization.models import build_model, check_channels, load_weights, move  # noqa: E402
 from mmsimmim.visualization.pixel_masks import MaskSetting, check_seed, mask_settings  # noqa: E402
 
 LEGEND = """AvgDist: mean distance of masked pixels to the nearest visible one, in pixels.

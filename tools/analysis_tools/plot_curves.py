@@ -15,11 +15,8 @@ such values stand at the last training iteration that was logged before.
 import argparse
 import csv
 import io
-import json
-import os
 import sys
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -30,32 +27,13 @@ from matplotlib.figure import Figure  # noqa: E402
 
 from mmsimmim.engine.command_line import report_mistakes  # noqa: E402
 from mmsimmim.errors import UserError  # noqa: E402
+from mmsimmim.visualization.files import write_file  # noqa: E402
+from mmsimmim.visualization.training_log import Training, is_number, read_training  # noqa: E402
 
 FORMATS = ('.png', '.pdf', '.svg')
 # Okabe and Ito's colours, which stay apart for colour-blind eyes; without yellow, which is faint on white.
 COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#56B4E9', '#E69F00', '#000000')
 STYLES = ('-', '--', ':', '-.')
-# What a line of a log says of itself rather than of the training.
-POSITIONS = ('iter', 'epoch', 'step')
-
-
-@dataclass
-class Training:
-    """What was logged of one training, runs that were resumed joined.
-
-    Args:
-        records (list[tuple[float, dict]]): Iteration and values of each line, in the order of the log.
-        epoch_length (float, optional): Iterations of an epoch; None where the log does not tell.
-    """
-
-    records: list[tuple[float, dict]] = field(default_factory=list)
-    epoch_length: float | None = None
-
-    @property
-    def keys(self) -> list[str]:
-        """Names of all numbers in the log."""
-        names = {key: None for _, values in self.records for key, value in values.items() if _is_number(value)}
-        return [name for name in names if name not in POSITIONS]
 
 
 @dataclass
@@ -103,9 +81,9 @@ def main(argv: list[str] | None = None) -> None:
     curves = make_curves(trainings, list(dict.fromkeys(args.keys)), args.x, args.smooth)
     for note in find_oddities(trainings, curves, args.log_y):
         print(note, file=sys.stderr)
-    write(Path(args.out), draw(curves, args.x, args.smooth, args.log_y, Path(args.out).suffix[1:].lower()))
+    write_file(args.out, draw(curves, args.x, args.smooth, args.log_y, Path(args.out).suffix[1:].lower()))
     if args.csv:
-        write(Path(args.csv), make_csv(curves, args.x).encode())
+        write_file(args.csv, make_csv(curves, args.x).encode())
     print(*[args.out, *filter(None, [args.csv])], sep='\n')
 
 
@@ -135,141 +113,6 @@ def default_labels(places: list[str]) -> list[str]:
     return names
 
 
-def read_training(place: str) -> Training:
-    """Read the newest training of a log.
-
-    Args:
-        place (str): A work_dir, the folder of a run, or a file.
-
-    Returns:
-        Training: Its lines.
-
-    Raises:
-        UserError: If there is no such log, it cannot be read, or it has no line of a training.
-    """
-    training = Training()
-    for path in find_files(place):
-        for rows in split_runs(read_rows(path)):
-            join(training, rows)
-    if not training.records:
-        raise UserError(f'{place}: no training iteration was logged; the first comes after as many iterations as '
-                        'default_hooks.logger.interval says.')
-    return training
-
-
-def find_files(place: str) -> list[Path]:
-    """The file itself, or those of all runs in a folder, oldest first."""
-    path = Path(place)
-    if path.is_file():
-        return [path]
-    if not path.is_dir():
-        raise UserError(f'There is no log {place} (working folder: {os.getcwd()}).')
-    for pattern in ('scalars.json', 'vis_data/scalars.json', '*/vis_data/scalars.json'):
-        found = sorted(path.glob(pattern))
-        if found:
-            return found
-    below = sorted({str(log.parents[2]) for log in path.glob('*/*/vis_data/scalars.json')})
-    advice = f'Its folders have some: {", ".join(below)}.' if below else (
-        'The visualizer of the config needs dict(type="LocalVisBackend") among its vis_backends.')
-    raise UserError(f'{place} has no log: neither scalars.json, vis_data/scalars.json nor */vis_data/scalars.json. '
-                    f'{advice}')
-
-
-def read_rows(path: Path) -> list[dict]:
-    """The lines of a log; an unfinished one at its end, of a run that was stopped or goes on, is left out.
-
-    Raises:
-        UserError: If the file cannot be read, is empty or is no such log.
-    """
-    try:
-        lines = path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f'Cannot read {path}: {getattr(error, "strerror", None) or error}') from error
-    rows = []
-    for number, line in enumerate(lines, 1):
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            if number == len(lines) > 1:
-                break
-            raise UserError(f'{path}, line {number} is no JSON: {line[:60]!r}. A log has one JSON object per line, as '
-                            'in vis_data/scalars.json.') from error
-        if not isinstance(row, dict) or not _is_number(row.get('step')):
-            raise UserError(f'{path}, line {number} does not say its step: {line[:60]!r}. A log of a training, such as '
-                            'vis_data/scalars.json, does on every line.')
-        rows.append(row)
-    if not rows:
-        raise UserError(f'{path} is empty: nothing was logged yet.')
-    return rows
-
-
-def split_runs(rows: list[dict]) -> list[list[dict]]:
-    """Cut a log where iterations go back: runs of one process may share a file."""
-    runs, last = [[]], 0
-    for row in rows:
-        if 'iter' in row:
-            if row['iter'] <= last:
-                runs.append([])
-            last = row['iter']
-        runs[-1].append(row)
-    return runs
-
-
-def join(training: Training, rows: list[dict]) -> None:
-    """Append a run to a training, in place of all before it or of what lay beyond the point at which it went on.
-
-    Args:
-        training (Training): Changed in place.
-        rows (list[dict]): The run's lines. One that only validates or tests, with no line of training, is passed over.
-    """
-    logged = [row['iter'] for row in rows if 'iter' in row]
-    if not logged:
-        return
-    # a run from the beginning logs for the first time no later than after one interval
-    anew = len(logged) > 1 and logged[0] <= logged[1] - logged[0]
-    if anew:
-        training.records.clear()
-    training.records = [record for record in training.records if record[0] < logged[0]]
-    training.epoch_length = find_epoch_length(rows) or (None if anew else training.epoch_length)
-    training.records += place(rows, training.epoch_length)
-
-
-def find_epoch_length(rows: Iterable[dict]) -> float | None:
-    """Iterations of an epoch: what lies between the first lines of two; None for less than two epochs."""
-    first = {}
-    for row in rows:
-        if 'iter' in row and 'epoch' in row:
-            first.setdefault(row['epoch'], row['iter'])
-    epochs = sorted(first)
-    if len(epochs) < 2:
-        return None
-    return float(np.median([(first[b] - first[a]) / (b - a) for a, b in zip(epochs, epochs[1:])]))
-
-
-def place(rows: Iterable[dict], epoch_length: float | None) -> list[tuple[float, dict]]:
-    """Tell the iteration of each line of a run.
-
-    Lines of training have it. The step of others is an iteration or an epoch; it is an epoch if training was further.
-
-    Args:
-        rows (Iterable[dict]): The lines.
-        epoch_length (float, optional): Iterations of an epoch, if known.
-
-    Returns:
-        list[tuple[float, dict]]: Iteration and line.
-    """
-    records, last = [], 0
-    for row in rows:
-        if 'iter' in row:
-            at = last = row['iter']
-        elif row['step'] >= last:
-            at = row['step']
-        else:
-            at = max(row['step'] * (epoch_length or 0), last)
-        records.append((at, row))
-    return records
-
-
 def make_curves(trainings: dict[str, Training], keys: list[str], unit: str, smooth: int) -> list[Curve]:
     """The lines of the plot, ordered by key, then by log; a log that lacks a key has none there.
 
@@ -291,7 +134,7 @@ def make_curves(trainings: dict[str, Training], keys: list[str], unit: str, smoo
     for key in keys:
         for label, training in trainings.items():
             # where something was logged twice, the later value counts
-            rows = {at: row for at, row in training.records if _is_number(row.get(key))}
+            rows = {at: row for at, row in training.records if is_number(row.get(key))}
             if rows:
                 x = np.array(sorted(rows)) / divisors[label]
                 y = np.array([rows[at][key] for at in sorted(rows)], float)
@@ -394,19 +237,6 @@ def make_csv(curves: list[Curve], x: str) -> str:
         points = zip(curve.x.tolist(), curve.y.tolist(), curve.smoothed.tolist())
         writer.writerows([curve.label, curve.key, f'{at:.10g}', value, smoothed] for at, value, smoothed in points)
     return file.getvalue()
-
-
-def write(path: Path, content: bytes) -> None:
-    """Write a file, making its folder."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    except OSError as error:
-        raise UserError(f'Cannot write {path}: {error.strerror or error}') from error
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 if __name__ == '__main__':

@@ -74,9 +74,9 @@ class Study:
         self.arms = all_arms(self.study, out / 'palette.npy')
 
     def runs(self) -> list[tuple[Arm, int]]:
-        """Every arm with its seeds: all arms once before any is repeated."""
-        return [(arm, seed) for seed in self.seeds for arm in self.arms
-                if seed == self.seeds[0] or arm.name in self.study.main]
+        """Every arm with its seeds, the main ones first."""
+        main = [(arm, seed) for seed in self.seeds for arm in self.arms if arm.name in self.study.main]
+        return main + [(arm, self.seeds[0]) for arm in self.arms if arm.name not in self.study.main]
 
     def prepare(self) -> None:
         """What the arms share: the palette, the list of labelled images, and how far masks reach."""
@@ -171,10 +171,10 @@ class Study:
         for arm, seed in self.runs():
             pretrained = self.parts.find(f'pretrain_{arm.file_name}_{seed}')
             finetuned = self.parts.find(f'finetune_{arm.file_name}_{seed}')
-            if pretrained and finetuned:
-                runs.append(dict(arm=arm.name, group=arm.group, seed=seed, accuracy=finetuned['accuracy'],
-                                 **pretrained['probes'][str(last)],
-                                 seconds=[pretrained['seconds'], finetuned['seconds']]))
+            if pretrained:
+                runs.append(dict(arm=arm.name, group=arm.group, seed=seed, **pretrained['probes'][str(last)],
+                                 accuracy=finetuned['accuracy'] if finetuned else None,
+                                 seconds=[part['seconds'] for part in (pretrained, finetuned) if part]))
         return dict(runs=runs, untrained=self._untrained(), distances=self.parts.find('distances'),
                     rates={start: self.parts.find(f'rate_{start}') for start in STARTS})
 

@@ -50,14 +50,24 @@ def _head(first: str) -> list[str]:
 
 
 def _arm_row(name: str, arms: dict[str, list[dict]], results: dict) -> str:
-    runs, default = arms[name], {run['seed']: run['accuracy'] for run in arms.get('default', [])}
-    pairs = [run['accuracy'] - default[run['seed']] for run in runs if run['seed'] in default]
+    runs, default = _finetuned(arms[name]), _finetuned(arms.get('default', []))
+    pairs = [runs[seed] - default[seed] for seed in runs.keys() & default]
     beside = mean_and_spread(pairs, sign='+') if pairs and name != 'default' else '–'
-    return _row(name, f'{results["distances"][name]:.1f}', runs, beside)
+    return _row(name, f'{results["distances"][name]:.1f}', arms[name], beside)
+
+
+def _finetuned(runs: list[dict]) -> dict[int, float]:
+    return {run['seed']: run['accuracy'] for run in runs if run['accuracy'] is not None}
+
+
+def _values(runs: list[dict], measure: str) -> list[float]:
+    """What was measured; a run that is not fine-tuned yet has no accuracy."""
+    return [run[measure] for run in runs if run[measure] is not None]
 
 
 def _row(name: str, distance: str, runs: list[dict], beside: str) -> str:
-    cells = [mean_and_spread(run[measure] for run in runs) if runs else '–' for measure in MEASURES]
+    measured = [_values(runs, measure) for measure in MEASURES]
+    cells = [mean_and_spread(values) if values else '–' for values in measured]
     return f'| {name} | {distance} | ' + ' | '.join(cells) + f' | {beside} | {len(runs)} |'
 
 
@@ -84,13 +94,12 @@ def _draw_masks(arms: dict[str, list[dict]], results: dict) -> plt.Figure:
     figure, panels = plt.subplots(1, len(MEASURES), figsize=(12, 3.8), layout='constrained')
     for panel, (measure, title) in zip(panels, MEASURES.items()):
         for strategy, colour in COLOURS.items():
-            names = [name for name, runs in arms.items()
-                     if name.startswith(strategy) or strategy == 'random' and name == 'default']
-            if names:
-                values = [[run[measure] for run in arms[name]] for name in names]
-                panel.errorbar([results['distances'][name] for name in names], [statistics.mean(v) for v in values],
-                               [statistics.stdev(v) if len(v) > 1 else 0 for v in values], color=colour,
-                               marker=MARKERS[strategy], linestyle='none', label=strategy, capsize=3)
+            names = [name for name, runs in arms.items() if _values(runs, measure)
+                     and (name.startswith(strategy) or strategy == 'random' and name == 'default')]
+            values = [_values(arms[name], measure) for name in names]
+            panel.errorbar([results['distances'][name] for name in names], [statistics.mean(v) for v in values],
+                           [statistics.stdev(v) if len(v) > 1 else 0 for v in values], color=colour,
+                           marker=MARKERS[strategy], linestyle='none', label=strategy, capsize=3)
         _draw_untrained(panel, results, measure)
         panel.set(title=title, xlabel='AvgDist, pixels', ylabel='top-1, %')
         panel.grid(alpha=0.3)
@@ -105,11 +114,10 @@ def _draw_others(arms: dict[str, list[dict]], results: dict) -> plt.Figure:
                                   layout='constrained')
     for panel, (measure, title) in zip(panels, MEASURES.items()):
         for row, name in enumerate(names):
-            values = [run[measure] for run in arms[name]]
+            values = _values(arms[name], measure)
             panel.plot(values, [row] * len(values), 'o', color='#0072B2', alpha=0.5)
-            panel.plot(statistics.mean(values), row, '|', color='black', markersize=14)
-        if 'default' in arms:
-            panel.axvline(statistics.mean(run[measure] for run in arms['default']), color='black', linewidth=0.8)
+            if len(values) > 1:
+                panel.plot(statistics.mean(values), row, '|', color='black', markersize=14)
         _draw_untrained(panel, results, measure, vertical=True)
         panel.set(title=title, xlabel='top-1, %')
         panel.grid(alpha=0.3)

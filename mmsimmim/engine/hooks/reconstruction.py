@@ -12,7 +12,7 @@ from ...errors import UserError
 from ...models import SimMIM
 from ...registry import HOOKS
 from ...visualization.pictures import PictureLoader
-from ...visualization.reconstruction import draw_sheet, encoder_stride, reconstruct, require_pixel_model
+from ...visualization.reconstruction import draw_sheet, reconstruct, require_pixel_model, side_multiple
 from ..fsdp import is_sharded
 
 
@@ -109,7 +109,7 @@ class ReconstructionHook(Hook):
             self._draw(runner, step)
 
     def _read_files(self, runner: Runner, model: SimMIM) -> list[dict]:
-        loader = PictureLoader(runner.cfg, encoder_stride(model), seed=self.seed)
+        loader = PictureLoader(runner.cfg, side_multiple(model), seed=self.seed)
         return [loader(path, index) for index, path in enumerate(self.images)]
 
     def _read_validation_set(self, runner: Runner) -> list[dict]:
