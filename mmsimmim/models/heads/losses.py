@@ -67,7 +67,7 @@ class CrossEntropyReconstructionLoss(BaseModule):
     Args:
         scores_at_a_time (int): Inside :class:`mmsimmim.SimMIM` no more scores than these are predicted at once, if
             those of a single image are not more: 256 bins of three channels at 192 px are 28 million for an image.
-            Defaults to 2**27, 512 MiB in float32; at the peak, in the backward pass, there are SEVERAL such tensors.
+            Defaults to 2**27, 512 MiB in float32; at the peak, in the backward pass, there are three such tensors.
 
     Raises:
         ValueError: If ``scores_at_a_time`` is below 1.

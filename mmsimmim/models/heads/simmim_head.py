@@ -101,11 +101,16 @@ class SimMIMHead(BaseModule):
 
         def part(latent: Tensor, target: Tensor, mask: Tensor) -> Tensor:
             # Each part is divided by what counts in it; in the end it has to be what counts in all.
-            return self.loss(neck(latent), target, mask) * (self.weights(target, mask).sum() + EPSILON)
+            loss = self.loss(neck(latent), target, mask)
+            return loss * self._divisor(target, mask, loss.dtype)
 
         parts = zip(latent.split(images), target.split(images), mask.split(images))
         summed = sum(checkpoint(part, *tensors, use_reentrant=False) for tensors in parts)
-        return summed / (self.weights(target, mask).sum() + EPSILON)
+        return summed / self._divisor(target, mask, summed.dtype)
+
+    def _divisor(self, target: Tensor, mask: Tensor, dtype: torch.dtype) -> Tensor:
+        """What the loss divides its sum by, beside the channels."""
+        return self.weights(target, mask).to(dtype).sum() + EPSILON
 
     def images_at_a_time(self, target: Tensor) -> int:
         """How many images of the target (B, G, h, w) may be predicted at once, at least one."""
