@@ -1,10 +1,8 @@
 """The benchmark of pre-training in detection and segmentation, at the size of a toy."""
 
 import dataclasses
-import importlib.util
 import json
 import random
-import sys
 from pathlib import Path
 
 import cv2
@@ -18,20 +16,14 @@ from mmengine.runner import Runner
 
 from mmsimmim.errors import UserError
 from mmsimmim.registry import MODELS
+from tests.tools.benchmark_scripts import load_script
 
-TOOLS = Path(__file__).resolve().parents[2] / 'tools' / 'benchmarks'
 KINDS = ('random', 'SimMIM')
 
 
 @pytest.fixture(scope='module')
 def dense():
-    """The script as a module; importing it leaves the module path as it was."""
-    path = list(sys.path)
-    spec = importlib.util.spec_from_file_location('dense_transfer', TOOLS / 'dense_transfer.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    sys.path[:] = path
-    return module
+    return load_script('dense_transfer')
 
 
 @pytest.fixture(scope='module')

@@ -1,28 +1,18 @@
-"""The study at toy size: every arm pre-trains, two are measured to the end, and the tables say what was measured."""
+"""The study at toy size: every arm is pre-trained, probed and fine-tuned, and the tables say what was measured."""
 
 import json
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-TOOLS = Path(__file__).parents[2] / 'tools' / 'benchmarks'
+from tests.tools.benchmark_scripts import load_script
 
 
 @pytest.fixture(scope='module')
-def modules():
-    """The scripts, as modules of their folder."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(TOOLS))
-        import study
-        import study_arms
-        import study_report
-        yield study, study_arms, study_report
-        for name in ('study', 'study_arms', 'study_report', 'transfer_configs', 'kept_parts'):
-            sys.modules.pop(name, None)
+def study():
+    return load_script('study')
 
 
 @pytest.fixture
@@ -39,27 +29,25 @@ def images(tmp_path):
 
 
 @pytest.fixture
-def toy(modules, monkeypatch):
+def toy(study, monkeypatch):
     """The reduced grid with one short epoch of everything."""
-    _, study_arms, _ = modules
-    cpu = study_arms.STUDIES['cpu']
+    cpu = study.STUDIES['cpu']
     base = replace(cpu.base, arch=dict(embed_dims=8, depths=[1, 1, 2], num_heads=[1, 2, 2]), pretrain_epochs=1,
                    probe_interval=1, pretrain_batch=8, finetune_epochs={100: 1}, finetune_lrs=(1e-3, 2e-3))
     inverse = {'inverse Swin': dict(embed_dims=8, depths=[1, 1, 1], num_heads=[1, 2, 2])}
     toy = replace(cpu, base=base, clusters=8, inverse=inverse, main=('default', ))
-    monkeypatch.setitem(study_arms.STUDIES, 'toy', toy)
+    monkeypatch.setitem(study.STUDIES, 'toy', toy)
     return toy
 
 
 @pytest.mark.slow
-def test_every_arm_runs_and_is_reported(modules, toy, images, tmp_path, monkeypatch):
-    study, study_arms, study_report = modules
+def test_every_arm_runs_and_is_reported(study, toy, images, tmp_path, monkeypatch):
     out = tmp_path / 'out'
     results = study.run_all(('toy', images, out, 2), jobs=1)
     arms = [arm.name for arm in study.all_arms(toy, out / 'palette.npy')]
     assert sorted(run['arm'] for run in results['runs']) == sorted([*arms, 'default'])
     assert len(results['untrained']) == 2 and set(results['rates']['SimMIM']['tried']) == {'0.001', '0.002'}
-    assert all(0 <= run[measure] <= 100 for run in results['runs'] for measure in study_report.MEASURES)
+    assert all(0 <= run[measure] <= 100 for run in results['runs'] for measure in ('knn', 'linear', 'accuracy'))
     text = (out / 'results.md').read_text()
     assert all(f'\n| {name} |' in text for name in arms)
     assert {path.name for path in out.glob('*.png')} == {'study_masks.png', 'study_others.png'}
@@ -69,9 +57,8 @@ def test_every_arm_runs_and_is_reported(modules, toy, images, tmp_path, monkeypa
 
 
 @pytest.mark.parametrize('preset', ['cpu', 'gpu'])
-def test_arms_differ_from_the_default_in_one_thing(modules, preset, tmp_path):
-    study, study_arms, _ = modules
-    settings = study_arms.STUDIES[preset]
+def test_arms_differ_from_the_default_in_one_thing(study, preset, tmp_path):
+    settings = study.STUDIES[preset]
     arms = study.all_arms(settings, tmp_path / 'palette.npy')
     assert len({arm.file_name for arm in arms}) == len({arm.name for arm in arms}) == len(arms)
     assert set(settings.main) <= {arm.name for arm in arms}
@@ -91,14 +78,13 @@ def test_arms_differ_from_the_default_in_one_thing(modules, preset, tmp_path):
         assert changed == expected, arm.name
 
 
-def test_tables_compare_runs_of_the_same_seed(modules):
-    _, _, study_report = modules
+def test_tables_compare_runs_of_the_same_seed(study):
     measured = [('default', '', 0, 40.), ('default', '', 1, 50.), ('MLP', 'head', 1, 47.)]
     runs = [dict(arm=arm, group=group, seed=seed, accuracy=accuracy, knn=10., linear=20.)
             for arm, group, seed, accuracy in measured]
     results = dict(runs=runs, untrained=[dict(seed=0, accuracy=30., knn=5., linear=6.)],
                    distances=dict(default=8., MLP=8.))
-    lines = study_report.tables(results).splitlines()
+    lines = study.tables(results).splitlines()
     assert '| MLP | 8.0 | 10.0 | 20.0 | 47.0 | -3.0 | 1 |' in lines
     assert '| default | 8.0 | 10.0 ± 0.0 | 20.0 ± 0.0 | 45.0 ± 7.1 | – | 2 |' in lines
     assert '| random initialisation | – | 5.0 | 6.0 | 30.0 | – | 1 |' in lines

@@ -1,11 +1,8 @@
 """The benchmark of pre-training against random initialisation, at the size of a toy."""
 
 import dataclasses
-import importlib.util
 import json
 import random
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,21 +13,15 @@ from mmengine.runner import Runner
 
 from mmsimmim.errors import UserError
 from mmsimmim.registry import MODELS, TRANSFORMS
+from tests.tools.benchmark_scripts import load_script
 from tests.visualization.tiny import write_picture
 
-TOOLS = Path(__file__).resolve().parents[2] / 'tools' / 'benchmarks'
 CLASSES = ('dark', 'light')
 
 
 @pytest.fixture(scope='module')
 def transfer():
-    """The script as a module; importing it leaves the module path as it was."""
-    path = list(sys.path)
-    spec = importlib.util.spec_from_file_location('transfer', TOOLS / 'transfer.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    sys.path[:] = path
-    return module
+    return load_script('transfer')
 
 
 @pytest.fixture(scope='module')
