@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Everything that wants a GPU, in one go: throughput of pre-training (Swin-T and -B, bf16, eager and compiled, beside
 # mmpretrain's), memory of a training step, then the demo with its detector and segmentor; with DATA_DIR, a folder per
-# class below train/ and validation/, also what pre-training is worth on it; with DENSE_DIR, images with COCO files and
-# label maps, also what it is worth in detection and segmentation. '' leaves DATA_DIR out.
+# class below train/ and validation/, also what pre-training is worth on it, and the full grid of the study; with
+# DENSE_DIR, images with COCO files and label maps, also what it is worth in detection and segmentation. '' leaves
+# DATA_DIR out.
 # Usage: tools/benchmarks/gpu.sh OUT_DIR [DATA_DIR [DENSE_DIR]]
 set -euo pipefail
 
@@ -22,6 +23,7 @@ python tools/analysis_tools/training_memory.py configs/det/*_coco_*0e.py configs
 python demo/run_demo.py 2>&1 | tee "$out/demo.log"
 if [ -n "$data" ]; then
     python tools/benchmarks/transfer.py "$data" --preset gpu --out "$out/transfer" 2>&1 | tee "$out/transfer.log"
+    python tools/benchmarks/study.py "$data" --preset gpu --out "$out/study" --jobs 2 2>&1 | tee "$out/study.log"
 fi
 if [ -n "$dense" ]; then
     python tools/benchmarks/dense_transfer.py "$dense" --preset gpu --out "$out/dense_transfer" 2>&1 |
