@@ -166,17 +166,20 @@ class Study:
 
     def results(self) -> dict:
         """All numbers that are there so far."""
-        last = self.study.base.pretrain_epochs
-        runs = []
-        for arm, seed in self.runs():
-            pretrained = self.parts.find(f'pretrain_{arm.file_name}_{seed}')
-            finetuned = self.parts.find(f'finetune_{arm.file_name}_{seed}')
-            if pretrained:
-                runs.append(dict(arm=arm.name, group=arm.group, seed=seed, **pretrained['probes'][str(last)],
-                                 accuracy=finetuned['accuracy'] if finetuned else None,
-                                 seconds=[part['seconds'] for part in (pretrained, finetuned) if part]))
+        runs = [run for arm in self.arms for seed in self.seeds if (run := self._result(arm, seed))]
         return dict(runs=runs, untrained=self._untrained(), distances=self.parts.find('distances'),
                     rates={start: self.parts.find(f'rate_{start}') for start in STARTS})
+
+    def _result(self, arm: Arm, seed: int) -> dict | None:
+        """What is known of a run; None before it is pre-trained."""
+        pretrained = self.parts.find(f'pretrain_{arm.file_name}_{seed}')
+        finetuned = self.parts.find(f'finetune_{arm.file_name}_{seed}')
+        if pretrained is None:
+            return None
+        probes = pretrained['probes'][str(self.study.base.pretrain_epochs)]
+        return dict(arm=arm.name, group=arm.group, seed=seed, **probes,
+                    accuracy=finetuned['accuracy'] if finetuned else None,
+                    seconds=[part['seconds'] for part in (pretrained, finetuned) if part])
 
     def _untrained(self) -> list[dict]:
         """Runs without pre-training, whose features the default's pre-training has measured at its start."""
