@@ -2,7 +2,6 @@
 
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,14 +14,20 @@ from PIL import Image
 
 import mmsimmim  # noqa: F401  (repairs before the frameworks)
 from mmsimmim.checkpoints import convert_state_dict
-from mmsimmim.engine.command_line import build_runner
+from mmsimmim.engine.command_line import _merge
 from mmsimmim.registry import MODELS, TRANSFORMS
-from tests.configs.downstream import without_gradient
+from tests.configs.pretraining import (
+    FOLDER,
+    build_without_memory,
+    count_parameters,
+    shrink,
+    train_and_validate,
+    write_images,
+)
 from tests.configs.schedules import optimizer_of, rates
 from tests.golden import DATA
 
-ROOT = Path(__file__).parents[2]
-CONFIGS = sorted((ROOT / 'configs' / 'pretrain').glob('*.py'))
+CONFIGS = sorted(FOLDER.glob('*.py'))
 GOLDEN = json.loads((DATA / 'finetune.json').read_text())
 SWIN_BASE_100E = 'simmim_swin-base-w6_16xb128-amp-coslr-100e_in1k-192px.py'
 SWIN_BASE_800E = 'simmim_swin-base-w6_16xb128-amp-steplr-800e_in1k-192px.py'
@@ -32,13 +37,7 @@ SWIN_V2_HUGE_125K = 'simmim_swinv2-huge-w12_32xb64-amp-fsdp-steplr-125k_in1k-192
 
 
 def load(name):
-    return Config.fromfile(ROOT / 'configs' / 'pretrain' / name)
-
-
-def build_without_memory(config):
-    init_default_scope('mmpretrain')
-    with torch.device('meta'):
-        return MODELS.build(config.model)
+    return Config.fromfile(FOLDER / name)
 
 
 @pytest.mark.parametrize('name, golden', [
@@ -147,6 +146,19 @@ def test_official_pipeline(path):
         loss=dict(type='mmsimmim.PixelReconstructionLoss', criterion='L1'))
 
 
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+def test_an_option_for_the_mask_reaches_both_pipelines(path):
+    config = Config.fromfile(path)
+    before = [dict(step) for step in config.val_dataloader.dataset.pipeline]
+    _merge(config, {'mask.mask_ratio': 0.4, 'mask.type': 'mmsimmim.SquareMaskGenerator'})
+    masks = [[step for step in loader.dataset.pipeline if 'mask_ratio' in step]
+             for loader in (config.train_dataloader, config.val_dataloader)]
+    assert masks == [[config.mask], [dict(config.mask, seed=0)]]
+    assert config.mask.mask_ratio == 0.4 and config.mask.type == 'mmsimmim.SquareMaskGenerator'
+    assert [step for step in config.val_dataloader.dataset.pipeline if 'mask_ratio' not in step] == [
+        step for step in before if 'mask_ratio' not in step]
+
+
 def test_preprocessed_images_are_those_of_torchvision(tmp_path):
     """ToTensor and Normalize of the official pipeline, from a file on disk to what the encoder sees."""
     from torchvision.transforms.functional import normalize, to_tensor
@@ -164,7 +176,7 @@ def test_preprocessed_images_are_those_of_torchvision(tmp_path):
 
 def test_parameter_count_of_swin_base_is_the_published_one():
     # mmpretrain's model zoo gives 89,874,104 for the encoder with the linear head
-    assert sum(p.numel() for p in build_without_memory(load(SWIN_BASE_100E)).parameters()) == 89_874_104
+    assert count_parameters(build_without_memory(load(SWIN_BASE_100E))) == 89_874_104
 
 
 def test_swin_large_has_the_official_windows():
@@ -175,51 +187,16 @@ def test_swin_large_has_the_official_windows():
 
 @pytest.fixture
 def images(tmp_path):
-    generator = np.random.default_rng(0)
-    for i in range(40):
-        folder = tmp_path / 'images' / f'{i % 3}'
-        folder.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(generator.integers(0, 256, (40, 60, 3), np.uint8)).save(folder / f'{i}.png')
-    return str(tmp_path / 'images')
-
-
-def shrink(config, images, tmp_path):
-    """A config with little depth, width and data, and one short epoch or two iterations."""
-    backbone, neck = config.model.backbone, config.model.neck
-    if backbone.type == 'mmsimmim.VisionTransformer':
-        backbone.arch = dict(embed_dims=16, num_layers=2, num_heads=2, feedforward_channels=32)
-        neck.in_channels = 16
-    else:
-        extra = dict(extra_norm_every_n_blocks=2) if backbone.arch == 'huge' else {}
-        backbone.arch = dict(embed_dims=8, depths=[2, 2, 2, 2], num_heads=[1, 2, 2, 4], **extra)
-        neck.in_channels = 64
-    for loader in (config.train_dataloader, config.val_dataloader):
-        # four images: with two, stochastic depth can leave a branch out of a step
-        loader.update(batch_size=4, num_workers=0, persistent_workers=False)
-        loader.dataset.data_root = images
-    config.val_dataloader.dataset.indices = 4
-    config.train_dataloader.dataset.indices = 8
-    config.train_cfg.update({'max_epochs': 1} if 'max_epochs' in config.train_cfg else {'max_iters': 2})
-    config.train_cfg.val_interval = config.train_cfg.get('max_epochs', 2)
-    config.param_scheduler.update(warmup=0)
-    config.work_dir = str(tmp_path / 'work')
-    return config
+    return write_images(tmp_path / 'images')
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
 def test_config_trains_and_validates(path, images, tmp_path):
     """As shipped but for depth, width and the amount of data: never the structure, the pipeline or the schedule."""
-    config = shrink(Config.fromfile(path), images, tmp_path)
+    config = shrink(Config.fromfile(path), images, tmp_path / 'work')
     config.experiment_name = path.stem
-    runner = build_runner(config)
-    runner.train()
-    assert runner.iter == 2
-    history = runner.message_hub.log_scalars
-    assert 0 < history['train/loss'].current() < 10
-    assert 0 < history['val/reconstruction/masked_loss'].current() < 10
-    assert without_gradient(runner.model, runner.optim_wrapper.optimizer) == []
-    assert list((tmp_path / 'work').glob('*/vis_data/vis_image/reconstruction_*.png'))
-    DefaultScope._instance_dict.clear()
+    assert 'reconstruction' in config.default_hooks
+    train_and_validate(config)
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
@@ -256,15 +233,15 @@ def test_swin_v2_has_the_official_windows():
 
 
 def test_readme_and_metafile_name_every_config():
-    readme = (ROOT / 'configs' / 'pretrain' / 'README.md').read_text()
-    models = yaml.safe_load((ROOT / 'configs' / 'pretrain' / 'metafile.yml').read_text())['Models']
+    readme = (FOLDER / 'README.md').read_text()
+    models = yaml.safe_load((FOLDER / 'metafile.yml').read_text())['Models']
     on_in1k = {path for path in CONFIGS if 'in1k' in path.stem}
     assert {path.name for path in CONFIGS} == set(re.findall(r'\]\((simmim_\S+\.py)\)', readme))
     assert {path.stem for path in on_in1k} == {model['Name'] for model in models}
     for model in models:
         config = load(f"{model['Name']}.py")
         assert model['Config'] == f"configs/pretrain/{model['Name']}.py"
-        parameters = sum(parameter.numel() for parameter in build_without_memory(config).parameters())
+        parameters = count_parameters(build_without_memory(config))
         assert model['Metadata']['Parameters'] == parameters, model['Name']
 
 
@@ -282,7 +259,7 @@ def load_four_channels():
 
 def test_images_with_four_channels_train_as_the_docs_say(images, tmp_path):
     from mmengine.runner import Runner
-    config = shrink(Config.fromfile(CONFIGS[0]), images, tmp_path)
+    config = shrink(Config.fromfile(CONFIGS[0]), images, tmp_path / 'work')
     config.model.backbone.in_channels = 4
     config.data_preprocessor = dict(type='mmengine.BaseDataPreprocessor')
     for loader in (config.train_dataloader, config.val_dataloader):
