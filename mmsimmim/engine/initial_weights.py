@@ -53,7 +53,7 @@ def check_palettes(cfg: Config) -> None:
             continue
         try:
             read_palette(node['palette'])
-        except ValueError as error:
+        except UserError as error:
             raise UserError(f'{key}.palette: {error}') from error
 
 

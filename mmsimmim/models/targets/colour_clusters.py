@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...errors import UserError
 from ...registry import MODELS
 from .pixel import area_mean, enlarge
 from .target import Target, require_stride
@@ -26,7 +27,8 @@ class ColourClusterTarget(Target):
         stride (int): Colours are means over squares of so many pixels per side. Defaults to 1.
 
     Raises:
-        ValueError: If the stride is out of range, or the file is missing or holds no palette.
+        ValueError: If the stride is out of range.
+        UserError: If the file is missing or holds no palette.
     """
 
     from_colours = True
@@ -95,19 +97,19 @@ def read_palette(path: str) -> np.ndarray:
         np.ndarray: float32, shape (K, 3).
 
     Raises:
-        ValueError: If the file is missing or holds something else.
+        UserError: If the file is missing or holds something else.
     """
     try:
         palette = np.load(path, allow_pickle=False)
     except FileNotFoundError as error:
-        raise ValueError(f'There is no palette {path}: fit one to your images, python '
+        raise UserError(f'There is no palette {path}: fit one to your images, python '
                          'tools/dataset_converters/fit_palette.py FOLDER --out FILE.npy, and give it as '
                          'model.target_generator.palette.') from error
     except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(f'The palette {path} cannot be read as a .npy file: {error}') from error
+        raise UserError(f'The palette {path} cannot be read as a .npy file: {error}') from error
     if not isinstance(palette, np.ndarray) or palette.ndim != 2 or palette.shape[1] != 3 or len(palette) < 2:
-        raise ValueError(f'The palette {path} must have the shape (K, 3), at least two colours of red, green and blue; '
+        raise UserError(f'The palette {path} must have the shape (K, 3), at least two colours of red, green and blue; '
                          f'got {getattr(palette, "shape", type(palette).__name__)}.')
     if palette.dtype.kind not in 'fiu' or not ((palette >= 0) & (palette <= 255)).all():
-        raise ValueError(f'The colours of the palette {path} must be numbers between 0 and 255.')
+        raise UserError(f'The colours of the palette {path} must be numbers between 0 and 255.')
     return palette.astype(np.float32)

@@ -59,8 +59,6 @@ class TokenTarget(Target):
         self.tokenizer_stride = require_stride(tokenizer_stride, 'tokenizer_stride')
         self.register_buffer('mean', _per_channel('mean', mean), persistent=False)
         self.register_buffer('std', _per_channel('std', std), persistent=False)
-        if not (self.std > 0).all():
-            raise ValueError(f'std must be above 0, got {std}')
         self.tokenizer = MODELS.build(tokenizer)
         self.tokenizer.requires_grad_(False)
         self.tokenizer.eval()
@@ -142,10 +140,12 @@ class TokenTarget(Target):
 
 
 def _per_channel(name: str, values: float | tuple[float, float, float]) -> Tensor:
-    values = torch.as_tensor(values, dtype=torch.float32).reshape(-1, 1, 1)
-    if len(values) not in (1, 3):
-        raise ValueError(f'{name} must be a number, or one for each of red, green and blue; got {len(values)}')
-    return values
+    numbers = values if isinstance(values, (tuple, list)) else (values, )
+    if len(numbers) not in (1, 3):
+        raise ValueError(f'{name} must be a number, or one for each of red, green and blue; got {len(numbers)}')
+    if name == 'std' and not min(numbers) > 0:
+        raise ValueError(f'std must be above 0, got {values}')
+    return torch.tensor(numbers, dtype=torch.float32).reshape(-1, 1, 1)
 
 
 def _require_codebook(tokenizer: nn.Module) -> None:

@@ -244,3 +244,10 @@ def test_what_does_not_go_together_is_refused():
     several = dict(type='mmpretrain.ResNet', depth=18)
     with pytest.raises(ValueError, match='must give a tensor of ids or scores, got a tuple'):
         TokenTarget(several, 12)(colours)
+
+
+def test_is_built_without_memory():
+    """As for counting parameters or FLOPs of a config."""
+    with torch.device('meta'):
+        target = TokenTarget(DALLE, 12)
+    assert target.mean.is_meta and target.std.is_meta
