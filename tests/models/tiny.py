@@ -30,19 +30,24 @@ VQKD = dict(
 
 def build(target=None, loss=None, encoder='swin', neck='SimMIMLinearDecoder', in_channels=3,
           preprocessor=NOT_NORMALISED, seed=0, **head):
-    """The loss fits the target, if it is not given; the neck may be a name or a config."""
+    """The model of :func:`model_config`."""
     torch.manual_seed(seed)
+    return MODELS.build(model_config(target, loss, encoder, neck, in_channels, preprocessor, **head))
+
+
+def model_config(target=None, loss=None, encoder='swin', neck='SimMIMLinearDecoder', in_channels=3,
+                 preprocessor=NOT_NORMALISED, **head):
+    """The loss fits the target, if it is not given; the neck may be a name or a config."""
     backbone, channels, stride, patch_size = ENCODERS[encoder]
     neck = dict(type=f'mmsimmim.{neck}') if isinstance(neck, str) else neck
     loss = loss or (CROSS_ENTROPY if names_classes(target) else L1)
-    return MODELS.build(
-        dict(
-            type='mmsimmim.SimMIM',
-            backbone=dict(backbone, in_channels=in_channels),
-            neck=dict(dict(in_channels=channels, encoder_stride=stride), **neck),
-            head={'type': 'mmsimmim.SimMIMHead', 'patch_size': patch_size, 'loss': loss, **head},
-            target_generator=target,
-            data_preprocessor=preprocessor))
+    return dict(
+        type='mmsimmim.SimMIM',
+        backbone=dict(backbone, in_channels=in_channels),
+        neck=dict(dict(in_channels=channels, encoder_stride=stride), **neck),
+        head={'type': 'mmsimmim.SimMIMHead', 'patch_size': patch_size, 'loss': loss, **head},
+        target_generator=target,
+        data_preprocessor=preprocessor)
 
 
 def names_classes(target):

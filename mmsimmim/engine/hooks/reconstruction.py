@@ -83,7 +83,11 @@ class ReconstructionHook(Hook):
         if self.by_epoch and isinstance(runner.train_loop, IterBasedTrainLoop):
             raise UserError('ReconstructionHook: this training loop counts iterations; set by_epoch=False and an '
                             'interval in iterations.')
-        model = _unwrap(runner)
+        try:
+            model = _unwrap(runner)
+        except UserError as error:
+            raise UserError(f'ReconstructionHook: {error} Leave it out (default_hooks.reconstruction=None where it is '
+                            'one of the default hooks).') from error
         if self.images and is_sharded(model):
             raise UserError('ReconstructionHook: images=[...] does not go with FSDPStrategy, which cuts up the model; '
                             'leave it out to show the validation set.')

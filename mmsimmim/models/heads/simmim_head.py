@@ -84,7 +84,8 @@ class SimMIMHead(BaseModule):
         """The loss of classes predicted by ``neck(latent)``, in bounded memory.
 
         Where there are more scores than the loss holds at a time, images are predicted and compared a few at a time,
-        and once more in the backward pass. The value is that of :meth:`loss`, up to rounding.
+        and once more in the backward pass. The value is that of :meth:`loss`, up to rounding. It compiles as one graph
+        either way.
 
         Args:
             neck (nn.Module): Maps the latent to the prediction, each image by itself.

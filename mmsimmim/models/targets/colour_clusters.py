@@ -103,13 +103,13 @@ def read_palette(path: str) -> np.ndarray:
         palette = np.load(path, allow_pickle=False)
     except FileNotFoundError as error:
         raise UserError(f'There is no palette {path}: fit one to your images, python '
-                         'tools/dataset_converters/fit_palette.py FOLDER --out FILE.npy, and give it as '
-                         'model.target_generator.palette.') from error
+                        'tools/dataset_converters/fit_palette.py FOLDER --out FILE.npy, and give it as '
+                        'model.target_generator.palette.') from error
     except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         raise UserError(f'The palette {path} cannot be read as a .npy file: {error}') from error
     if not isinstance(palette, np.ndarray) or palette.ndim != 2 or palette.shape[1] != 3 or len(palette) < 2:
         raise UserError(f'The palette {path} must have the shape (K, 3), at least two colours of red, green and blue; '
-                         f'got {getattr(palette, "shape", type(palette).__name__)}.')
+                        f'got {getattr(palette, "shape", type(palette).__name__)}.')
     if palette.dtype.kind not in 'fiu' or not ((palette >= 0) & (palette <= 255)).all():
         raise UserError(f'The colours of the palette {path} must be numbers between 0 and 255.')
     return palette.astype(np.float32)

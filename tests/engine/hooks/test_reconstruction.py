@@ -178,6 +178,14 @@ def test_readable_errors(cfg, hook, message):
         train(cfg, **hook)
 
 
+def test_a_model_whose_targets_are_no_pictures(cfg):
+    tokenizer = dict(type='mmpretrain.DALL-E', n_hid=4, n_blk_per_group=1, vocab_size=8)
+    cfg.model.target_generator = dict(type='mmsimmim.TokenTarget', num_tokens=8, tokenizer=tokenizer)
+    cfg.model.head.loss = dict(type='mmsimmim.CrossEntropyReconstructionLoss')
+    with pytest.raises(UserError, match='predicts TokenTarget, .*no picture to draw. Leave it out .default_hooks.rec'):
+        train(cfg, interval=1)
+
+
 def test_no_validation_set(cfg):
     cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
     with pytest.raises(UserError, match='no validation set to show images of'):
