@@ -1,5 +1,6 @@
 """Tables and plots of the study."""
 
+import math
 import statistics
 from pathlib import Path
 
@@ -98,7 +99,7 @@ def _draw_masks(arms: dict[str, list[dict]], results: dict) -> plt.Figure:
                      and (name.startswith(strategy) or strategy == 'random' and name == 'default')]
             values = [_values(arms[name], measure) for name in names]
             panel.errorbar([results['distances'][name] for name in names], [statistics.mean(v) for v in values],
-                           [statistics.stdev(v) if len(v) > 1 else 0 for v in values], color=colour,
+                           [statistics.stdev(v) if len(v) > 1 else math.nan for v in values], color=colour,
                            marker=MARKERS[strategy], linestyle='none', label=strategy, capsize=3)
         _draw_untrained(panel, results, measure)
         panel.set(title=title, xlabel='AvgDist, pixels', ylabel='top-1, %')
