@@ -41,8 +41,12 @@ def test_backbone_downstream_is_the_pretrained_one(scope, config, tmp_path):
     assert 'mask_token' not in model.backbone.state_dict()
 
 
-def test_no_placeholder_is_left():
-    prose = re.sub(r'```.*?```', '', README, flags=re.S)
+PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
+
+
+@pytest.mark.parametrize('path', PAGES, ids=lambda path: path.stem)
+def test_no_placeholder_is_left(path):
+    prose = re.sub(r'```.*?```', '', path.read_text(), flags=re.S)
     assert not re.findall(r'\b[A-Z]+_[A-Z_]+\b|TODO|FIXME', re.sub(r'`[^`]*`', '', prose))
 
 

@@ -194,3 +194,9 @@ def _has(cfg: Config, key: str) -> bool:
         else:
             part = part[name]
     return True
+
+
+def check_seed(seed: int) -> None:
+    """UserError unless the argument ``--seed`` can be a seed of NumPy's generators."""
+    if not 0 <= seed < 2**32:
+        raise UserError(f'--seed must lie between 0 and 2**32 - 1, got {seed}.')

@@ -11,8 +11,9 @@ from ..registry import METRICS
 class ReconstructionLoss(BaseMetric):
     """Mean over images of the pre-training loss, as :meth:`mmsimmim.SimMIM.predict` measures it.
 
-    Two runs compare when their images and masks are the same: give the validation pipeline's mask generator a seed.
-    Reported as ``reconstruction/masked_loss``.
+    Two runs compare when their images, masks and targets are the same: give the validation pipeline's mask generator a
+    seed. Reported as ``reconstruction/masked_loss``, although it is the loss as in training: that of the whole image
+    where the head says ``area='whole'``.
 
     Args:
         collect_device (str): Where the results of several processes meet, ``'cpu'`` or ``'gpu'``. Defaults to 'cpu'.

@@ -88,12 +88,6 @@ def mask_settings(trained: dict,
     return settings
 
 
-def check_seed(seed: int) -> None:
-    """UserError unless the argument ``--seed`` can be a seed of masks."""
-    if not 0 <= seed < 2**32:
-        raise UserError(f'--seed must lie between 0 and 2**32 - 1, got {seed}.')
-
-
 def strategy_of(generator: MaskGenerator) -> str:
     """The name of a generator's strategy, as near as there is one; else the name of its class."""
     name = type(generator).__name__

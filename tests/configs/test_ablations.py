@@ -268,7 +268,7 @@ def rows_of(section):
 def test_heads_have_as_many_parameters_as_the_papers(arm, paper, tmp_path):
     count = count_parameters(full_size(arm, tmp_path))
     assert count == pytest.approx(paper, rel=0.01)
-    assert rows_of('2.')[arm]['in the paper'] == f'{paper / 1e6:.1f}M'
+    assert rows_of('2.')[arm]['aimed at'] == f'{paper / 1e6:.1f}M'
 
 
 @pytest.mark.parametrize('arm', [arm for arm in OTHERS if arm != 'area-whole'])

@@ -13,14 +13,15 @@ from mmsimmim.checkpoints import convert_state_dict
 
 REPO = Path(__file__).parents[2]
 SHARES = Path(__file__).with_name('fsdp_config.py')
+TOKENS = Path(__file__).with_name('fsdp_tokens_config.py')
 WHOLE = ['runner_type=Runner', 'model.backbone.with_cp=False']
 BFLOAT16 = ['optim_wrapper.type=AmpOptimWrapper', 'optim_wrapper.dtype=bfloat16', 'optim_wrapper.loss_scale=1.0',
             'optim_wrapper.accumulative_counts=2', 'train_cfg.max_epochs=1']
 
 
-def train(name, options, *arguments):
+def train(name, options, *arguments, config=SHARES):
     """Run tools/train.py in this process, which goes on after it; returns what it ends with, None for a success."""
-    return run('train.py', name, [str(SHARES), *arguments], options)
+    return run('train.py', name, [str(config), *arguments], options)
 
 
 def run(tool, name, arguments, options=()):
@@ -59,6 +60,9 @@ def main():
         'other architecture': train('other', ['model.backbone.arch.embed_dims=16', 'model.neck.in_channels=128'],
                                     '--resume', f'{OUT}/shares/epoch_2.pth'),
         'own pictures': train('pictures', [f'default_hooks.reconstruction.images=[{images}/0.png]']),
+        'tokens': train('tokens', [], config=TOKENS),
+        'whole tokens': train('whole_tokens', WHOLE, config=TOKENS),
+        'resumed tokens': train('resumed_tokens', [], '--resume', f'{OUT}/tokens/epoch_1.pth', config=TOKENS),
         'no such unit': train('unit', ['strategy.units=[SwinBlock5]']),
     }
     if torch.distributed.get_rank() == 0:

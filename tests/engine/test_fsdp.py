@@ -110,6 +110,10 @@ class TestTwoProcesses:
     def test_resuming_changes_no_bit(self, runs):
         assert_equal(checkpoint(runs, 'resumed'), checkpoint(runs, 'shares'))
 
+    def test_a_frozen_target_and_a_loss_in_parts_change_nothing(self, runs):
+        assert_close(checkpoint(runs, 'tokens'), checkpoint(runs, 'whole_tokens'), rtol=1e-5)
+        assert_equal(checkpoint(runs, 'resumed_tokens'), checkpoint(runs, 'tokens'))
+
     def test_a_checkpoint_of_an_ordinary_run_is_resumed(self, runs):
         assert_close(checkpoint(runs, 'resumed_whole'), checkpoint(runs, 'whole'), rtol=1e-5)
 

@@ -112,7 +112,9 @@ def test_an_old_palette_is_replaced_when_the_new_one_is_whole(run, tool, folder,
 
 @pytest.mark.parametrize('arguments, message', [
     (['--colours', 1], '--colours must be at least 2, got 1.'),
-    (['--stride', 0], '--stride must be at least 1, got 0.'), (['--seed', -1], '--seed must be at least 0, got -1.'),
+    (['--stride', 0], '--stride must be at least 1, got 0.'),
+    (['--seed', -1], '--seed must lie between 0 and 2**32 - 1, got -1.'),
+    (['--seed', 2**32], '--seed must lie between 0 and 2**32 - 1, got 4294967296.'),
     (['--colours', 9, '--pixels', 8], '--pixels 8 must not be fewer than --colours 9.'),
     (['--out', 'palette.txt'], '--out palette.txt must end in .npy.'),
     (['--colours', 5], 'The pixels have 4 different colours, fewer than the 5 asked for: give more images or ask for '

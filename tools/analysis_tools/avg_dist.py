@@ -23,7 +23,7 @@ from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.ticker import LogLocator  # noqa: E402
 
 from mmsimmim.datasets import MASK_STRATEGIES, MaskGenerator  # noqa: E402
-from mmsimmim.engine.command_line import report_mistakes  # noqa: E402
+from mmsimmim.engine.command_line import check_seed, report_mistakes  # noqa: E402
 from mmsimmim.errors import UserError  # noqa: E402
 from mmsimmim.evaluation import average_distance  # noqa: E402
 from mmsimmim.visualization.files import write_file  # noqa: E402
@@ -97,8 +97,7 @@ def check(args: argparse.Namespace) -> None:
         raise UserError(f'--input-size takes one number or two, height and width; got {len(args.input_size)}.')
     if args.masks < 1:
         raise UserError(f'--masks must be at least 1, got {args.masks}.')
-    if not 0 <= args.seed < 2**32:
-        raise UserError(f'--seed must lie between 0 and 2**32 - 1, got {args.seed}.')
+    check_seed(args.seed)
     if not args.band[0] <= args.band[1]:
         raise UserError(f'--band takes the lower end first, got {args.band[0]:g} {args.band[1]:g}.')
     for name in ('strategies', 'patch_sizes', 'ratios'):

@@ -27,7 +27,7 @@ from mmengine.registry import init_default_scope  # noqa: E402
 from torch import Tensor  # noqa: E402
 
 from mmsimmim.datasets.transforms import MASK_STRATEGIES  # noqa: E402
-from mmsimmim.engine.command_line import OptionsAction, load_config, report_mistakes  # noqa: E402
+from mmsimmim.engine.command_line import OptionsAction, check_seed, load_config, report_mistakes  # noqa: E402
 from mmsimmim.errors import UserError  # noqa: E402
 from mmsimmim.models import SimMIM  # noqa: E402
 from mmsimmim.models.colours import is_rgb  # noqa: E402
@@ -36,7 +36,7 @@ from mmsimmim.visualization.comparison import Comparison, borrows_tone, compare,
 from mmsimmim.visualization.comparison_table import make_records, make_table  # noqa: E402
 from mmsimmim.visualization.files import check_target, find_images, load_all, target_path, write_picture  # noqa: E402
 from mmsimmim.visualization.models import build_model, check_channels, load_weights, move  # noqa: E402
-from mmsimmim.visualization.pixel_masks import MaskSetting, check_seed, mask_settings  # noqa: E402
+from mmsimmim.visualization.pixel_masks import MaskSetting, mask_settings  # noqa: E402
 
 LEGEND = """AvgDist: mean distance of masked pixels to the nearest visible one, in pixels.
 loss: of each model's own target, over masked pixels; compares where target and criterion are the same.

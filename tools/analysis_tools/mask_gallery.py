@@ -16,7 +16,7 @@ import numpy as np  # noqa: E402
 
 from mmsimmim.datasets import MASK_STRATEGIES, LoadImage, MaskGenerator  # noqa: E402
 from mmsimmim.datasets.transforms import UnreadableImage  # noqa: E402
-from mmsimmim.engine.command_line import report_mistakes  # noqa: E402
+from mmsimmim.engine.command_line import check_seed, report_mistakes  # noqa: E402
 from mmsimmim.errors import UserError  # noqa: E402
 from mmsimmim.evaluation import average_distance  # noqa: E402
 from mmsimmim.visualization import draw_row, hide_masked, stack_rows  # noqa: E402
@@ -45,8 +45,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     check_target(args.out, args.images)
-    if not 0 <= args.seed < 2**32:
-        raise UserError(f'--seed must lie between 0 and 2**32 - 1, got {args.seed}.')
+    check_seed(args.seed)
     if len(args.input_size) > 2 or min(args.input_size) < 1:
         raise UserError('--input-size takes a side or height and width, in pixels; got '
                         f'{" ".join(map(str, args.input_size))}.')

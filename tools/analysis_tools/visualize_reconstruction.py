@@ -9,11 +9,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from mmengine.device import get_device  # noqa: E402
 from mmengine.logging import MMLogger  # noqa: E402
 
-from mmsimmim.engine.command_line import OptionsAction, load_config, report_mistakes  # noqa: E402
+from mmsimmim.engine.command_line import OptionsAction, check_seed, load_config, report_mistakes  # noqa: E402
 from mmsimmim.visualization import PictureLoader, draw_sheet, reconstruct, side_multiple  # noqa: E402
 from mmsimmim.visualization.files import check_target, find_images, load_all, target_path, write_picture  # noqa: E402
 from mmsimmim.visualization.models import build_model, check_channels, load_weights, move  # noqa: E402
-from mmsimmim.visualization.pixel_masks import check_seed  # noqa: E402
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

@@ -47,7 +47,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--jobs', type=int, default=1, help='trainings at a time, in processes (default: 1)')
     parser.add_argument('--report', action='store_true',
                         help='run nothing: write the tables and plots of what is finished so far')
-    return parser.parse_args()
+    args = parser.parse_args()
+    for name in ('seeds', 'jobs'):
+        if getattr(args, name) < 1:
+            parser.error(f'--{name} must be at least 1, got {getattr(args, name)}')
+    return args
 
 
 class Study:
@@ -150,7 +154,9 @@ class Study:
         if not path.exists():
             paths = sorted(str(self.train / name) for name in list_files(self.train, IMAGE_SUFFIXES))
             palette, _ = fit_palette(sample_pixels(paths, 500_000)[0], self.study.clusters)
-            np.save(path, palette)
+            with (part := path.with_suffix('.part')).open('wb') as file:
+                np.save(file, palette)
+            part.replace(path)
 
     def _write_annotations(self) -> None:
         lines = [f'{name}/{path} {label}' for label, name in enumerate(self._classes())

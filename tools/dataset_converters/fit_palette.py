@@ -18,7 +18,7 @@ import numpy as np  # noqa: E402
 
 from mmsimmim.datasets.image_folder import IMAGE_SUFFIXES, list_files  # noqa: E402
 from mmsimmim.datasets.palette import fit_palette, sample_pixels  # noqa: E402
-from mmsimmim.engine.command_line import report_mistakes  # noqa: E402
+from mmsimmim.engine.command_line import check_seed, report_mistakes  # noqa: E402
 from mmsimmim.errors import UserError  # noqa: E402
 
 
@@ -58,7 +58,8 @@ def check(args: argparse.Namespace) -> None:
         raise UserError(f'There is no folder {args.folder} (working folder: {os.getcwd()}).')
     if not args.out.endswith('.npy'):
         raise UserError(f'--out {args.out} must end in .npy.')
-    for name, least in (('colours', 2), ('stride', 1), ('seed', 0)):
+    check_seed(args.seed)
+    for name, least in (('colours', 2), ('stride', 1)):
         if getattr(args, name) < least:
             raise UserError(f'--{name} must be at least {least}, got {getattr(args, name)}.')
     if args.pixels < args.colours:

@@ -28,12 +28,14 @@ class SimMIMInverseSwinDecoder(BaseModule):
 
     With the encoder of Swin-B and RGB pixels as the target, all parameters:
 
-    ======== =========== ======
-    arch     here        paper
-    ======== =========== ======
+    ======== =========== ========
+    arch     here        aimed at
+    ======== =========== ========
     tiny     115,020,962 115.2M
     base     174,494,368 174.8M
-    ======== =========== ======
+    ======== =========== ========
+
+    What was aimed at are the paper's counts at second hand, not checked against it.
 
     Args:
         in_channels (int): Channels of the map.

@@ -11,9 +11,8 @@ from .linear import positions_per_side
 class SimMIMMLPDecoder(BaseModule):
     """Predict all that lies below a token from that token alone, by two layers with GELU between them.
 
-    One of the heavier heads of the paper's ablation (table 2). With the encoder of Swin-B it makes
-    90,923,704 parameters, 90.9M in the paper; that the layer between has as many channels as the map follows from this
-    number.
+    One of the heavier heads of the paper's ablation (table 2). With the encoder of Swin-B it makes 90,923,704
+    parameters; 90.9M was aimed at, the paper's count at second hand, from which the width between the layers follows.
 
     Args:
         in_channels (int): Channels of the map.

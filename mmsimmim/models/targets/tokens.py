@@ -92,15 +92,14 @@ class TokenTarget(Target):
         """
         require_divisible(colours, self.stride, 'stride')
         rows, cols = colours.shape[2] // self.stride, colours.shape[3] // self.stride
-        first = not (self._checked or torch.compiler.is_compiling())
-        if first:
+        if not self._checked:
             _require_codebook(self.tokenizer)
         out = self._tokenize(self._as_seen(colours, rows, cols))
         tokens = self._read(out)
         if tokens.numel() != len(colours) * rows * cols:
             raise ValueError(f'the tokenizer gave the shape {tuple(out.shape)} for {rows} x {cols} tokens: '
                              f'tokenizer_stride {self.tokenizer_stride} must be its pixels per side of a token')
-        if first:
+        if not (self._checked or torch.compiler.is_compiling()):
             self._require_ids(tokens)
             self._checked = True
         return tokens.reshape(-1, 1, rows, cols)

@@ -19,7 +19,7 @@ def build(**kwargs):
 def test_parameters_of_swin_base():
     number = count_parameters(dict(type='mmsimmim.SimMIMMLPDecoder', in_channels=1024, encoder_stride=32))
     assert number == 90923704
-    assert abs(number / 90.9e6 - 1) < 0.01  # the paper's
+    assert abs(number / 90.9e6 - 1) < 0.01  # the paper's at second hand
 
 
 @pytest.mark.parametrize('target_stride', [1, 2, 4, 8])
