@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from ..evaluation import average_distance
 from ..models import SimMIM
-from ..models.targets import NormalizedPixelTarget, PatchNormalizedPixelTarget
 from .panels import draw_row, hide_masked, paste_visible, stack_rows, to_display
 from .pixel_masks import MaskSetting, on_tokens
 from .reconstruction import reconstruct
@@ -138,7 +137,7 @@ def borrows_tone(model: SimMIM) -> bool:
 
     Such pictures look better than what the model knew, and their difference does not compare with that of others.
     """
-    return isinstance(model.target_generator, (NormalizedPixelTarget, PatchNormalizedPixelTarget))
+    return isinstance(model.target_generator, RelativePixelTarget)
 
 
 def draw_comparisons(comparisons: Sequence[Comparison],

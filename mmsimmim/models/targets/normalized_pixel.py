@@ -1,5 +1,7 @@
 """Colours relative to their surroundings as targets."""
 
+from abc import abstractmethod
+
 import torch
 from torch import Tensor
 
@@ -7,8 +9,47 @@ from ...registry import MODELS
 from .target import Target, require_divisible
 
 
+class RelativePixelTarget(Target):
+    """Base of the targets that are colours less a mean, over a deviation: of what, :meth:`statistics` says."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Normalise.
+
+        Args:
+            images (Tensor): Normalised images, shape (B, C, H, W).
+
+        Returns:
+            Tensor: Same shape, float32 (float64 if the images are); without gradient.
+
+        Raises:
+            ValueError: If patches of the target do not tile the images.
+        """
+        images = images.detach()
+        mean, deviation = self.statistics(images)
+        return ((images - mean) / deviation).to(_precise(images))
+
+    def restore(self, prediction: Tensor, images: Tensor) -> Tensor:
+        """Turn a predicted target into colours, with the tone of the images that it was predicted of.
+
+        For looking at: mean and deviation are those of the whole image, of which the model saw a part only.
+
+        Args:
+            prediction (Tensor): Shape (B, C, H, W).
+            images (Tensor): The normalised images, same shape.
+
+        Returns:
+            Tensor: Same shape, in the colours of ``images``, dtype as :meth:`forward`.
+        """
+        mean, deviation = self.statistics(images.detach())
+        return (prediction * deviation + mean).to(_precise(images))
+
+    @abstractmethod
+    def statistics(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and deviation for each pixel of images (B, C, H, W): float64, that shape or (B, 1, H, W)."""
+
+
 @MODELS.register_module()
-class NormalizedPixelTarget(Target):
+class NormalizedPixelTarget(RelativePixelTarget):
     """Pixels relative to the mean and the deviation of their neighbourhood.
 
     The target of the official Swin Transformer V2 pre-training (``norm_targets`` in ``models/simmim.py`` of
@@ -36,35 +77,7 @@ class NormalizedPixelTarget(Target):
                              'deviation needs more than one')
         self.window_size = window_size
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Normalise locally.
-
-        Args:
-            images (Tensor): Normalised images, shape (B, C, H, W).
-
-        Returns:
-            Tensor: Same shape, float32 (float64 if the images are); without gradient.
-        """
-        images = images.detach()
-        mean, deviation = self._statistics(images)
-        return ((images - mean) / deviation).to(_precise(images))
-
-    def restore(self, prediction: Tensor, images: Tensor) -> Tensor:
-        """Turn a predicted target into colours, with the tone of the images that it was predicted of.
-
-        For looking at: mean and deviation are those of the whole image, of which the model saw a part only.
-
-        Args:
-            prediction (Tensor): Shape (B, C, H, W).
-            images (Tensor): The normalised images, same shape.
-
-        Returns:
-            Tensor: Same shape, in the colours of ``images``, dtype as :meth:`forward`.
-        """
-        mean, deviation = self._statistics(images.detach())
-        return (prediction * deviation + mean).to(_precise(images))
-
-    def _statistics(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def statistics(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and unbiased standard deviation (never below 1e-3) around each pixel, float64, shape of ``images``."""
         # in float32 the difference of the moments would be as large as the variance of a clear sky
         images = images.double()
@@ -83,7 +96,7 @@ class NormalizedPixelTarget(Target):
 
 
 @MODELS.register_module()
-class PatchNormalizedPixelTarget(Target):
+class PatchNormalizedPixelTarget(RelativePixelTarget):
     """Pixels relative to the mean and the deviation of their patch.
 
     The target of `MAE <https://arxiv.org/abs/2111.06377>`_ (``norm_pix_loss`` in its ``models_mae.py``): all values of
@@ -110,28 +123,7 @@ class PatchNormalizedPixelTarget(Target):
                              'needs more than one')
         self.patch_size = patch_size
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Normalise each patch.
-
-        Args:
-            images (Tensor): Normalised images, shape (B, C, H, W).
-
-        Returns:
-            Tensor: Same shape, float32 (float64 if the images are); without gradient.
-
-        Raises:
-            ValueError: If the patches do not tile the images.
-        """
-        images = images.detach()
-        mean, deviation = self._statistics(images)
-        return ((images - mean) / deviation).to(_precise(images))
-
-    def restore(self, prediction: Tensor, images: Tensor) -> Tensor:
-        """Turn a predicted target into colours, as :meth:`NormalizedPixelTarget.restore` does; same shapes."""
-        mean, deviation = self._statistics(images.detach())
-        return (prediction * deviation + mean).to(_precise(images))
-
-    def _statistics(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def statistics(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and unbiased standard deviation (never below 1e-3) of the patch of each pixel, float64, (B, 1, H, W)."""
         size = self.patch_size
         require_divisible(images, size, 'patch_size')
