@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..evaluation import average_distance
 from ..models import SimMIM
+from ..models.targets import RelativePixelTarget
 from .panels import draw_row, hide_masked, paste_visible, stack_rows, to_display
 from .pixel_masks import MaskSetting, on_tokens
 from .reconstruction import reconstruct
