@@ -2,6 +2,7 @@
 
 from .image_folder import ImageFolder
 from .labelled_image_folder import LabelledImageFolder
+from .packed_image_folder import PackedImageFolder
 from .samplers import SeededInfiniteSampler, SeededSampler
 from .transforms import (
     MASK_STRATEGIES,
@@ -15,5 +16,6 @@ from .transforms import (
 
 __all__ = [
     'BlockwiseMaskGenerator', 'ImageFolder', 'LabelledImageFolder', 'LoadImage', 'MASK_STRATEGIES', 'MaskGenerator',
-    'SeedSample', 'SeededInfiniteSampler', 'SeededSampler', 'SimMIMMaskGenerator', 'SquareMaskGenerator'
+    'PackedImageFolder', 'SeedSample', 'SeededInfiniteSampler', 'SeededSampler', 'SimMIMMaskGenerator',
+    'SquareMaskGenerator'
 ]

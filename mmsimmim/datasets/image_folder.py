@@ -76,7 +76,7 @@ class ImageFolder(BaseDataset):
             list[str]: Paths relative to ``data_root``, sorted. (Not dictionaries: millions of them take gigabytes.)
         """
         self._check_root()
-        paths = sorted(list_files(self.data_root, self.suffixes))
+        paths = self._list()
         if not paths:
             raise UserError(f'No images in {self.data_root!r} or the folders below it. Looked for names that end in '
                             f'{", ".join(self.suffixes)}; set `suffixes` if yours end otherwise.')
@@ -115,7 +115,7 @@ class ImageFolder(BaseDataset):
         skipped: dict[str, str] = {}
         for path, index in self._candidates(idx if idx >= 0 else len(self) + idx):
             try:
-                sample = self.pipeline(self._describe(path, index))
+                sample = self.pipeline(self._load(path, index))
                 reason = 'the pipeline returned nothing for it'
             except UnreadableImage as error:
                 sample, reason = None, str(error)
@@ -134,6 +134,18 @@ class ImageFolder(BaseDataset):
                             'Set data_root to the folder that holds your images.')
         if not os.path.isdir(self.data_root):
             raise UserError(f'data_root {self.data_root!r} is a file; give the folder that holds the images.')
+
+    def _list(self) -> list[str]:
+        """Relative paths of all images, in order."""
+        return sorted(list_files(self.data_root, self.suffixes))
+
+    def _load(self, path: str, idx: int) -> dict:
+        """What goes into the pipeline.
+
+        Raises:
+            UnreadableImage: It is known not to be readable.
+        """
+        return self._describe(path, idx)
 
     def _describe(self, path: str, idx: int) -> dict:
         return dict(img_path=os.path.join(self.data_root, path), sample_idx=idx, sample_id=_hash(path))

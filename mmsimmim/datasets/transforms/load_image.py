@@ -1,5 +1,6 @@
 """Reading an image file completely, or saying why that cannot be done."""
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -25,7 +26,7 @@ class LoadImage(BaseTransform):
     More than 8 bits: colour images keep the upper 8 bits of each channel. Single-channel images of 16 or 32 bits and
     of floating point are scaled so that ``max_value`` becomes 255, and clipped to 0..255.
 
-    **Required Keys:** ``img_path``
+    **Required Keys:** ``img_path``, or ``img_bytes`` (bytes), the content of the file, which is taken if it is there
 
     **Added Keys:** ``img`` (np.ndarray, (H, W, 3), uint8), ``img_shape``, ``ori_shape`` ((H, W))
 
@@ -53,7 +54,7 @@ class LoadImage(BaseTransform):
         """Add the image to the results.
 
         Args:
-            results (dict): With ``img_path``.
+            results (dict): With ``img_path`` or ``img_bytes``.
 
         Returns:
             dict: With the added keys.
@@ -61,8 +62,9 @@ class LoadImage(BaseTransform):
         Raises:
             UnreadableImage: The file is missing, cut off, broken or not an image.
         """
+        source = io.BytesIO(results['img_bytes']) if 'img_bytes' in results else results['img_path']
         try:
-            with _limit(self.max_pixels), Image.open(results['img_path']) as file:
+            with _limit(self.max_pixels), Image.open(source) as file:
                 self._check_size(*file.size)
                 rgb = self._to_rgb(ImageOps.exif_transpose(file))
         except MemoryError:
