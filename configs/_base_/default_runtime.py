@@ -4,6 +4,7 @@ default_scope = 'mmpretrain'
 custom_imports = dict(imports=['mmsimmim'], allow_failed_imports=False)
 
 default_hooks = dict(
+    runtime_info=dict(type='mmsimmim.RuntimeInfoHook'),
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=100),
     param_scheduler=dict(type='ParamSchedulerHook'),

@@ -7,6 +7,7 @@ from .hooks import (
     CheckpointHook,
     FeatureProbeHook,
     ReconstructionHook,
+    RuntimeInfoHook,
     SeedStepHook,
     SkippedFilesHook,
 )
@@ -16,6 +17,6 @@ from .schedulers import WarmupCosineLR, WarmupMultiStepLR
 
 __all__ = [
     'CheckClassesHook', 'CheckpointHook', 'FSDPStrategy', 'FeatureProbeHook', 'IterBasedTrainLoop',
-    'LearningRateDecayOptimWrapperConstructor', 'ReconstructionHook', 'SeedStepHook', 'SkippedFilesHook',
-    'WarmupCosineLR', 'WarmupMultiStepLR'
+    'LearningRateDecayOptimWrapperConstructor', 'ReconstructionHook', 'RuntimeInfoHook', 'SeedStepHook',
+    'SkippedFilesHook', 'WarmupCosineLR', 'WarmupMultiStepLR'
 ]

@@ -8,24 +8,30 @@ from mmengine.config import Config
 from ..datasets.checks.categories import compare_categories, read_categories
 from ..datasets.checks.coco import check_coco
 from ..datasets.checks.config import check_of, read_parts
-from ..datasets.checks.part import Part, classes_of
+from ..datasets.checks.part import Part, classes_of, unwrap
 from ..datasets.checks.report import Report, Section
+from ..datasets.packed_file import PackedFile
 from ..errors import UserError
+
+PACKED = ('mmsimmim.PackedImageFolder', 'PackedImageFolder')
 
 
 def check_data_files(cfg: Config, names: Sequence[str]) -> None:
     """Stop where data sets of MMDetection or MMSegmentation lack a file or a class, which they tell late or not at all.
 
     MMDetection reads no annotation of a class that is not in the file, and a set without any ends in an error about
-    arrays. Data sets of other kinds, and those that are not on a local disk, are left alone.
+    arrays. Packed image folders have to be whole. Data sets of other kinds, and those that are not on a local disk, are
+    left alone.
 
     Args:
         cfg (Config): The config.
         names (Sequence[str]): Which data loaders will be used: 'train', 'val', 'test'.
 
     Raises:
-        UserError: A file or folder is missing, or an annotation file lacks a class; the message has the key.
+        UserError: A file or folder is missing, an annotation file lacks a class, or a packed file is cut off or not
+            finished; the message has the key.
     """
+    _require_whole(cfg, names)
     if cfg.get('default_scope') not in ('mmdet', 'mmseg'):
         return
     for part in read_parts(cfg, Report()):
@@ -38,6 +44,17 @@ def check_data_files(cfg: Config, names: Sequence[str]) -> None:
                                 'data_root, or this key; tools/dataset_converters/check_dataset.py looks at all of it.')
         if check is check_coco:
             _require_categories(part)
+
+
+def _require_whole(cfg: Config, names: Sequence[str]) -> None:
+    """Whether packed image folders can be opened, and were packed to the end."""
+    for name in names:
+        for dataset, _ in unwrap((cfg.get(f'{name}_dataloader') or {}).get('dataset') or {}):
+            if dataset.get('type') in PACKED and dataset.get('data_root'):
+                try:
+                    PackedFile(dataset.data_root)
+                except UserError as error:
+                    raise UserError(f'{name}_dataloader.dataset.data_root: {error}') from error
 
 
 def _files_of(part: Part) -> Iterator[tuple]:

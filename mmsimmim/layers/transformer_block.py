@@ -2,10 +2,10 @@
 
 import torch
 from torch import Tensor, nn
-from torchvision.ops import StochasticDepth
 
 from .feed_forward import FeedForward
 from .global_attention import GlobalAttention, PositionBiasInPieces
+from .stochastic_depth import stochastic_depth
 from .windows import pad_to_windows, window_partition, window_reverse
 
 
@@ -39,7 +39,7 @@ class TransformerBlock(nn.Module):
         self.attn = GlobalAttention(channels, num_heads, grid, own_bias, bias, attn_drop_rate, drop_rate, bias_resize)
         self.ln2 = nn.LayerNorm(channels, norm_eps)
         self.ffn = FeedForward(channels, feedforward_channels, drop_rate)
-        self.drop_path = StochasticDepth(drop_path_rate, mode='row') if drop_path_rate else nn.Identity()
+        self.drop_path = stochastic_depth(drop_path_rate)
         scale = torch.full((channels, ), float(layer_scale_init_value))
         self.gamma_1 = nn.Parameter(scale) if layer_scale_init_value else None
         self.gamma_2 = nn.Parameter(scale.clone()) if layer_scale_init_value else None

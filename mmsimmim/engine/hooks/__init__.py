@@ -4,9 +4,11 @@ from .check_classes import CheckClassesHook
 from .checkpoint import CheckpointHook
 from .feature_probe import FeatureProbeHook
 from .reconstruction import ReconstructionHook
+from .runtime_info import RuntimeInfoHook
 from .seed_step import SeedStepHook
 from .skipped_files import SkippedFilesHook
 
 __all__ = [
-    'CheckClassesHook', 'CheckpointHook', 'FeatureProbeHook', 'ReconstructionHook', 'SeedStepHook', 'SkippedFilesHook'
+    'CheckClassesHook', 'CheckpointHook', 'FeatureProbeHook', 'ReconstructionHook', 'RuntimeInfoHook', 'SeedStepHook',
+    'SkippedFilesHook'
 ]

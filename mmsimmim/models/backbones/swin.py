@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 
 from torch import Tensor, nn
-from torchvision.ops import StochasticDepth
 
 from ...architectures import SWIN
-from ...layers import FeedForward, PatchMerging, ShiftedWindowAttention, WindowAttention
+from ...layers import FeedForward, PatchMerging, ShiftedWindowAttention, WindowAttention, stochastic_depth
 from ...registry import MODELS
 from .hierarchy import HierarchicalEncoder, Stage, parse_arch, split_drop_path, windows_and_shifts
 
@@ -31,7 +30,7 @@ class SwinBlock(nn.Module):
         self.attn = ShiftedWindowAttention(attention, window_size, shift)
         self.norm2 = nn.LayerNorm(channels)
         self.ffn = FeedForward(channels, 4 * channels)
-        self.drop_path = StochasticDepth(drop_path, mode='row') if drop_path else nn.Identity()
+        self.drop_path = stochastic_depth(drop_path)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, H, W, C) to (B, H, W, C)."""

@@ -7,10 +7,9 @@ from typing import Any
 
 from mmengine.logging import print_log
 from torch import Tensor, nn
-from torchvision.ops import StochasticDepth
 
 from ...architectures import SWIN_V2
-from ...layers import CosineWindowAttention, FeedForward, PatchMerging, ShiftedWindowAttention
+from ...layers import CosineWindowAttention, FeedForward, PatchMerging, ShiftedWindowAttention, stochastic_depth
 from ...registry import MODELS
 from .hierarchy import HierarchicalEncoder, Stage, parse_arch, per_stage, split_drop_path, windows_and_shifts
 
@@ -39,7 +38,7 @@ class SwinBlockV2(nn.Module):
         self.ffn = FeedForward(channels, 4 * channels)
         self.norm2 = nn.LayerNorm(channels)
         self.norm3 = nn.LayerNorm(channels) if extra_norm else nn.Identity()
-        self.drop_path = StochasticDepth(drop_path, mode='row') if drop_path else nn.Identity()
+        self.drop_path = stochastic_depth(drop_path)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, H, W, C) to (B, H, W, C)."""
