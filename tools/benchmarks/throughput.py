@@ -1,160 +1,204 @@
-"""Time a step of SimMIM pre-training: this package, eager and compiled, beside mmpretrain's own, in one run.
+"""Time a step of SimMIM pre-training: this package beside mmpretrain and Hugging Face, eager and compiled, in one run.
 
-A step is forward, loss, backward, clipping and AdamW on images in memory. The models take turns, so that a machine
-that slows down slows all of them; the first steps are left out. Figures are medians, with the quartiles.
+    python tools/benchmarks/throughput.py --arch swin-base --batch-size 256 --dtype bfloat16 --device cuda
 
-    python tools/benchmarks/throughput.py --arch base --batch-size 256 --dtype bfloat16 --compile
+A step is forward, loss, backward, clipping and fused AdamW on images in memory. The models take turns, the first steps
+are left out; figures are medians, with the quartiles. All see the same images and masks in the same precision. Weights
+are random.
+
+Share of peak: the arithmetic of a step, for all models of an architecture what one forward of ours takes
+(tools/analysis_tools/get_flops.py: matrix products and attentions, counted once, a multiply-add being two operations)
+times three; over the rate of the largest matrix product, measured between the steps in the same precision.
+
+Peak memory: a model's weights and moments and what its step adds to them; the others' are not in it. CUDA only.
+
+Any other implementation can take part: --contender NAME=module:callable, with a callable that maps the name of an
+architecture and the side of the images (pixels) to a module, which maps images (B, 3, H, W) and masks
+(B, H / patch, W / patch), bool, 1 = masked, to the loss. Then NAME-compiled is one, too.
 """
 
 import argparse
-import json
-import platform
-import statistics
-import time
-from collections.abc import Callable
+import gc
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 
-import torch
-from mmengine.registry import init_default_scope
-from torch import Tensor, nn
+sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parent)]
 
-import mmsimmim  # noqa: F401
-from mmsimmim.registry import MODELS
+import torch  # noqa: E402
+from contenders import (  # noqa: E402
+    ARCHITECTURES,
+    BUILDERS,
+    COMPILED,
+    Architecture,
+    NotAvailable,
+    build,
+    build_ours,
+    parse_contender,
+)
+from kept_parts import write_json  # noqa: E402
+from machine import provenance  # noqa: E402
+from matrix_product import MatrixProduct  # noqa: E402
+from mmengine.registry import init_default_scope  # noqa: E402
+from profile_step import profile_step  # noqa: E402
+from stopwatch import take_turns  # noqa: E402
+from throughput_report import make_row, print_report  # noqa: E402
+from torch import Tensor  # noqa: E402
+from training_step import TrainingStep  # noqa: E402
 
-WINDOWS = dict(tiny=6, small=6, base=6, large=12)
+import mmsimmim  # noqa: E402, F401
+from mmsimmim.engine.command_line import report_mistakes  # noqa: E402
+from mmsimmim.errors import UserError  # noqa: E402
+from tools.analysis_tools.get_flops import count  # noqa: E402
+
+MASK_RATIO = 0.6
+TRAINING_PASSES = 3  # forward, and backward to activations and to weights
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--arch', choices=WINDOWS, default='tiny', help='Swin Transformer (default: %(default)s)')
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+                                     allow_abbrev=False)
+    parser.add_argument('--arch', nargs='+', choices=ARCHITECTURES, default=['swin-tiny'], metavar='ARCH',
+                        help=f'one or more of {", ".join(ARCHITECTURES)} (default: swin-tiny)')
     parser.add_argument('--batch-size', type=int, default=8, help='images per step (default: %(default)s)')
-    parser.add_argument('--dtype', choices=['float32', 'bfloat16'], default='float32', help='autocast to this')
-    parser.add_argument('--compile', action='store_true', help='time torch.compile of ours and of theirs, too')
+    parser.add_argument('--img-size', type=int, metavar='PIXELS', help='side of the images (default: 192; ViT: 224)')
+    parser.add_argument('--dtype', nargs='+', choices=['float32', 'bfloat16'], default=['float32'],
+                        help='autocast to this (default: float32)')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    parser.add_argument('--contenders', nargs='+', metavar='NAME',
+                        help=f'(default: all, {", ".join(BUILDERS)}, each also with {COMPILED} behind it)')
+    parser.add_argument('--contender', action='append', default=[], metavar='NAME=module:callable',
+                        help='another implementation; can be given several times')
     parser.add_argument('--steps', type=int, default=20, help='timed steps of each model (default: %(default)s)')
     parser.add_argument('--warmup', type=int, default=3, help='steps before (default: %(default)s)')
-    parser.add_argument('--json', metavar='FILE', help='also write the figures here')
-    return parser.parse_args()
+    parser.add_argument('--compile-backend', default='inductor', help='of torch.compile (default: %(default)s)')
+    parser.add_argument('--profile', action='store_true', help='also say what takes the time: operations and modules')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='also write the figures here')
+    args = parser.parse_args(argv)
+    for name in ('batch_size', 'steps', 'warmup'):
+        if getattr(args, name) < 1:
+            parser.error(f'--{name.replace("_", "-")} must be at least 1, got {getattr(args, name)}')
+    return args
 
 
-def build_ours(arch: str) -> nn.Module:
-    channels = MODELS.get('mmsimmim.SwinTransformer')(arch).embed_dims * 8
-    return MODELS.build(
-        dict(
-            type='mmsimmim.SimMIM',
-            backbone=dict(type='mmsimmim.SwinTransformer', arch=arch, img_size=192, window_size=WINDOWS[arch],
-                          drop_path_rate=0.0),
-            neck=dict(type='mmsimmim.SimMIMLinearDecoder', in_channels=channels, encoder_stride=32),
-            head=dict(type='mmsimmim.SimMIMHead', patch_size=4,
-                      loss=dict(type='mmsimmim.PixelReconstructionLoss', criterion='L1'))))
+def choose(args: argparse.Namespace) -> tuple[list[str], dict[str, Callable]]:
+    """Names of the contenders, and how each is built.
+
+    Raises:
+        UserError: A name is unknown.
+    """
+    builders = {**BUILDERS, **dict(map(parse_contender, args.contender))}
+    everyone = [name + end for name in builders for end in ('', COMPILED)]
+    for name in args.contenders or ():
+        if name not in everyone:
+            raise UserError(f'--contenders: {name!r} is none of {", ".join(everyone)}; --contender adds others.')
+    return args.contenders or everyone, builders
 
 
-def build_mmpretrain(arch: str) -> nn.Module:
-    """mmpretrain's, with the windows of the official network."""
-    windows = [min(WINDOWS[arch], 192 // (4 * 2**stage)) for stage in range(4)]
-    channels = MODELS.get('mmsimmim.SwinTransformer')(arch).embed_dims * 8
-    return MODELS.build(
-        dict(
-            type='mmpretrain.SimMIM',
-            backbone=dict(type='mmpretrain.SimMIMSwinTransformer', arch=arch, img_size=192, drop_path_rate=0.0,
-                          stage_cfgs=[dict(block_cfgs=dict(window_size=window)) for window in windows]),
-            neck=dict(type='mmpretrain.SimMIMLinearDecoder', in_channels=channels, encoder_stride=32),
-            head=dict(type='mmpretrain.SimMIMHead', patch_size=4,
-                      loss=dict(type='mmpretrain.PixelReconstructionLoss', criterion='L1', channel=3))))
+def architecture(name: str, img_size: int | None) -> Architecture:
+    """An architecture for images of a size.
+
+    Raises:
+        UserError: What is masked together does not tile the image.
+    """
+    arch = ARCHITECTURES[name]
+    arch = replace(arch, img_size=img_size or arch.img_size)
+    if arch.img_size < 1 or arch.img_size % arch.mask_patch:
+        raise UserError(f'--img-size {arch.img_size}: {name} takes multiples of {arch.mask_patch} pixels.')
+    return arch
 
 
-def masked_loss(model: nn.Module, images: Tensor, mask: Tensor) -> Tensor:
-    """The loss of either model on tensors: images (B, 3, 192, 192), mask (B, 48, 48)."""
-    return model.head.loss(model.neck(model.backbone(images, mask)[-1]), images, mask)
-
-
-class Contender:
-    """A model, its optimizer, and the times of its steps."""
-
-    def __init__(self, model: nn.Module, compiled: bool, args: argparse.Namespace) -> None:
-        self.model = model.to(args.device).train()
-        self.optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=args.device != 'cpu')
-        self.loss: Callable[..., Tensor] = torch.compile(masked_loss, fullgraph=True) if compiled else masked_loss
-        self.autocast = torch.autocast(torch.device(args.device).type, torch.bfloat16, args.dtype == 'bfloat16')
-        self.seconds: list[float] = []
-        self.peak_bytes = 0
-
-    def step(self, images: Tensor, mask: Tensor) -> None:
-        with self.autocast:
-            loss = self.loss(self.model, images, mask)
-        self.optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
-        self.optimizer.step()
-
-    def timed_step(self, images: Tensor, mask: Tensor) -> None:
-        synchronize(images.device)
-        if images.is_cuda:
-            torch.cuda.reset_peak_memory_stats()
-        start = time.perf_counter()
-        self.step(images, mask)
-        synchronize(images.device)
-        self.seconds.append(time.perf_counter() - start)
-        if images.is_cuda:
-            self.peak_bytes = torch.cuda.max_memory_allocated()
-
-
-def synchronize(device: torch.device) -> None:
-    if device.type == 'cuda':
-        torch.cuda.synchronize()
-
-
-def make_batch(args: argparse.Namespace) -> tuple:
+def make_batch(arch: Architecture, batch_size: int, device: str) -> tuple[Tensor, Tensor]:
+    """Images (B, 3, H, W), standard normal, and masks (B, H / patch, W / patch), bool, 60 % of them masked."""
     generator = torch.Generator().manual_seed(0)
-    images = torch.randn(args.batch_size, 3, 192, 192, generator=generator)
-    cells = torch.stack([torch.randperm(36, generator=generator) < 22 for _ in range(args.batch_size)])
-    mask = cells.reshape(-1, 6, 6).repeat_interleave(8, 1).repeat_interleave(8, 2)
-    return images.to(args.device), mask.to(args.device)
+    images = torch.randn(batch_size, 3, arch.img_size, arch.img_size, generator=generator)
+    side, repeat = arch.img_size // arch.mask_patch, arch.mask_patch // arch.patch
+    order = torch.rand(batch_size, side * side, generator=generator).argsort(dim=1).argsort(dim=1)
+    cells = (order < MASK_RATIO * side * side).reshape(-1, side, side)
+    return images.to(device), cells.repeat_interleave(repeat, 1).repeat_interleave(repeat, 2).to(device)
 
 
-def measure(args: argparse.Namespace) -> dict[str, Contender]:
+def training_flops(name: str, arch: Architecture) -> float:
+    """Operations of a training step per image, a multiply-add being two; the same for all contenders."""
+    cost = count(build_ours(name, arch).model, (arch.img_size, arch.img_size))
+    return 2 * TRAINING_PASSES * cost.flops
+
+
+def start(names: list[str], builders: dict, arch_name: str, dtype: str, batch: tuple, arch: Architecture,
+          args: argparse.Namespace) -> Iterator[tuple[str, TrainingStep | str]]:
+    """Build each contender and warm it up; where that cannot be done, the reason stands in its place."""
+    for name in names:
+        try:
+            contender = build(name, arch_name, arch, builders, args.compile_backend)
+            step = TrainingStep(contender.model, contender.loss, args.device, getattr(torch, dtype))
+            step.warm_up(batch, args.warmup)
+        except NotAvailable as error:
+            yield name, str(error)
+        except Exception as error:  # noqa: BLE001  (whatever others do wrong must not end the comparison)
+            if name.removesuffix(COMPILED) == 'ours' and not isinstance(error, torch.cuda.OutOfMemoryError):
+                raise
+            yield name, f'{type(error).__name__}: {(str(error).splitlines() or [""])[0]}'
+        else:
+            yield name, step
+        contender = step = None
+        release(args.device)
+
+
+def release(device: str) -> None:
+    """Give back the memory of what is gone."""
+    gc.collect()
+    if torch.device(device).type == 'cuda':
+        torch.cuda.empty_cache()
+
+
+def measure(arch_name: str, dtype: str, flops: float, args: argparse.Namespace) -> tuple[list[dict], list[dict], float]:
+    """Time all contenders at one architecture in one precision.
+
+    Returns:
+        tuple[list[dict], list[dict], float]: Rows, contenders that are left out with the reason, and 10^12 operations
+        per second of the largest matrix product.
+    """
+    names, builders = choose(args)
+    arch = architecture(arch_name, args.img_size)
+    batch = make_batch(arch, args.batch_size, args.device)
+    started = dict(start(names, builders, arch_name, dtype, batch, arch, args))
+    where = dict(arch=arch_name, batch_size=args.batch_size, img_size=arch.img_size, dtype=dtype, device=args.device)
+    left_out = [dict(model=name, **where, reason=step) for name, step in started.items() if isinstance(step, str)]
+    steps = {name: step for name, step in started.items() if not isinstance(step, str)}
+    product = MatrixProduct(args.device, getattr(torch, dtype))
+    take_turns([product.timed, *(lambda step=step: step.timed(batch) for step in steps.values())], args.steps)
+    rows = [make_row(dict(model=name, **where), step, steps.get('mmpretrain'), flops, product.tflops,
+                     compiled=name.endswith(COMPILED)) for name, step in steps.items()]
+    if args.profile:
+        for row, step in zip(rows, steps.values()):
+            row['profile'] = profile_step(step, batch, row['model'].endswith(COMPILED))
+    return rows, left_out, product.tflops
+
+
+@report_mistakes
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    choose(args)
     init_default_scope('mmpretrain')
-    contenders = {}
-    for name, build in (('mmsimmim', build_ours), ('mmpretrain', build_mmpretrain)):
-        for compiled in (False, True) if args.compile else (False, ):
-            torch.manual_seed(0)
-            contenders[name + (', compiled' if compiled else '')] = Contender(build(args.arch), compiled, args)
-    batch = make_batch(args)
-    for contender in contenders.values():
-        for _ in range(args.warmup):
-            contender.step(*batch)
-    for _ in range(args.steps):
-        for contender in contenders.values():
-            contender.timed_step(*batch)
-    return contenders
-
-
-def report(contenders: dict[str, Contender], args: argparse.Namespace) -> list[dict]:
-    reference = statistics.median(contenders['mmpretrain'].seconds)
-    rows = []
-    for name, contender in contenders.items():
-        low, median, high = statistics.quantiles(contender.seconds, n=4)
-        rows.append(dict(model=name, images_per_second=args.batch_size / median, step_ms=1e3 * median,
-                         quartiles_ms=[1e3 * low, 1e3 * high], times_mmpretrain=reference / median,
-                         peak_gib=contender.peak_bytes / 2**30))
-    return rows
-
-
-def main() -> None:
-    args = parse_args()
-    rows = report(measure(args), args)
-    machine = torch.cuda.get_device_name() if args.device.startswith('cuda') else \
-        f'{platform.machine()} CPU, {torch.get_num_threads()} threads'
-    print(f'Swin-{args.arch}, 192 px, batch {args.batch_size}, {args.dtype}; {machine}; torch {torch.__version__}\n')
-    print('| model | images / s | step, ms (quartiles) | times mmpretrain eager | peak memory, GiB |')
-    print('| --- | --- | --- | --- | --- |')
-    for row in rows:
-        low, high = row['quartiles_ms']
-        memory = f"{row['peak_gib']:.1f}" if row['peak_gib'] else '–'
-        print(f"| {row['model']} | {row['images_per_second']:.1f} | {row['step_ms']:.0f} ({low:.0f}–{high:.0f}) | "
-              f"{row['times_mmpretrain']:.2f} | {memory} |")
-    if args.json:
-        with open(args.json, 'w') as file:
-            json.dump(dict(args=vars(args), machine=machine, torch=torch.__version__, rows=rows), file, indent=2)
+    # a first step that finds compiled code on the disk is not a cold one
+    os.environ.setdefault('TORCHINDUCTOR_FORCE_DISABLE_CACHES', '1')
+    result = dict(args={**vars(args), 'json': args.json and str(args.json)}, **provenance(args.device), peak_tflops={},
+                  gflop_per_image={}, rows=[], left_out=[])
+    for arch_name in args.arch:
+        flops = training_flops(arch_name, architecture(arch_name, args.img_size))
+        result['gflop_per_image'][arch_name] = flops / 1e9
+        for dtype in args.dtype:
+            rows, left_out, peak = measure(arch_name, dtype, flops, args)
+            result['rows'] += rows
+            result['left_out'] += left_out
+            result['peak_tflops'][dtype] = max(peak, result['peak_tflops'].get(dtype, 0))
+            torch.compiler.reset()
+            release(args.device)
+            if args.json:
+                write_json(args.json, result)
+    print_report(result)
 
 
 if __name__ == '__main__':
