@@ -1,0 +1,69 @@
+"""An image that may lie in a file or in memory, before it is decoded."""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+from PIL import Image
+
+from .jpeg import START, JpegHeader, read_header
+
+
+class UnreadableImage(Exception):
+    """A file that is cut off, broken, or not an image. The message is the reason."""
+
+
+class ImageBytes:
+    """The bytes of one image, read once.
+
+    Args:
+        results (dict): With ``img_bytes`` (bytes, the content of the file), or else ``img_path``.
+
+    Attributes:
+        data (bytes | None): The content; None if it lies in a file that is no JPEG and is left to Pillow.
+        header (JpegHeader | None): Where it is a JPEG file that is whole and ordinary.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+
+    def __init__(self, results: dict) -> None:
+        self.path = results.get('img_path')
+        self.data = results['img_bytes'] if 'img_bytes' in results else _read_if_jpeg(self.path)
+        self.header: JpegHeader | None = None if self.data is None else read_header(self.data)
+
+    def source(self) -> str | BinaryIO:
+        """What Pillow can open."""
+        return self.path if self.data is None else io.BytesIO(self.data)
+
+    def is_within(self, max_pixels: int | None) -> bool:
+        """Whether the size is known and below the given limit, or else Pillow's own."""
+        limit = Image.MAX_IMAGE_PIXELS if max_pixels is None else max_pixels
+        return self.header is not None and (limit is None or self.header.height * self.header.width <= limit)
+
+
+def _read_if_jpeg(path: str) -> bytes | None:
+    with open(path, 'rb', buffering=0) as file:
+        start = file.read(2)
+        return start + file.readall() if start == START else None
+
+
+@contextmanager
+def pillow_limit(max_pixels: int | None) -> Iterator[None]:
+    """Lift Pillow's own limit, a global one, while an image with a limit of its own is read."""
+    before = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = before if max_pixels is None else None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
+
+
+def reason_of(error: Exception) -> str:
+    """Why an image cannot be read, in a few words."""
+    if type(error).__name__ == 'UnidentifiedImageError':
+        return 'not an image'
+    if isinstance(error, Image.DecompressionBombError):
+        return f'{error} To read images of this size, set LoadImage(max_pixels=...)'
+    return getattr(error, 'strerror', None) or str(error) or type(error).__name__
