@@ -53,7 +53,7 @@ def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
             found[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return {**found, 'torch': torch.__version__}  # which says what it was built for
 
 
 def provenance(device: str) -> dict:
