@@ -82,9 +82,9 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-extras = {name: read_requirements(name) for name in ('lite', 'downstream', 'analysis', 'tests', 'docs')}
+extras = {name: read_requirements(name) for name in ('lite', 'downstream', 'analysis', 'packed', 'tests', 'docs')}
 # Without 'lite': it must not be installed over a full mmcv.
-extras['all'] = extras['downstream'] + extras['analysis'] + extras['tests'] + extras['docs']
+extras['all'] = [line for name, lines in extras.items() if name != 'lite' for line in lines]
 
 setup(
     name=PACKAGE,

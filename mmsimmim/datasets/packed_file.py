@@ -19,8 +19,8 @@ MANIFEST, PATHS, COMMIT = b'\0manifest', b'\0paths', b'\0commit'
 UNFINISHED = '.part'
 MAX_KEY = 511  # of LMDB, bytes
 
-# The databases that this process has open, by their real paths; LMDB refuses to open one twice.
-_open: dict[str, tuple[int, Any]] = {}
+# The databases that are open, and in which process, by device and inode: LMDB refuses to open one twice.
+_open: dict[tuple[int, int], tuple[Any, int]] = {}
 
 
 def import_lmdb() -> Any:
@@ -56,13 +56,22 @@ class PackedFile:
     def __init__(self, path: str) -> None:
         self.path = path
         check_whole(path)
-        with self._begin() as records:
-            self.manifest = read_manifest(records, path)
-        if not self.manifest['finished']:
-            raise UserError(_not_finished(path, path.removesuffix(UNFINISHED)))
+        self._file = _file_of(path)
+        try:
+            with self._begin() as records:
+                self.manifest = read_manifest(records, path)
+            if not self.manifest['finished']:
+                raise UserError(_not_finished(path, path.removesuffix(UNFINISHED)))
+        except UserError:
+            self.close()
+            raise
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}({self.path!r})'
+
+    def close(self) -> None:
+        """Close the file in this process; it is opened again when it is read."""
+        _close(self._file)
 
     def paths(self) -> list[str]:
         """Paths of the images relative to the folder that was packed, with ``/``, in its order."""
@@ -86,6 +95,11 @@ class PackedFile:
         with self._begin() as records:
             return [number for commit in read_commits(records) for number in commit['checksums']]
 
+    def unreadable(self) -> dict[str, str]:
+        """Why each image that could not be decoded, or whose file could not be opened, was found unreadable."""
+        with self._begin() as records:
+            return {path: why for commit in read_commits(records) for path, why in commit['unreadable'].items()}
+
     def surplus(self) -> list[str]:
         """Keys of records that are neither images of the list nor part of the format."""
         with self._begin() as records:
@@ -94,30 +108,31 @@ class PackedFile:
             return [os.fsdecode(key) for key in keys if key not in known]
 
     def _begin(self) -> Any:
-        return _environment(self.path).begin()
+        return _database(self.path, self._file).begin()
 
 
-def _environment(path: str) -> Any:
-    """The database, opened once in this process."""
-    real = os.path.realpath(path)
-    process, database = _open.get(real, (0, None))
-    if process != os.getpid():
-        if database is not None:  # inherited in a fork, and to be opened anew
-            database.close()
+def _file_of(path: str) -> tuple[int, int]:
+    status = os.stat(path)
+    return status.st_dev, status.st_ino
+
+
+def _database(path: str, file: tuple[int, int]) -> Any:
+    """The database in a file, opened once in this process."""
+    database, process = _open.get(file, (None, 0))
+    if process != os.getpid():  # the first time, or since a fork
+        _close(file)
         lmdb = import_lmdb()
         try:
-            database = lmdb.open(real, subdir=False, readonly=True, lock=False, readahead=False)
+            database = lmdb.open(path, subdir=False, readonly=True, lock=False, readahead=False)
         except lmdb.Error as error:
             raise UserError(f'{path} is not a file of packed images: {error}') from error
-        _open[real] = os.getpid(), database
+        _open[file] = database, os.getpid()
     return database
 
 
-def close(path: str) -> None:
-    """Close a file in this process, if it is open; it is opened again where it is needed."""
-    _, database = _open.pop(os.path.realpath(path), (0, None))
-    if database is not None:
-        database.close()
+def _close(file: tuple[int, int]) -> None:
+    if file in _open:
+        _open.pop(file)[0].close()
 
 
 def check_whole(path: str) -> None:
@@ -138,10 +153,11 @@ def check_whole(path: str) -> None:
         raise UserError(f'{path!r} is a folder, not a file of packed images: mmsimmim.ImageFolder reads folders.')
     if not os.path.getsize(path):
         raise UserError(f'{path} is not a file of packed images: it is empty')
-    database = _environment(path)
+    file = _file_of(path)
+    database = _database(path, file)
     size, needed = os.path.getsize(path), (database.info()['last_pgno'] + 1) * database.stat()['psize']
     if size < needed:
-        close(path)
+        _close(file)
         raise UserError(f'{path} is cut off: it has {size} bytes of {needed}. Copy it again.')
 
 
@@ -177,7 +193,7 @@ def read_paths(records: Any) -> list[str]:
 
 
 def read_commits(records: Any) -> Iterator[dict]:
-    """What each commit added: ``checksums`` (list), ``unreadable`` and ``missing`` (reasons by path)."""
+    """What each commit added: ``checksums`` (list), and ``unreadable``, reasons by path."""
     cursor = records.cursor()
     cursor.set_range(COMMIT)
     for key, value in cursor:

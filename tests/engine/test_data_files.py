@@ -8,6 +8,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope, init_default_scope
 
 from mmsimmim.engine.command_line import _merge
+from mmsimmim.datasets.packing import pack
 from mmsimmim.engine.data_files import check_data_files
 from mmsimmim.errors import UserError
 
@@ -67,3 +68,23 @@ def test_pre_training_and_other_frameworks_are_left_alone(tmp_path):
     (tmp_path / 'x.json').write_text(json.dumps({}))
     check_data_files(Config(dict(default_scope='mmpretrain', train_dataloader=dict(dataset=dict(ann_file='x')))),
                      ['train'])
+
+
+def packed_config(path):
+    dataset = dict(type='RepeatDataset', times=2, dataset=dict(type='mmsimmim.PackedImageFolder', data_root=path))
+    return Config(dict(default_scope='mmpretrain', train_dataloader=dict(dataset=dataset)))
+
+
+def test_packed_images_have_to_be_whole(tmp_path):
+    pytest.importorskip('lmdb')
+    cfg = packed_config(str(tmp_path / 'train.lmdb'))
+    for names in (['train'], ['train', 'val']):
+        with pytest.raises(UserError, match=r'train_dataloader\.dataset\.data_root: .*train\.lmdb. does not exist'):
+            check_data_files(cfg, names)
+    check_data_files(cfg, ['val', 'test'])
+    pack(str(Path(NUCLEI) / 'val'), str(tmp_path / 'train.lmdb'))
+    check_data_files(cfg, ['train'])
+    content = (tmp_path / 'train.lmdb').read_bytes()
+    (tmp_path / 'cut.lmdb').write_bytes(content[:-5000])
+    with pytest.raises(UserError, match='train_dataloader.*is cut off'):
+        check_data_files(packed_config(str(tmp_path / 'cut.lmdb')), ['train'])
