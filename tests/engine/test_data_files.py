@@ -7,8 +7,8 @@ import pytest
 from mmengine.config import Config
 from mmengine.registry import DefaultScope, init_default_scope
 
-from mmsimmim.engine.command_line import _merge
 from mmsimmim.datasets.packing import pack
+from mmsimmim.engine.command_line import _merge
 from mmsimmim.engine.data_files import check_data_files
 from mmsimmim.errors import UserError
 
