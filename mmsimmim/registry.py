@@ -16,3 +16,4 @@ PARAM_SCHEDULERS = root.Registry('parameter scheduler', parent=root.PARAM_SCHEDU
 LOOPS = root.Registry('loop', parent=root.LOOPS, scope=SCOPE, locations=['mmsimmim.engine'])
 METRICS = root.Registry('metric', parent=root.METRICS, scope=SCOPE, locations=['mmsimmim.evaluation'])
 STRATEGIES = root.Registry('strategy', parent=root.STRATEGIES, scope=SCOPE, locations=['mmsimmim.engine'])
+FUNCTIONS = root.Registry('function', parent=root.FUNCTIONS, scope=SCOPE, locations=['mmsimmim.datasets'])

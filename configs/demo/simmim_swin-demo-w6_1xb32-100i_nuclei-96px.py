@@ -7,22 +7,13 @@ data_preprocessor = dict(mean=[33.0] * 3, std=[25.0] * 3)
 
 train_pipeline = [
     dict(type='mmsimmim.SeedSample'),
-    dict(type='mmsimmim.LoadImage'),
-    dict(
-        type='RandomResizedCrop', scale=96, crop_ratio_range=(0.4, 1.0), backend='pillow', interpolation='bilinear'),
+    dict(type='mmsimmim.LoadRandomResizedCrop', scale=96, crop_ratio_range=(0.4, 1.0)),
     dict(type='RandomFlip', prob=[0.25, 0.25], direction=['horizontal', 'vertical']),
-    dict(type='mmsimmim.SimMIMMaskGenerator', input_size=96, mask_patch_size=8, model_patch_size=4, mask_ratio=0.6),
-    dict(type='PackInputs')
+    dict(type='mmsimmim.PackImage')
 ]
 val_pipeline = [
     dict(type='mmsimmim.LoadImage'),
-    dict(
-        type='mmsimmim.SimMIMMaskGenerator',
-        input_size=128,
-        mask_patch_size=8,
-        model_patch_size=4,
-        mask_ratio=0.6,
-        seed=0),
+    dict(_base_.mask, input_size=128, seed=0),
     dict(type='PackInputs')
 ]
 

@@ -17,29 +17,19 @@ model = dict(
         out_indices=(2, )),
     neck=dict(in_channels=192, encoder_stride=16))
 
+mask = dict(
+    type='mmsimmim.SimMIMMaskGenerator', input_size=96, mask_patch_size=8, model_patch_size=4, mask_ratio=0.6)
+
 train_pipeline = [
-    dict(type='mmsimmim.SeedSample'),
-    dict(type='mmsimmim.LoadImage'),
-    dict(
-        type='RandomResizedCrop',
-        scale=96,
-        crop_ratio_range=(0.15, 0.5),
-        backend='pillow',
-        interpolation='bilinear'),
+    dict(type='mmsimmim.SeedSample'),  # for the flips
+    dict(type='mmsimmim.LoadRandomResizedCrop', scale=96, crop_ratio_range=(0.15, 0.5)),
     dict(type='RandomFlip', prob=[0.25, 0.25], direction=['horizontal', 'vertical']),
-    dict(type='mmsimmim.SimMIMMaskGenerator', input_size=96, mask_patch_size=8, model_patch_size=4, mask_ratio=0.6),
-    dict(type='PackInputs')
+    dict(type='mmsimmim.PackImage')
 ]
 val_pipeline = [
     dict(type='mmsimmim.LoadImage'),
     dict(type='Resize', scale=(192, 192), backend='pillow', interpolation='bilinear'),
-    dict(
-        type='mmsimmim.SimMIMMaskGenerator',
-        input_size=192,
-        mask_patch_size=8,
-        model_patch_size=4,
-        mask_ratio=0.6,
-        seed=0),
+    dict(mask, input_size=192, seed=0),
     dict(type='PackInputs')
 ]
 
@@ -48,6 +38,7 @@ train_dataloader = dict(
     num_workers=0,
     persistent_workers=False,
     sampler=dict(type='mmsimmim.SeededInfiniteSampler'),
+    collate_fn=dict(mask=mask),
     dataset=dict(data_root='demo/data/aerial/train', pipeline=train_pipeline))
 val_dataloader = dict(
     batch_size=16,

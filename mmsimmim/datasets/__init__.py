@@ -2,20 +2,23 @@
 
 from .image_folder import ImageFolder
 from .labelled_image_folder import LabelledImageFolder
+from .masked_batch import MaskedBatch, collate_masked
 from .packed_image_folder import PackedImageFolder
 from .samplers import SeededInfiniteSampler, SeededSampler
 from .transforms import (
     MASK_STRATEGIES,
     BlockwiseMaskGenerator,
     LoadImage,
+    LoadRandomResizedCrop,
     MaskGenerator,
+    PackImage,
     SeedSample,
     SimMIMMaskGenerator,
     SquareMaskGenerator,
 )
 
 __all__ = [
-    'BlockwiseMaskGenerator', 'ImageFolder', 'LabelledImageFolder', 'LoadImage', 'MASK_STRATEGIES', 'MaskGenerator',
-    'PackedImageFolder', 'SeedSample', 'SeededInfiniteSampler', 'SeededSampler', 'SimMIMMaskGenerator',
-    'SquareMaskGenerator'
+    'BlockwiseMaskGenerator', 'ImageFolder', 'LabelledImageFolder', 'LoadImage', 'LoadRandomResizedCrop',
+    'MASK_STRATEGIES', 'MaskGenerator', 'MaskedBatch', 'PackImage', 'PackedImageFolder', 'SeedSample',
+    'SeededInfiniteSampler', 'SeededSampler', 'SimMIMMaskGenerator', 'SquareMaskGenerator', 'collate_masked'
 ]

@@ -31,6 +31,25 @@ class SampleIndex(int):
         return index
 
 
+def key_of(results: dict, who: str) -> tuple[int, ...]:
+    """The key of a sample, which its random draws are a function of.
+
+    Args:
+        results (dict): With ``sample_idx`` (SampleIndex).
+        who (str): Who asks, for the message.
+
+    Raises:
+        TypeError: The index carries no key, because the sampler is another one.
+    """
+    index = results.get('sample_idx')
+    if not isinstance(index, SampleIndex):
+        raise TypeError(f'{who} got an index without the epoch: it would draw the same crops and masks in every epoch. '
+                        "Set sampler=dict(type='mmsimmim.SeededSampler', shuffle=True) in the data loader "
+                        '(mmsimmim.SeededInfiniteSampler for loops counted in iterations). Wrappers such as '
+                        f'RepeatDataset compute new indices and lose the epoch: place {who} without them.')
+    return index.key
+
+
 def seed_all(*key: int) -> None:
     """Seed the generators of Python, NumPy and PyTorch (CPU) of this process from ``key``.
 

@@ -1,6 +1,7 @@
 """The algorithm and its parts."""
 
 from .backbones import SwinTransformer, SwinTransformerV2, VisionTransformer
+from .data_preprocessor import SimMIMDataPreprocessor
 from .heads import CrossEntropyReconstructionLoss, PixelReconstructionLoss, SimMIMHead
 from .necks import SimMIMInverseSwinDecoder, SimMIMLinearDecoder, SimMIMMLPDecoder, SimpleFeaturePyramid
 from .simmim import SimMIM
@@ -15,7 +16,7 @@ from .targets import (
 
 __all__ = [
     'ColourBinTarget', 'ColourClusterTarget', 'CrossEntropyReconstructionLoss', 'NormalizedPixelTarget',
-    'PatchNormalizedPixelTarget', 'PixelReconstructionLoss', 'PixelTarget', 'SimMIM', 'SimMIMHead',
-    'SimMIMInverseSwinDecoder', 'SimMIMLinearDecoder', 'SimMIMMLPDecoder', 'SimpleFeaturePyramid', 'SwinTransformer',
-    'SwinTransformerV2', 'TokenTarget', 'VisionTransformer'
+    'PatchNormalizedPixelTarget', 'PixelReconstructionLoss', 'PixelTarget', 'SimMIM', 'SimMIMDataPreprocessor',
+    'SimMIMHead', 'SimMIMInverseSwinDecoder', 'SimMIMLinearDecoder', 'SimMIMMLPDecoder', 'SimpleFeaturePyramid',
+    'SwinTransformer', 'SwinTransformerV2', 'TokenTarget', 'VisionTransformer'
 ]

@@ -14,6 +14,8 @@ from .colours import from_rgb, to_rgb
 from .fitting import build_part, describe_target
 from .foreign_names import convert_for
 
+Samples = list[BaseDataElement] | BaseDataElement
+
 
 @MODELS.register_module()
 class SimMIM(BaseModel):
@@ -59,13 +61,14 @@ class SimMIM(BaseModel):
 
     def forward(self,
                 inputs: Tensor,
-                data_samples: list[BaseDataElement] | None = None,
+                data_samples: Samples | None = None,
                 mode: str = 'tensor') -> tuple[Tensor, ...] | dict[str, Tensor] | list[BaseDataElement]:
         """MMEngine's entry to :meth:`extract_feat`, :meth:`loss` and :meth:`predict`.
 
         Args:
             inputs (Tensor): Normalised images, shape (B, C, H, W).
-            data_samples (list[BaseDataElement], optional): One per image, with its ``mask``.
+            data_samples (list[BaseDataElement] | BaseDataElement, optional): One per image, with its ``mask``, or one
+                for all, with all masks (:class:`mmsimmim.datasets.MaskedBatch`).
             mode (str): ``'tensor'``, ``'loss'`` or ``'predict'``.
 
         Raises:
@@ -83,13 +86,13 @@ class SimMIM(BaseModel):
         """Maps of whole images, nothing masked: (B, C, H, W) to the backbone's tuple of maps."""
         return self.backbone(inputs)
 
-    def loss(self, inputs: Tensor, data_samples: list[BaseDataElement]) -> dict[str, Tensor]:
+    def loss(self, inputs: Tensor, data_samples: Samples) -> dict[str, Tensor]:
         """One step of pre-training.
 
         Args:
             inputs (Tensor): Normalised images, shape (B, C, H, W).
-            data_samples (list[BaseDataElement]): One per image; ``mask`` of shape (H / p, W / p), 1 = masked, with p
-                the patch size of the backbone.
+            data_samples (list[BaseDataElement] | BaseDataElement): One per image, with ``mask`` of shape
+                (H / p, W / p), 1 = masked, with p the patch size of the backbone; or one with (B, H / p, W / p).
 
         Returns:
             dict[str, Tensor]: ``loss``, a scalar.
@@ -155,20 +158,22 @@ class SimMIM(BaseModel):
     @torch.no_grad()
     def predict(self,
                 inputs: Tensor,
-                data_samples: list[BaseDataElement],
+                data_samples: Samples,
                 paste_visible: bool = False) -> list[BaseDataElement]:
         """Reconstruct images, and measure how well.
 
         Args:
             inputs (Tensor): Normalised images, shape (B, C, H, W).
-            data_samples (list[BaseDataElement]): One per image, with its ``mask``.
+            data_samples (list[BaseDataElement] | BaseDataElement): As for :meth:`loss`.
             paste_visible (bool): Put the visible pixels of the image back into the reconstruction. Defaults to False.
 
         Returns:
-            list[BaseDataElement]: The samples, with ``reconstruction_loss``, the scalar loss of that image alone, and
+            list[BaseDataElement]: One per image, with ``reconstruction_loss``, the scalar loss of that image alone, and
             ``reconstruction``, shape (C, H, W), in normalised colours, where the target can be shown.
         """
         mask = stack_masks(data_samples, inputs.device)
+        if isinstance(data_samples, BaseDataElement):
+            data_samples = [BaseDataElement(mask=one) for one in mask]
         target = self.target(inputs)
         for i, (sample, pred) in enumerate(zip(data_samples, self._predict_each(inputs, mask))):
             one = slice(i, i + 1)
@@ -198,15 +203,22 @@ class SimMIM(BaseModel):
         return self.backbone.get_layer_depth(param_name, 'backbone.')
 
 
-def stack_masks(data_samples: list[BaseDataElement], device: torch.device) -> Tensor:
+def stack_masks(data_samples: Samples, device: torch.device) -> Tensor:
     """The masks of a batch on the device, shape (B, h, w).
+
+    Args:
+        data_samples (list[BaseDataElement] | BaseDataElement): One per image, or one that has the masks of all.
+        device (torch.device): Where they are wanted.
 
     Raises:
         ValueError: If a sample has no mask.
     """
-    if not data_samples or not all('mask' in sample for sample in data_samples):
-        raise ValueError('SimMIM needs a mask with every image: put a mask generator such as '
-                         'mmsimmim.SimMIMMaskGenerator before PackInputs in the pipeline')
+    samples = [data_samples] if isinstance(data_samples, BaseDataElement) else data_samples
+    if not samples or not all('mask' in sample for sample in samples):
+        raise ValueError('SimMIM needs a mask with every image: give mmsimmim.collate_masked a mask generator such as '
+                         'mmsimmim.SimMIMMaskGenerator, or put one before PackInputs in the pipeline')
+    if isinstance(data_samples, BaseDataElement):
+        return data_samples.mask.to(device, non_blocking=True)
     return torch.stack([sample.mask for sample in data_samples]).to(device)
 
 

@@ -16,12 +16,13 @@ from ..registry import TRANSFORMS
 class PictureLoader:
     """Whole images of any size, masked as in a training config.
 
-    An image is read by the pipeline's own loading transforms (those whose names begin with ``Load``) and masked by its
-    mask generator, which is built anew for the size of the image. It is scaled so that its shorter side is that of
-    pre-training, both sides rounded to what the mask and the encoder can divide.
+    An image is read by the pipeline's own loading transforms (those whose names begin with ``Load``; whole where they
+    read a crop) and masked by the config's mask generator, which is built anew for the size of the image. It is scaled
+    so that its shorter side is that of pre-training, both sides rounded to what the mask and the encoder can divide.
 
     Args:
-        cfg (dict): A config with a pipeline in ``train_dataloader`` or ``val_dataloader``, however deep.
+        cfg (dict): A config with a mask generator in ``train_dataloader`` or ``val_dataloader``: in a pipeline, however
+            deep, or in ``collate_fn``.
         encoder_stride (int): Pixels per side of a token of the encoder's last map.
         size (tuple[int, int], optional): (H, W) to scale all images to instead. Defaults to None.
         mask_ratio (float, optional): In place of the config's. Defaults to None.
@@ -39,12 +40,11 @@ class PictureLoader:
                  mask_ratio: float | None = None,
                  mask_patch_size: int | None = None,
                  seed: int = 0) -> None:
-        pipeline = find_pipeline(cfg)
-        trained = next(dict(step) for step in pipeline if _class_name(step).endswith('MaskGenerator'))
+        trained, pipeline = find_masking(cfg)
         trained.pop('seed', None)
         changes = dict(mask_ratio=mask_ratio, mask_patch_size=mask_patch_size)
         self.mask_cfg = {**trained, **{key: value for key, value in changes.items() if value is not None}}
-        self.loaders = [_build(step) for step in pipeline if _class_name(step).startswith('Load')]
+        self.loaders = [_build(_whole(step)) for step in pipeline if _class_name(step).startswith('Load')]
         generator = _build(trained)
         if not hasattr(generator, 'draw'):
             raise UserError(f"The mask generator {trained['type']!r} cannot mask images of any size: use "
@@ -102,24 +102,35 @@ class PictureLoader:
         return generator.draw(np.random.RandomState([self.seed, index]))
 
 
-def find_pipeline(cfg: dict) -> list[dict]:
-    """The pipeline that makes masks, of the training data or else of the validation data.
+def find_masking(cfg: dict) -> tuple[dict, list[dict]]:
+    """The mask generator of the training data, or else of the validation data, and the pipeline that reads its images.
 
     Args:
         cfg (dict): A config.
 
     Returns:
-        list[dict]: Configs of its transforms.
+        tuple[dict, list[dict]]: Configs of the generator and of the pipeline's transforms.
 
     Raises:
         UserError: If there is none.
     """
     for name in ('train_dataloader', 'val_dataloader'):
-        for pipeline in _pipelines(cfg.get(name)):
-            if any(_class_name(step).endswith('MaskGenerator') for step in pipeline):
-                return pipeline
-    raise UserError('No mask generator in the pipelines of train_dataloader and val_dataloader: these are needed to '
-                    'read and mask images as in training.')
+        loader = cfg.get(name) or {}
+        collate = loader.get('collate_fn')
+        of_batch = collate.get('mask') if isinstance(collate, dict) else None
+        for pipeline in _pipelines(loader):
+            mask = of_batch or next((step for step in pipeline if _class_name(step).endswith('MaskGenerator')), None)
+            if mask:
+                return dict(mask), pipeline
+    raise UserError('No mask generator in the pipelines and collate_fn of train_dataloader and val_dataloader: these '
+                    'are needed to read and mask images as in training.')
+
+
+def _whole(step: dict) -> dict:
+    """A loading transform that reads whole images."""
+    if _class_name(step) != 'LoadRandomResizedCrop':
+        return step
+    return dict(type='mmsimmim.LoadImage', **{key: step[key] for key in ('max_value', 'max_pixels') if key in step})
 
 
 def _pipelines(node: Any) -> Iterator[list[dict]]:

@@ -81,7 +81,7 @@ def expected(arm):
         strategy, patch, percent = re.fullmatch(r'(\w+)-(\d+)px-(\d+)', rest).groups()
         mask = dict(type=f'mmsimmim.{STRATEGIES[strategy]}MaskGenerator', input_size=192, model_patch_size=4,
                     mask_patch_size=int(patch), mask_ratio=int(percent) / 100)
-        return {'mask': mask, 'train_dataloader.dataset.pipeline.4': mask}
+        return {'mask': mask, 'train_dataloader.collate_fn.mask': mask}
     if kind == 'head':
         new = dict(HEADS[rest], in_channels=1024, encoder_stride=32)
         return {'model.neck': dict(new, type=f'mmsimmim.SimMIM{new["type"]}')}
@@ -147,7 +147,7 @@ def test_the_mask_of_an_arm_covers_what_its_name_says(arm):
     patch = int(patch.removesuffix('px'))
     cells = (192 // patch)**2
     count = math.ceil(Fraction(int(percent), 100) * cells)
-    generator = TRANSFORMS.build(load(arm).train_dataloader.dataset.pipeline[4])
+    generator = TRANSFORMS.build(load(arm).train_dataloader.collate_fn.mask)
     random = np.random.RandomState(0)
     for _ in range(20):
         mask = generator.draw(random)
@@ -281,7 +281,7 @@ def test_readme_tells_the_parameters(arm, tmp_path):
 @pytest.mark.parametrize('arm', ['default', *MASKS])
 def test_readme_tells_the_masks(arm):
     config = Config.fromfile(DEFAULT) if arm == 'default' else load(arm)
-    generator = TRANSFORMS.build(config.train_dataloader.dataset.pipeline[4])
+    generator = TRANSFORMS.build(config.train_dataloader.collate_fn.mask)
     row = rows_of('1.')[arm]
     strategy = type(generator).__name__.removesuffix('MaskGenerator').replace('SimMIM', 'Random')
     assert row['strategy'].replace('-', '') == strategy.lower()
@@ -340,7 +340,7 @@ def test_the_arm_of_ones_own_in_the_readme_is_built(tmp_path):
     text = next(block for block in re.findall(r'```python\n(.*?)```', README, re.S) if '_base_' in block)
     (tmp_path / 'own.py').write_text(text.replace("'../", f"'{FOLDER}/"))
     config = Config.fromfile(tmp_path / 'own.py')
-    assert TRANSFORMS.build(config.train_dataloader.dataset.pipeline[4]).mask_count == math.ceil(0.7 * 144)
+    assert TRANSFORMS.build(config.train_dataloader.collate_fn.mask).mask_count == math.ceil(0.7 * 144)
     assert config.val_dataloader.dataset.pipeline == Config.fromfile(DEFAULT).val_dataloader.dataset.pipeline
     model = build_without_memory(config)
     assert type(model.target_generator).__name__ == 'PatchNormalizedPixelTarget'

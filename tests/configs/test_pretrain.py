@@ -128,17 +128,14 @@ def test_official_pipeline(path):
                 mask_ratio=0.6)
     assert path.stem.endswith(f'{size}px') and config.model.backbone.img_size == size
     assert config.train_dataloader.dataset.pipeline == [
-        dict(type='mmsimmim.SeedSample'),
-        dict(type='mmsimmim.LoadImage'),
-        dict(type='RandomResizedCrop', scale=size, crop_ratio_range=(0.67, 1.0), backend='pillow',
-             interpolation='bilinear'),
-        dict(type='RandomFlip', prob=0.5),
-        mask,
-        dict(type='PackInputs')
+        dict(type='mmsimmim.LoadRandomResizedCrop', scale=size, crop_ratio_range=(0.67, 1.0), flip_prob=0.5),
+        dict(type='mmsimmim.PackImage')
     ]
+    assert config.train_dataloader.collate_fn == dict(type='mmsimmim.collate_masked', mask=mask)
     assert dict(mask, seed=0) in config.val_dataloader.dataset.pipeline
     assert config.data_preprocessor == dict(
-        type='SelfSupDataPreprocessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True)
+        type='mmsimmim.SimMIMDataPreprocessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True)
     assert config.model.get('target_generator') == (
         dict(type='mmsimmim.NormalizedPixelTarget', window_size=47) if 'swinv2' in path.stem else None)
     assert config.model.head == dict(
@@ -147,13 +144,12 @@ def test_official_pipeline(path):
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
-def test_an_option_for_the_mask_reaches_both_pipelines(path):
+def test_an_option_for_the_mask_reaches_training_and_validation(path):
     config = Config.fromfile(path)
     before = [dict(step) for step in config.val_dataloader.dataset.pipeline]
     _merge(config, {'mask.mask_ratio': 0.4, 'mask.type': 'mmsimmim.SquareMaskGenerator'})
-    masks = [[step for step in loader.dataset.pipeline if 'mask_ratio' in step]
-             for loader in (config.train_dataloader, config.val_dataloader)]
-    assert masks == [[config.mask], [dict(config.mask, seed=0)]]
+    masks = [step for step in config.val_dataloader.dataset.pipeline if 'mask_ratio' in step]
+    assert config.train_dataloader.collate_fn.mask == config.mask and masks == [dict(config.mask, seed=0)]
     assert config.mask.mask_ratio == 0.4 and config.mask.type == 'mmsimmim.SquareMaskGenerator'
     assert [step for step in config.val_dataloader.dataset.pipeline if 'mask_ratio' not in step] == [
         step for step in before if 'mask_ratio' not in step]
@@ -222,7 +218,7 @@ def test_parameter_counts_of_encoders(name, millions):
 def test_vit_masks_30_of_49_patches():
     config = load(VIT_BASE_800E)
     init_default_scope('mmpretrain')
-    mask = TRANSFORMS.build(config.train_dataloader.dataset.pipeline[-2])({})['mask']
+    mask = TRANSFORMS.build(config.train_dataloader.collate_fn.mask)({})['mask']
     assert mask.shape == (14, 14) and mask.sum() == 30 * 4
 
 

@@ -1,7 +1,7 @@
 """ImageNet-1K without its labels, masked as in the paper: 60 % of the 32 x 32 px patches of a 192 px crop."""
 
 data_preprocessor = dict(
-    type='SelfSupDataPreprocessor',
+    type='mmsimmim.SimMIMDataPreprocessor',
     mean=[123.675, 116.28, 103.53],
     std=[58.395, 57.12, 57.375],
     bgr_to_rgb=True)
@@ -10,17 +10,9 @@ mask = dict(
     type='mmsimmim.SimMIMMaskGenerator', input_size=192, mask_patch_size=32, model_patch_size=4, mask_ratio=0.6)
 
 train_pipeline = [
-    dict(type='mmsimmim.SeedSample'),
-    dict(type='mmsimmim.LoadImage'),
-    dict(
-        type='RandomResizedCrop',
-        scale=192,
-        crop_ratio_range=(0.67, 1.0),
-        backend='pillow',  # antialiased, as in the official pipeline
-        interpolation='bilinear'),
-    dict(type='RandomFlip', prob=0.5),
-    mask,
-    dict(type='PackInputs')
+    # antialiased, as in the official pipeline
+    dict(type='mmsimmim.LoadRandomResizedCrop', scale=192, crop_ratio_range=(0.67, 1.0), flip_prob=0.5),
+    dict(type='mmsimmim.PackImage')
 ]
 
 val_pipeline = [
@@ -38,7 +30,7 @@ train_dataloader = dict(
     pin_memory=True,
     drop_last=True,
     sampler=dict(type='mmsimmim.SeededSampler', shuffle=True),
-    collate_fn=dict(type='default_collate'),
+    collate_fn=dict(type='mmsimmim.collate_masked', mask=mask),
     dataset=dict(type='mmsimmim.ImageFolder', data_root='data/imagenet/train', pipeline=train_pipeline))
 
 val_dataloader = dict(

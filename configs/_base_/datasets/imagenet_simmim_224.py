@@ -6,17 +6,9 @@ mask = dict(
     type='mmsimmim.SimMIMMaskGenerator', input_size=224, mask_patch_size=32, model_patch_size=16, mask_ratio=0.6)
 
 train_pipeline = [
-    dict(type='mmsimmim.SeedSample'),
-    dict(type='mmsimmim.LoadImage'),
-    dict(
-        type='RandomResizedCrop',
-        scale=224,
-        crop_ratio_range=(0.67, 1.0),
-        backend='pillow',  # antialiased, as in the official pipeline
-        interpolation='bilinear'),
-    dict(type='RandomFlip', prob=0.5),
-    mask,
-    dict(type='PackInputs')
+    # antialiased, as in the official pipeline
+    dict(type='mmsimmim.LoadRandomResizedCrop', scale=224, crop_ratio_range=(0.67, 1.0), flip_prob=0.5),
+    dict(type='mmsimmim.PackImage')
 ]
 
 val_pipeline = [
@@ -27,5 +19,5 @@ val_pipeline = [
     dict(type='PackInputs')
 ]
 
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+train_dataloader = dict(collate_fn=dict(mask=mask), dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=val_pipeline))

@@ -1,4 +1,4 @@
 _base_ = '../simmim_swin-base-w6_16xb128-amp-coslr-100e_in1k-192px.py'
 
 mask = dict(_base_.mask, mask_patch_size=64, mask_ratio=0.4)
-train_dataloader = dict(dataset=dict(pipeline=[*_base_.train_pipeline[:-2], mask, _base_.train_pipeline[-1]]))
+train_dataloader = dict(collate_fn=dict(mask=mask))

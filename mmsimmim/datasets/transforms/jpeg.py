@@ -1,7 +1,8 @@
 """What the header of a JPEG file says, and its pixels at full or reduced size, as Pillow would give them.
 
-OpenCV and Pillow bring the same decoder, libjpeg-turbo. OpenCV hands over its pixels with fewer copies, but fills in grey
-where a file breaks off. So only what is whole and ordinary goes this way; Pillow has the last word on everything else.
+OpenCV and Pillow bring the same decoder, libjpeg-turbo. OpenCV hands over its pixels with fewer copies, but fills in
+grey where a file breaks off. So only what is whole and ordinary goes this way; Pillow has the last word on everything
+else.
 """
 
 import re
@@ -20,7 +21,10 @@ REDUCTIONS = {
     8: cv2.IMREAD_REDUCED_COLOR_8
 }
 
+Box = tuple[int, int, int, int]  # top, left, height, width
+
 _ORIENTATION = 0x0112
+_UPSIDE_DOWN, _MIRRORED = (3, 4, 6, 7), (2, 3, 7, 8)
 _FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended and progressive, in Huffman code
 _FRAME_LIKE = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _NO_LENGTH = frozenset((0x01, *range(0xD0, 0xDA)))
@@ -55,8 +59,9 @@ def read_header(data: bytes) -> JpegHeader | None:
         data (bytes): The whole file.
 
     Returns:
-        JpegHeader | None: None for anything out of the ordinary: no JPEG, not whole, more or less than 8 bits, neither one nor
-        three components, arithmetic or lossless coding, several images in one file, orientation in a way not known here.
+        JpegHeader | None: None for anything out of the ordinary: no JPEG, not whole, more or less than 8 bits, neither
+        one nor three components, arithmetic or lossless coding, several images in one file, an orientation that is
+        said in a way not known here.
     """
     if not data.startswith(START) or not data.rstrip(b'\0').endswith(END):
         return None
@@ -156,8 +161,29 @@ def turn_upright(image: np.ndarray, orientation: int) -> np.ndarray:
     Returns:
         np.ndarray: A view, (H, W, C), or (W, H, C) for orientations 5 to 8.
     """
-    if orientation in (3, 4, 6, 7):
+    if orientation in _UPSIDE_DOWN:
         image = image[::-1]
-    if orientation in (2, 3, 7, 8):
+    if orientation in _MIRRORED:
         image = image[:, ::-1]
     return image.swapaxes(0, 1) if orientation > 4 else image
+
+
+def to_stored(box: Box, header: JpegHeader) -> Box:
+    """Where a box of the upright image lies among the stored pixels."""
+    top, left, rows, cols = box
+    return _mirror((left, top, cols, rows) if header.orientation > 4 else box, header)
+
+
+def to_upright(box: Box, header: JpegHeader) -> Box:
+    """Where a box of stored pixels lies in the upright image."""
+    top, left, rows, cols = _mirror(box, header)
+    return (left, top, cols, rows) if header.orientation > 4 else (top, left, rows, cols)
+
+
+def _mirror(box: Box, header: JpegHeader) -> Box:
+    top, left, rows, cols = box
+    if header.orientation in _UPSIDE_DOWN:
+        top = header.height - top - rows
+    if header.orientation in _MIRRORED:
+        left = header.width - left - cols
+    return top, left, rows, cols

@@ -15,10 +15,10 @@ __all__ = ['LoadImage', 'UnreadableImage']
 class LoadImage(BaseTransform):
     """Read an image as three channels of 8 bits, in the order blue, green, red that OpenMMLab's pipelines expect.
 
-    A file that lacks some of its pixels is reported, whatever the format, where other readers fill in grey. The rotation
-    written in the EXIF data is applied. Greyscale, palette and CMYK images are converted to RGB; an alpha channel is
-    dropped. Whole JPEG files of 8 bits in one or three components are decoded by OpenCV, which takes less time for the
-    same pixels; Pillow decodes all else.
+    A file that lacks some of its pixels is reported, whatever the format, where other readers fill in grey. The
+    rotation written in the EXIF data is applied. Greyscale, palette and CMYK images are converted to RGB; an alpha
+    channel is dropped. Whole JPEG files of 8 bits in one or three components are decoded by OpenCV, which takes less
+    time for the same pixels; Pillow decodes all else.
 
     More than 8 bits: colour images keep the upper 8 bits of each channel. Single-channel images of 16 or 32 bits and
     of floating point are scaled so that ``max_value`` becomes 255, and clipped to 0..255.

@@ -2,11 +2,14 @@
 
 import math
 from abc import abstractmethod
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from mmcv.transforms import BaseTransform
+
+from ..keyed_random import MASK, fold
 
 
 class MaskGenerator(BaseTransform):
@@ -87,8 +90,23 @@ class MaskGenerator(BaseTransform):
         Returns:
             np.ndarray: uint8, shape (H / model_patch_size, W / model_patch_size), 1 = masked.
         """
+        return self._to_tokens(self.draw_cells(generator)[None])[0]
+
+    def draw_batch(self, keys: Sequence[Sequence[int]]) -> np.ndarray:
+        """Draw the masks of a batch, each a function of its own key.
+
+        Args:
+            keys (Sequence[Sequence[int]]): B keys, non-negative integers: (seed, epoch, index) of each sample.
+
+        Returns:
+            np.ndarray: uint8, shape (B, H / model_patch_size, W / model_patch_size), 1 = masked.
+        """
+        return self._to_tokens(self.draw_cells_of_batch(keys))
+
+    def _to_tokens(self, cells: np.ndarray) -> np.ndarray:
+        """(B, rows, columns) of patches to those of the model's tokens."""
         tokens = self.mask_patch_size // self.model_patch_size
-        return self.draw_cells(generator).repeat(tokens, axis=0).repeat(tokens, axis=1)
+        return cells.repeat(tokens, axis=1).repeat(tokens, axis=2)
 
     @abstractmethod
     def draw_cells(self, generator: np.random.RandomState) -> np.ndarray:
@@ -100,6 +118,18 @@ class MaskGenerator(BaseTransform):
         Returns:
             np.ndarray: uint8, the shape of ``grid``, 1 = masked, exactly ``mask_count`` of them.
         """
+
+    def draw_cells_of_batch(self, keys: Sequence[Sequence[int]]) -> np.ndarray:
+        """Choose the patches to mask for each sample of a batch; strategies that can do it at once override this.
+
+        Args:
+            keys (Sequence[Sequence[int]]): B keys.
+
+        Returns:
+            np.ndarray: uint8, (B, rows, columns).
+        """
+        seeds = [divmod(fold(MASK, key), 2**32) for key in keys]
+        return np.stack([self.draw_cells(np.random.RandomState(seed)) for seed in seeds])
 
     def _generator(self, results: dict) -> np.random.RandomState:
         if self.seed is None:

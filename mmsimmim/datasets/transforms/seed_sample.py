@@ -3,7 +3,7 @@
 from mmcv.transforms import BaseTransform
 
 from ...registry import TRANSFORMS
-from ..seeding import SampleIndex, seed_all
+from ..seeding import key_of, seed_all
 
 
 @TRANSFORMS.register_module()
@@ -31,13 +31,7 @@ class SeedSample(BaseTransform):
         Raises:
             TypeError: The index carries no key, because the sampler is another one.
         """
-        index = results['sample_idx']
-        if not isinstance(index, SampleIndex):
-            raise TypeError('SeedSample got an index without the epoch: it would draw the same crops and masks in '
-                            "every epoch. Set sampler=dict(type='mmsimmim.SeededSampler', shuffle=True) in the data "
-                            'loader (mmsimmim.SeededInfiniteSampler for loops counted in iterations). Wrappers such '
-                            'as RepeatDataset compute new indices and lose the epoch: place SeedSample without them.')
-        seed_all(*index.key)
+        seed_all(*key_of(results, 'SeedSample'))
         return results
 
     def __repr__(self) -> str:

@@ -3,6 +3,7 @@
 
 from mmengine.dist import all_gather_object
 from mmengine.hooks import Hook
+from mmengine.structures import BaseDataElement
 
 from ...registry import HOOKS
 
@@ -60,7 +61,8 @@ class SkippedFilesHook(Hook):
 
     def _take(self, runner, data_batch: dict | None) -> None:
         samples = data_batch.get('data_samples') if isinstance(data_batch, dict) else None
-        for sample in samples or ():
+        # one for all images of a batch, or one for each
+        for sample in [samples] if isinstance(samples, BaseDataElement) else samples or ():
             skipped = getattr(sample, 'skipped_files', None)
             if skipped:
                 self._met.update(skipped)
