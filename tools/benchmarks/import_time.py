@@ -1,6 +1,6 @@
 """What `import mmsimmim` adds to `import mmpretrain`, in processes of their own that take turns.
 
-    python tools/benchmarks/import_time.py
+Needs no arguments. The start of Python is left out, and so is the first round, which fills the disk's cache.
 """
 
 import argparse
@@ -54,7 +54,6 @@ def measure(statements: list[str], rounds: int) -> list[dict]:
         in seconds and relative to it.
     """
     seconds = {statement: [] for statement in statements}
-    # the first round fills the disk's cache
     take_turns([lambda statement=statement: seconds_of(statement) for statement in statements], 1)
     take_turns([lambda statement=statement: seconds[statement].append(seconds_of(statement))
                 for statement in statements], rounds)
