@@ -5,6 +5,7 @@ from .fsdp import FSDPStrategy
 from .hooks import (
     CheckClassesHook,
     CheckpointHook,
+    CompressGradientsHook,
     FeatureProbeHook,
     ReconstructionHook,
     RuntimeInfoHook,
@@ -16,7 +17,7 @@ from .optimizers import LearningRateDecayOptimWrapperConstructor
 from .schedulers import WarmupCosineLR, WarmupMultiStepLR
 
 __all__ = [
-    'CheckClassesHook', 'CheckpointHook', 'FSDPStrategy', 'FeatureProbeHook', 'IterBasedTrainLoop',
-    'LearningRateDecayOptimWrapperConstructor', 'ReconstructionHook', 'RuntimeInfoHook', 'SeedStepHook',
-    'SkippedFilesHook', 'WarmupCosineLR', 'WarmupMultiStepLR'
+    'CheckClassesHook', 'CheckpointHook', 'CompressGradientsHook', 'FSDPStrategy', 'FeatureProbeHook',
+    'IterBasedTrainLoop', 'LearningRateDecayOptimWrapperConstructor', 'ReconstructionHook', 'RuntimeInfoHook',
+    'SeedStepHook', 'SkippedFilesHook', 'WarmupCosineLR', 'WarmupMultiStepLR'
 ]

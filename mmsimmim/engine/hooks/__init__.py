@@ -2,6 +2,7 @@
 
 from .check_classes import CheckClassesHook
 from .checkpoint import CheckpointHook
+from .compress_gradients import CompressGradientsHook
 from .feature_probe import FeatureProbeHook
 from .reconstruction import ReconstructionHook
 from .runtime_info import RuntimeInfoHook
@@ -9,6 +10,6 @@ from .seed_step import SeedStepHook
 from .skipped_files import SkippedFilesHook
 
 __all__ = [
-    'CheckClassesHook', 'CheckpointHook', 'FeatureProbeHook', 'ReconstructionHook', 'RuntimeInfoHook', 'SeedStepHook',
-    'SkippedFilesHook'
+    'CheckClassesHook', 'CheckpointHook', 'CompressGradientsHook', 'FeatureProbeHook', 'ReconstructionHook',
+    'RuntimeInfoHook', 'SeedStepHook', 'SkippedFilesHook'
 ]
