@@ -66,7 +66,8 @@ def test_the_tiny_model_has_the_shipped_hooks(loop, tmp_path):
     shipped = set(cfg.default_hooks)
     loop.prepare(cfg, 2, 1, str(tmp_path))
     assert set(cfg.default_hooks) == shipped - {'reconstruction'} and cfg.default_hooks.checkpoint.interval == -1
-    assert cfg.custom_hooks[-1]['shape'] == (64, 64) and cfg.optim_wrapper.type == 'AmpOptimWrapper'
+    assert cfg.custom_hooks[-1]['shape'] == (64, 64) and cfg.custom_hooks[-1]['masked_batch']
+    assert cfg.optim_wrapper.type == 'AmpOptimWrapper'
 
 
 @pytest.mark.parametrize('changes, message', [

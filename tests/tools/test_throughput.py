@@ -137,6 +137,13 @@ def test_contenders_of_others(run):
     assert left_out['model'] == 'broken' and 'TypeError' in left_out['reason'] and left_out['reason'] in text
 
 
+def test_a_failure_of_ours_ends_in_an_error_after_the_table(run, capsys):
+    with pytest.raises(SystemExit, match='error: ours-compiled, toy-vit: .*no_such_backend'):
+        run('--arch', 'toy-vit', '--contenders', 'ours', 'ours-compiled', '--compile-backend', 'no_such_backend')
+    out = capsys.readouterr().out
+    assert '| ours | ' in out and '| ours-compiled | none: ' in out
+
+
 def test_what_does_not_exist_is_said(run):
     result, text = run('--arch', 'toy-vit', '--contenders', 'ours', 'mmpretrain')
     assert [row['model'] for row in result['rows']] == ['ours'] and result['rows'][0]['times_mmpretrain'] is None

@@ -136,9 +136,7 @@ def start(names: list[str], builders: dict, arch_name: str, dtype: str, batch: t
             step.warm_up(batch, args.warmup)
         except NotAvailable as error:
             yield name, str(error)
-        except Exception as error:  # noqa: BLE001  (whatever others do wrong must not end the comparison)
-            if name.removesuffix(COMPILED) == 'ours' and not isinstance(error, torch.cuda.OutOfMemoryError):
-                raise
+        except Exception as error:  # noqa: BLE001  (whatever one does wrong must not end the comparison)
             yield name, f'{type(error).__name__}: {(str(error).splitlines() or [""])[0]}'
         else:
             yield name, step
@@ -199,6 +197,8 @@ def main(argv: list[str] | None = None) -> None:
             if args.json:
                 write_json(args.json, result)
     print_report(result)
+    if failed := [row for row in result['left_out'] if row['model'].removesuffix(COMPILED) == 'ours']:
+        raise UserError('; '.join(f"{row['model']}, {row['arch']}: {row['reason']}" for row in failed))
 
 
 if __name__ == '__main__':

@@ -31,6 +31,7 @@ from torch import nn  # noqa: E402
 from torch.utils.data import Dataset  # noqa: E402
 
 import mmsimmim  # noqa: E402, F401
+from mmsimmim.datasets.masked_batch import collate_masked  # noqa: E402
 from mmsimmim.engine.command_line import report_mistakes  # noqa: E402
 from mmsimmim.engine.image_size import image_size, pipeline_of  # noqa: E402
 from mmsimmim.engine.memory.made_up_batch import made_up_batch  # noqa: E402
@@ -98,6 +99,7 @@ class TakeTurnsHook(Hook):
         rounds (int): Epochs that count; one before does not.
         shape (tuple[int, int]): Height and width of the images, pixels.
         batch_size (int): Images per step.
+        masked_batch (bool): Whether the masks are one tensor, as ``collate_masked`` gives them.
 
     Attributes:
         bare (list[float]): Seconds of the bare steps of each round.
@@ -107,16 +109,21 @@ class TakeTurnsHook(Hook):
     # Before the others, when an epoch ends: what they do then does not count.
     priority = 'HIGHEST'
 
-    def __init__(self, steps: int, rounds: int, shape: tuple[int, int], batch_size: int) -> None:
+    def __init__(self, steps: int, rounds: int, shape: tuple[int, int], batch_size: int,
+                 masked_batch: bool) -> None:
         self.bare: list[float] = []
         self.loop: list[float] = []
         self._steps, self._rounds, self._shape, self._batch_size = steps, rounds, shape, batch_size
+        self._masked_batch = masked_batch
 
     def before_train(self, runner: Runner) -> None:
         """Make up the batch."""
         batch = made_up_batch(runner.model, 'mmpretrain', self._shape, self._batch_size)
+        if self._masked_batch:
+            batch = collate_masked([dict(inputs=image, data_samples=sample) for image, sample in zip(*batch.values())])
         if torch.cuda.is_available():
-            batch['inputs'] = batch['inputs'].pin_memory()
+            batch = {key: value.pin_memory() if hasattr(value, 'pin_memory') else value
+                     for key, value in batch.items()}
         runner.train_dataloader.dataset.batch = batch
         self._bare_step = bare_step(runner)
         self._watch = Stopwatch(str(next(runner.model.parameters()).device))
@@ -165,9 +172,8 @@ def tiny_config() -> Config:
     cfg.model.backbone.update(TINY)
     cfg.model.neck.in_channels = TINY['arch']['embed_dims'] * 8
     cfg.train_dataloader.batch_size = TINY_BATCH
-    for transform in cfg.train_dataloader.dataset.pipeline:
-        if transform.type == 'RandomResizedCrop':
-            transform.scale = TINY['img_size']
+    crop = next(transform for transform in cfg.train_dataloader.dataset.pipeline if 'scale' in transform)
+    crop.scale = TINY['img_size']
     return cfg
 
 
@@ -187,7 +193,8 @@ def prepare(cfg: Config, steps: int, rounds: int, work_dir: str) -> None:
     if cfg.train_cfg.max_epochs <= rounds:
         raise UserError(f'--rounds must be less than the {cfg.train_cfg.max_epochs} epochs of the config.')
     hook = dict(type='TakeTurnsHook', steps=steps, rounds=rounds, shape=shape,
-                batch_size=cfg.train_dataloader.batch_size)
+                batch_size=cfg.train_dataloader.batch_size,
+                masked_batch=cfg.train_dataloader.get('collate_fn', {}).get('type') == 'mmsimmim.collate_masked')
     cfg.train_dataloader = dict(batch_size=1, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False),
                                 collate_fn=dict(type='first_of'), dataset=dict(type='OneBatch', steps=steps))
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
