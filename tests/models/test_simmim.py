@@ -5,6 +5,7 @@ import torch
 from mmengine.structures import BaseDataElement
 
 from mmsimmim.checkpoints import convert_state_dict
+from mmsimmim.datasets import MaskedBatch
 from mmsimmim.registry import MODELS
 from tests.golden import below, load, relative_error, simmim_swin, simmim_swinv2
 
@@ -111,6 +112,18 @@ def test_target_generator_and_modes():
         model(inputs, samples, mode='train')
     with pytest.raises(ValueError, match='SimMIMMaskGenerator'):
         model.loss(inputs, [BaseDataElement()])
+
+
+def test_masks_may_come_as_one():
+    model = build()
+    inputs, mask, samples = random_batch()
+    batch = MaskedBatch(mask=mask, metainfo=dict(img_path=['a'] * len(mask)))
+    assert torch.equal(model.loss(inputs, batch)['loss'], model.loss(inputs, samples)['loss'])
+    for one, other in zip(model.predict(inputs, batch), model.predict(inputs, samples), strict=True):
+        assert torch.equal(one.reconstruction, other.reconstruction) and torch.equal(one.mask, other.mask)
+        assert torch.equal(one.reconstruction_loss, other.reconstruction_loss)
+    with pytest.raises(ValueError, match='collate_masked'):
+        model.loss(inputs, MaskedBatch())
 
 
 def test_predict_gives_images_and_their_losses():

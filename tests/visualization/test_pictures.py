@@ -111,6 +111,23 @@ def test_no_mask_generator(cfg):
         PictureLoader(cfg, 32)
 
 
+def test_masks_of_the_batch_and_crops_of_files(cfg, tmp_path):
+    """The generator of collate_fn comes first, and a transform that reads a crop reads the whole here."""
+    path = write_picture(tmp_path / 'a.png', 64, 96)
+    expected = PictureLoader(cfg, 32)(path)
+    loader = cfg.train_dataloader
+    loader.collate_fn = dict(type='mmsimmim.collate_masked', mask=loader.dataset.pipeline[2])
+    loader.dataset.pipeline = [dict(type='mmsimmim.LoadRandomResizedCrop', scale=64, max_pixels=64 * 96),
+                               dict(type='mmsimmim.PackImage')]
+    cfg.val_dataloader.dataset.pipeline[2].mask_ratio = 0.1
+    batch = PictureLoader(cfg, 32)(path)
+    assert np.array_equal(batch['inputs'], expected['inputs'])
+    assert np.array_equal(batch['data_samples'][0].mask, expected['data_samples'][0].mask)
+    loader.dataset.pipeline[0].max_pixels -= 1
+    with pytest.raises(UserError, match='allows'):
+        PictureLoader(cfg, 32)(path)
+
+
 def test_mask_generator_of_another_package(cfg):
     cfg.train_dataloader.dataset.pipeline[2].type = 'SimMIMMaskGenerator'
     with pytest.raises(UserError, match='use mmsimmim.SimMIMMaskGenerator'):

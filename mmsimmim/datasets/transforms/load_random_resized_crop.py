@@ -13,7 +13,7 @@ from ..seeding import key_of
 from .image_bytes import ImageBytes, UnreadableImage, reason_of
 from .jpeg import REDUCTIONS, Box, decode, to_stored, to_upright, turn_upright
 from .load_image import LoadImage
-from .mask_generator import is_number, require
+from .mask_generator import is_number, is_whole, require
 
 TRIES = 10  # as torchvision
 
@@ -69,7 +69,7 @@ class LoadRandomResizedCrop(LoadImage):
                  max_value: float | None = None,
                  max_pixels: int | None = None) -> None:
         super().__init__(max_value, max_pixels)
-        self.scale = (scale, scale) if isinstance(scale, int) else tuple(scale)
+        self.scale = (scale, scale) if is_whole(scale) else scale
         self.crop_ratio_range = tuple(crop_ratio_range)
         self.aspect_ratio_range = tuple(aspect_ratio_range)
         self.flip_prob = flip_prob
@@ -77,8 +77,9 @@ class LoadRandomResizedCrop(LoadImage):
         self._check()
 
     def _check(self) -> None:
-        require(len(self.scale) == 2 and all(isinstance(side, int) and side > 0 for side in self.scale), 'scale',
-                self.scale, 'a positive integer or two, (width, height), in pixels')
+        sides = self.scale
+        require(isinstance(sides, (tuple, list)) and len(sides) == 2 and all(map(is_whole, sides)) and min(sides) > 0,
+                'scale', sides, 'a positive integer or two, (width, height), in pixels')
         for name in ('crop_ratio_range', 'aspect_ratio_range'):
             ends = getattr(self, name)
             require(len(ends) == 2 and all(map(is_number, ends)) and 0 < ends[0] <= ends[1], name, ends,

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 from mmengine.structures import BaseDataElement
 
+from mmsimmim.datasets import MaskedBatch
 from mmsimmim.engine.hooks import SkippedFilesHook, skipped_files
 
 
@@ -31,6 +32,17 @@ def test_each_file_is_named_once_and_counted_in_every_epoch(runner):
         'Left out, as it cannot be read: a (cut)', 'Left out, as it cannot be read: b (no image)',
         'Unreadable files left out in epoch 1: 2 (2 since the start).',
         'Unreadable files left out in epoch 2: 1 (2 since the start).']
+
+
+def test_one_note_for_a_whole_batch(runner):
+    hook = SkippedFilesHook()
+    for files in ({'b': 'cut', 'a': 'no image'}, None):
+        samples = MaskedBatch(metainfo=dict(img_path=['c', 'd'], **(dict(skipped_files=files) if files else {})))
+        hook.before_train_iter(runner, 0, dict(inputs=None, data_samples=samples))
+    hook.after_train_epoch(runner)
+    assert runner.lines == [
+        'Left out, as it cannot be read: a (no image)', 'Left out, as it cannot be read: b (cut)',
+        'Unreadable files left out in epoch 1: 2 (2 since the start).']
 
 
 def test_files_of_other_ranks_are_gathered(runner, monkeypatch):
