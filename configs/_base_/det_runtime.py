@@ -13,3 +13,5 @@ vis_backends = [dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')
 visualizer = dict(vis_backends=vis_backends)
 
 randomness = dict(seed=0)
+# True: torch.compile, see docs/performance.md
+compile = False

@@ -5,6 +5,7 @@ from .fsdp import FSDPStrategy
 from .hooks import (
     CheckClassesHook,
     CheckpointHook,
+    CompileHook,
     CompressGradientsHook,
     FeatureProbeHook,
     ReconstructionHook,
@@ -17,7 +18,7 @@ from .optimizers import LearningRateDecayOptimWrapperConstructor
 from .schedulers import WarmupCosineLR, WarmupMultiStepLR
 
 __all__ = [
-    'CheckClassesHook', 'CheckpointHook', 'CompressGradientsHook', 'FSDPStrategy', 'FeatureProbeHook',
-    'IterBasedTrainLoop', 'LearningRateDecayOptimWrapperConstructor', 'ReconstructionHook', 'RuntimeInfoHook',
-    'SeedStepHook', 'SkippedFilesHook', 'WarmupCosineLR', 'WarmupMultiStepLR'
+    'CheckClassesHook', 'CheckpointHook', 'CompileHook', 'CompressGradientsHook', 'FSDPStrategy',
+    'FeatureProbeHook', 'IterBasedTrainLoop', 'LearningRateDecayOptimWrapperConstructor', 'ReconstructionHook',
+    'RuntimeInfoHook', 'SeedStepHook', 'SkippedFilesHook', 'WarmupCosineLR', 'WarmupMultiStepLR'
 ]

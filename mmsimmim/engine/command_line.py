@@ -14,6 +14,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from ..errors import UserError
+from .compiling import read_switch
 from .config_variables import carry_into_copies, carry_over, used_variables
 from .initial_weights import check_palettes
 
@@ -148,9 +149,10 @@ def build_runner(cfg: Config) -> Runner:
         Runner: The runner.
 
     Raises:
-        UserError: A palette that the model needs is missing or broken.
+        UserError: A palette that the model needs is missing or broken, or ``compile`` is neither a switch nor options.
     """
     check_palettes(cfg)
+    read_switch(cfg)
     if 'runner_type' not in cfg:
         return Runner.from_cfg(cfg)
     cfg.setdefault('env_cfg', {})  # which FlexibleRunner does not do without

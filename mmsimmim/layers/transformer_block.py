@@ -57,7 +57,10 @@ class TransformerBlock(nn.Module):
             Tensor: Tokens.
         """
         attend = self._attend_in_windows if self.window_size else self.attn
-        x = x + self.drop_path(self._scale(attend(self.ln1(x), grid, shared_bias), self.gamma_1))
+        return self.feed_forward(x + self.drop_path(self._scale(attend(self.ln1(x), grid, shared_bias), self.gamma_1)))
+
+    def feed_forward(self, x: Tensor) -> Tensor:
+        """The second branch and the sum, token by token: (B, N, C) to (B, N, C)."""
         return x + self.drop_path(self._scale(self.ffn(self.ln2(x)), self.gamma_2))
 
     def _attend_in_windows(self, x: Tensor, grid: tuple[int, int], shared_bias: Tensor | None) -> Tensor:

@@ -2,6 +2,7 @@
 
 from .check_classes import CheckClassesHook
 from .checkpoint import CheckpointHook
+from .compile import CompileHook
 from .compress_gradients import CompressGradientsHook
 from .feature_probe import FeatureProbeHook
 from .reconstruction import ReconstructionHook
@@ -10,6 +11,6 @@ from .seed_step import SeedStepHook
 from .skipped_files import SkippedFilesHook
 
 __all__ = [
-    'CheckClassesHook', 'CheckpointHook', 'CompressGradientsHook', 'FeatureProbeHook', 'ReconstructionHook',
-    'RuntimeInfoHook', 'SeedStepHook', 'SkippedFilesHook'
+    'CheckClassesHook', 'CheckpointHook', 'CompileHook', 'CompressGradientsHook', 'FeatureProbeHook',
+    'ReconstructionHook', 'RuntimeInfoHook', 'SeedStepHook', 'SkippedFilesHook'
 ]

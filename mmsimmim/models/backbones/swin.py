@@ -34,7 +34,10 @@ class SwinBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, H, W, C) to (B, H, W, C)."""
-        x = x + self.drop_path(self.attn(self.norm1(x)))
+        return self.feed_forward(x + self.drop_path(self.attn(self.norm1(x))))
+
+    def feed_forward(self, x: Tensor) -> Tensor:
+        """The second branch and the sum, token by token: (..., C) to (..., C)."""
         return x + self.drop_path(self.ffn(self.norm2(x)))
 
 

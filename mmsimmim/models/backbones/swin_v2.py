@@ -42,9 +42,11 @@ class SwinBlockV2(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, H, W, C) to (B, H, W, C)."""
-        x = x + self.drop_path(self.norm1(self.attn(x)))
-        x = x + self.drop_path(self.norm2(self.ffn(x)))
-        return self.norm3(x)
+        return self.feed_forward(x + self.drop_path(self.norm1(self.attn(x))))
+
+    def feed_forward(self, x: Tensor) -> Tensor:
+        """The second branch and the sum, token by token: (..., C) to (..., C)."""
+        return self.norm3(x + self.drop_path(self.norm2(self.ffn(x))))
 
 
 @MODELS.register_module()

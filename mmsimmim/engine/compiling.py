@@ -1,0 +1,174 @@
+"""What of a model is compiled, and for which sizes of images."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.model import is_model_wrapper
+from torch import nn
+
+from ..errors import UserError
+from ..layers import CosineWindowAttention, WindowAttention
+from ..models import SimMIM
+from .fsdp import BLOCKS, is_sharded
+
+# Training steps of a detector or segmentor that show whether all batches have one size.
+WATCHED_STEPS = 5
+# One function serves every stage, shifted or not, and PyTorch gives up after eight forms of a function by default.
+MAX_FORMS = 64
+
+
+def read_switch(cfg: Config) -> None:
+    """Turn ``compile=True`` of a config, or a dict of options of ``torch.compile``, into :class:`CompileHook`.
+
+    MMEngine would compile the whole training step, lists of samples, losses as dicts and optimizer included.
+
+    Args:
+        cfg (Config): Changed in place.
+
+    Raises:
+        UserError: It is something else.
+    """
+    switch = cfg.pop('compile', None)
+    if not isinstance(switch, (bool, dict, type(None))):
+        raise UserError(f'compile must be True, False or a dict of options of torch.compile, got {switch!r}.')
+    if switch or isinstance(switch, dict):
+        options = {} if switch is True else dict(switch)
+        cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='mmsimmim.CompileHook', **options)]
+
+
+def compile_model(model: nn.Module, **options: Any) -> str:
+    """Compile in place what is worth it in training; evaluation stays as it is.
+
+    - SimMIM: backbone, neck and the head's loss as one graph for the size of the first batch. Batches of another size,
+      such as the last one of an epoch, are computed without it.
+    - Another model with a backbone: the backbone, if the first :data:`WATCHED_STEPS` batches have one size.
+      Otherwise what is done for each token or window, for any number of them: the attention within windows and the
+      perceptrons. (For symbolic sizes of a whole Swin the compiler takes many minutes, and again when a map fits its
+      windows without padding.)
+    - A model that :class:`FSDPStrategy` has cut: each block, as the pieces come and go between blocks.
+
+    Parameters keep their names.
+
+    Args:
+        model (nn.Module): The model, wrapped for several processes or not.
+        **options (Any): Options of ``torch.compile`` such as ``mode`` and ``backend``.
+
+    Returns:
+        str: What was compiled, for the log.
+
+    Raises:
+        UserError: The model has no backbone.
+    """
+    model = model.module if is_model_wrapper(model) else model
+    if is_sharded(model):
+        return _compile_blocks(model, options)
+    if isinstance(model, SimMIM):
+        whole = torch.compile(model.masked_loss, **{'fullgraph': True, 'dynamic': False, **options})
+        model.masked_loss = ForOneSize(model.masked_loss, whole)
+        return 'backbone, neck and loss, as one graph'
+    if not isinstance(getattr(model, 'backbone', None), nn.Module):
+        raise UserError(f'compile: {type(model).__name__} has no backbone that could be compiled. Remove the switch.')
+    model.backbone.forward = OnceSizesAreKnown(model.backbone, options)
+    return f'the backbone, after {WATCHED_STEPS} steps that show the sizes of its images'
+
+
+class ForOneSize:
+    """The compiled form of a function for inputs of the shape that it met first, its plain form for all others.
+
+    Args:
+        plain (Callable): The function, of a tensor and more arguments.
+        compiled (Callable): Its compiled form.
+    """
+
+    def __init__(self, plain: Callable, compiled: Callable) -> None:
+        self.plain = plain
+        self.compiled = compiled
+        self.shape: torch.Size | None = None
+
+    def __call__(self, images: torch.Tensor, *args: Any) -> Any:
+        """Call one of them."""
+        # Without gradients it would be another graph.
+        if not torch.is_grad_enabled():
+            return self.plain(images, *args)
+        self.shape = self.shape or images.shape
+        return (self.compiled if images.shape == self.shape else self.plain)(images, *args)
+
+
+class OnceSizesAreKnown:
+    """The forward pass of a backbone in training: compiled, once it is known for which sizes.
+
+    Args:
+        backbone (nn.Module): The backbone.
+        options (dict): Options of ``torch.compile``.
+    """
+
+    def __init__(self, backbone: nn.Module, options: dict) -> None:
+        self.backbone = backbone
+        self.options = options
+        self.function = self.plain = backbone.forward
+        self.steps = 0
+        self.shapes: set[torch.Size] = set()
+
+    def __call__(self, images: torch.Tensor, *args: Any) -> Any:
+        """Encode images as the backbone does."""
+        if not (self.backbone.training and torch.is_grad_enabled()):
+            return self.plain(images, *args)
+        if self.steps == WATCHED_STEPS:
+            self._decide()
+        if self.steps < WATCHED_STEPS:
+            self.shapes.add(images.shape)
+        self.steps += 1
+        return self.function(images, *args)
+
+    def _decide(self) -> None:
+        if len(self.shapes) > 1:
+            compile_parts(self.backbone, self.options)
+            return
+        whole = torch.compile(self.plain, **{'dynamic': False, **self.options})
+        self.function = ForOneSize(self.plain, whole)
+        self.function.shape = self.shapes.pop()
+
+
+def compile_parts(backbone: nn.Module, options: dict) -> None:
+    """Compile what knows nothing of the size of an image, for any number of tokens or windows.
+
+    Args:
+        backbone (nn.Module): With blocks of our encoders; in others nothing is compiled.
+        options (dict): Options of ``torch.compile``.
+    """
+    options = {'dynamic': True, **options}
+    for module in backbone.modules():
+        if hasattr(module, 'feed_forward'):
+            module.feed_forward = _compile_many(module.feed_forward, options)
+        if isinstance(module, (WindowAttention, CosineWindowAttention)):
+            module.forward = _compile_many(module.forward, options)
+
+
+def _compile_blocks(model: nn.Module, options: dict) -> str:
+    blocks = [module for module in model.modules() if type(module).__name__ in BLOCKS]
+    for block in blocks:
+        block.forward = _compile_many(block.forward, {'dynamic': False, **options})
+    return f'{len(blocks)} blocks one by one, as the model is cut'
+
+
+def _compile_many(function: Callable, options: dict) -> Callable:
+    from torch._dynamo import config  # seconds to import
+    name = 'recompile_limit' if hasattr(config, 'recompile_limit') else 'cache_size_limit'
+    setattr(config, name, max(getattr(config, name), MAX_FORMS))
+    return torch.compile(function, **options)
+
+
+def keep_compiled(folder: str | None = None) -> None:
+    """Let PyTorch keep what it compiles for the next run, where the environment does not say otherwise.
+
+    Args:
+        folder (str, optional): The folder. Defaults to None: ``mmsimmim/compiled`` in the user's folder for caches
+            (``XDG_CACHE_HOME``, or ``~/.cache``).
+    """
+    caches = os.environ.get('XDG_CACHE_HOME') or os.path.join(os.path.expanduser('~'), '.cache')
+    os.environ.setdefault('TORCHINDUCTOR_CACHE_DIR', folder or os.path.join(caches, 'mmsimmim', 'compiled'))
+    # On by default from 2.6 on.
+    os.environ.setdefault('TORCHINDUCTOR_FX_GRAPH_CACHE', '1')
