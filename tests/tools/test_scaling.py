@@ -38,12 +38,13 @@ def test_a_measured_step(run):
     """89,874,104 parameters; the row of the right model and precision: 100 ms / 64 images, so 200 ms for 128."""
     others = [row(model='mmpretrain', step_ms=1.), row(dtype='float32', step_ms=2.), row(arch='swin-large', step_ms=3.)]
     configs, slow, fast = run(SWIN, '--gigabits', 25, 100, rows=[*others, row()])
-    assert configs == [[SWIN.stem, '90M', '128', '200', 'measured, batch 64, cuda', '719', '359', '1066']]
+    assert configs == [['swin-base-w6', '90M', '128', '200', 'measured, batch 64, cuda', '719', '359', '1066']]
     # 8 x 89.9 MB / 3.125 GB/s = 230 ms; 1 / (1 - 200 / 230.1) = 7.6; 1 + 3200 / 230.1 = 14.9
-    assert slow[0] == [SWIN.stem, 'DDP', '230', '16', '16', '16']
-    assert slow[1] == [SWIN.stem, 'DDP, bf16', '115', 'never', 'never', '32']  # 1 + 3200 / 115.0 = 28.8
+    assert slow[0] == ['swin-base-w6', 'DDP', '230', '16', '16', '16']
+    assert slow[1] == ['swin-base-w6', 'DDP, bf16', '115', 'never', 'never', '32']  # 1 + 3200 / 115.0 = 28.8
     assert fast[0][2:] == ['58', 'never', 'never', '64']  # 1 + 3200 / 57.5 = 56.6
     assert run(SWIN, '--model', 'mmpretrain', rows=[*others, row()])[0][0][3:5] == ['2', 'measured, batch 64, cuda']
+    assert [line[0] for line in run(SWIN, SWIN, rows=[row()])[0]] == ['swin-base-w6', SWIN.stem]
 
 
 def test_an_assumed_rate(run):
@@ -69,7 +70,7 @@ def test_nothing_without_values_stays_behind(run):
 def test_parameters_that_are_gathered_once(run):
     """Huge: the head outside of the encoder, 2816 x 3072 + 3072 parameters, is gathered once."""
     sent = run(HUGE)[0][0][-3:]
-    assert sent == ['5310', '2655', f'{(12 * 663_752_808 - 4 * (2816 * 3072 + 3072)) / 1e6:.0f}']
+    assert sent == ['5310', '2655', f'{(12 * 663_728_880 - 4 * (2816 * 3072 + 3072)) / 1e6:.0f}']
 
 
 @pytest.mark.parametrize('content', ['no json', '[]', '{"rows": [{"arch": "swin-base"}]}'])

@@ -194,7 +194,9 @@ def main(argv: list[str] | None = None) -> None:
     for path in args.config:
         args.config = path
         cfg, _ = load_config(args, needed=('model', 'train_dataloader', 'optim_wrapper'))
-        loads[Path(path).stem] = load_of(cfg, rows, args.model, args.tflops)
+        stem = Path(path).stem
+        short = stem.removeprefix('simmim_').split('_')[0]
+        loads[stem if short in loads else short] = load_of(cfg, rows, args.model, args.tflops)
     print(make_tables(loads, args.gigabits, args.total))
 
 
