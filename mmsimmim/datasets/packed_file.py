@@ -85,10 +85,13 @@ class PackedFile:
             path (str): One of :meth:`paths`.
 
         Returns:
-            bytes | None: None if the record is missing.
+            bytes | None: None if the record is missing, or the database is damaged where it lies.
         """
-        with self._begin() as records:
-            return records.get(key_of(path))
+        try:
+            with self._begin() as records:
+                return records.get(key_of(path))
+        except import_lmdb().Error:
+            return None
 
     def checksums(self) -> list[str]:
         """The checksum (:func:`checksum`) of each image, in the order of :meth:`paths`."""

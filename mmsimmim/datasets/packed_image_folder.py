@@ -47,5 +47,5 @@ class PackedImageFolder(ImageFolder):
             raise UnreadableImage(self._file.manifest['missing'][key])
         content = self._file.read(key)
         if content is None:
-            raise UnreadableImage(f'{self.data_root} is damaged: it lacks this record')
+            raise UnreadableImage(f'{self.data_root} is damaged: this record cannot be found')
         return dict(self._describe(path, idx), img_bytes=content)

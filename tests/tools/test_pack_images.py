@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmsimmim.datasets import LoadImage, packed_writer, packing
+from mmsimmim.datasets import LoadImage, packed_file, packed_writer, packing
 from mmsimmim.datasets.packed_file import PATHS, PackedFile
 from tools.dataset_converters import pack_images
 
@@ -275,6 +275,35 @@ def test_the_check_names_what_is_bad(run, folder, tmp_path, key, value, fault):
     lines = printed.splitlines()
     assert fault in lines and (len(lines) == 1 or key == PATHS)
     assert error == f'error: {out}: {len(lines)} faults in 13 records. Copy the file again, or pack anew.'
+
+
+def test_the_check_finds_a_single_bit(run, folder, tmp_path):
+    out = tmp_path / 'out.lmdb'
+    assert run(folder, out)[0] is None
+    file, image = bytearray(out.read_bytes()), (folder / '4.jpg').read_bytes()
+    file[file.index(image) + len(image) // 2] ^= 1
+    (tmp_path / 'copy.lmdb').write_bytes(file)
+    assert run('--check', tmp_path / 'copy.lmdb')[1] == f'4.jpg: not the {len(image)} bytes that were packed\n'
+
+
+def test_a_damaged_database_names_the_image(run, folder, tmp_path, monkeypatch):
+    out = tmp_path / 'out.lmdb'
+    assert run(folder, out)[0] is None
+
+    def damaged(path):
+        raise lmdb.CorruptedError('page')
+
+    with monkeypatch.context() as patch:
+        patch.setattr(packed_file, 'key_of', damaged)
+        assert PackedFile(str(out)).read('4.jpg') is None
+    assert PackedFile(str(out)).read('4.jpg') == (folder / '4.jpg').read_bytes()
+
+
+def test_words_about_the_progress(run, folder, tmp_path, monkeypatch):
+    assert 'packed 13 of 13' not in run(folder, tmp_path / 'quick.lmdb')[2]
+    monkeypatch.setattr(pack_images, 'WORD_EVERY', -1)
+    assert 'packed 13 of 13 images after 0 s\n' in run(folder, tmp_path / 'slow.lmdb')[2]
+    assert run('--check', tmp_path / 'slow.lmdb')[2] == 'checked 13 of 13 images after 0 s\n'
 
 
 def test_the_check_decodes(run, folder, tmp_path, monkeypatch):
