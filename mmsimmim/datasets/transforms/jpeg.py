@@ -116,7 +116,9 @@ def _check(frame: tuple[int, ...] | None, orientation: int | None, data: bytes, 
 def _ends_with_scan(data: bytes, pixels: int) -> bool:
     """Whether no marker stands before the end: OpenCV takes no offence at one that is broken, Pillow does."""
     content = np.frombuffer(data, np.uint8, offset=pixels)
-    if np.count_nonzero((content[:-1] == 0xFF) * content[1:]) == 1:  # the quick way; restarts are counted, too
+    markers = (content[:-1] == 0xFF).view(np.uint8)
+    np.minimum(markers, content[1:], out=markers)  # 255 is followed by 0 where it is none
+    if np.count_nonzero(markers.view(bool)) == 1:  # the quick way; restarts are counted, too
         return True
     return data.startswith(END, _MARKER.search(data, pixels).start())
 

@@ -184,11 +184,11 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
     Returns:
         np.ndarray: uint8, (height, width, 3), contiguous.
     """
-    # The axis of the batch comes first: PyTorch takes permute(2, 0, 1)[None] for an image in planes, which costs it
-    # 1.4 times as much.
-    pixels = torch.from_numpy(np.ascontiguousarray(image))[None].permute(0, 3, 1, 2)
-    scaled = F.interpolate(pixels, (height, width), mode='bilinear', antialias=True)
-    return np.ascontiguousarray(scaled[0].permute(1, 2, 0).numpy())
+    # The axis of the batch is made by reshaping: with the stride that indexing by None gives it PyTorch does not see
+    # that channels come last, and takes 1.4 times as long.
+    pixels = np.ascontiguousarray(image).reshape(1, *image.shape).transpose(0, 3, 1, 2)
+    scaled = F.interpolate(torch.from_numpy(pixels), (height, width), mode='bilinear', antialias=True)
+    return np.ascontiguousarray(scaled.numpy()[0].transpose(1, 2, 0))
 
 
 def cut(image: np.ndarray, box: Box) -> np.ndarray:

@@ -31,8 +31,8 @@ class PackImage(BaseTransform):
                 sample.set_field(results[key], key, field_type='metainfo')
         if 'mask' in results:
             sample.mask = torch.from_numpy(results['mask'])
-        image = torch.from_numpy(np.ascontiguousarray(results['img']))
-        return dict(inputs=image.permute(2, 0, 1), data_samples=sample)
+        image = np.ascontiguousarray(results['img']).transpose(2, 0, 1)
+        return dict(inputs=torch.from_numpy(image), data_samples=sample)
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}()'
