@@ -1,0 +1,86 @@
+"""The benchmark of data loading at toy size: it runs, its figures fit together, mistakes are told."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from .benchmark_scripts import load_script
+
+dataloader = load_script('dataloader')
+photographs = load_script('dataloader_photographs')
+ways = load_script('dataloader_ways')
+accuracy = load_script('dataloader_accuracy')
+TOY = ['--batch-size', '2', '--rounds', '2', '--warmup', '0', '--img-size', '32']
+
+
+@pytest.fixture
+def one_thread(monkeypatch):
+    """The test process keeps its threads."""
+    monkeypatch.setattr(dataloader, 'use_one_thread', lambda: None)
+
+
+def test_figures_of_one_core_and_of_loaders(tmp_path, capsys, one_thread):
+    file = tmp_path / 'out' / 'figures.json'
+    dataloader.main([str(tmp_path / 'photos'), *TOY, '--make', '4', '--size', '90', '60', '--workers', '1',
+                     '--json', str(file)])
+    result = json.loads(file.read_text())
+    core = {row['way']: row for row in result['core']}
+    assert set(core) == {'official', 'ours', "ours, mmpretrain's transforms", 'mmpretrain, pillow', 'mmpretrain, cv2',
+                         'OpenCV alone', 'Pillow alone', 'torchvision alone'}
+    for row in core.values():
+        low, high = row['quartiles_ms']
+        assert 0 < low <= row['ms_per_image'] <= high
+        assert row['images_per_second'] == pytest.approx(1e3 / row['ms_per_image'])
+        assert row['times_official'] == pytest.approx(
+            row['images_per_second'] / core['official']['images_per_second'])
+        assert row['share_of_decoder'] == pytest.approx(
+            row['images_per_second'] / core['OpenCV alone']['images_per_second'])
+    assert core['ours']['difference'] < 0.05 and core['mmpretrain, cv2']['difference'] > 1
+    assert core['Pillow alone']['difference'] is None and result['images'] == 4
+    assert {row['way'] for row in result['loaders']} == set(core) - {
+        'OpenCV alone', 'Pillow alone', 'torchvision alone'}
+    assert all(row['workers'] == 1 and row['images_per_second'] > 0 for row in result['loaders'])
+    printed = capsys.readouterr().out
+    assert '| ours | ' in printed and 'share of OpenCV alone' in printed and '4 images, crops of 32 px' in printed
+
+
+def test_all_ways_give_the_same_kind_of_batch(tmp_path):
+    photographs.make_photographs(tmp_path / 'photos', 2, (90, 60))
+    from mmengine.registry import init_default_scope
+    init_default_scope('mmpretrain')
+    files = [str(path) for path in sorted((tmp_path / 'photos').iterdir())]
+    images, masks = ways.official_batch(files, 64)([0, 1], 0)
+    assert images.shape == (2, 3, 64, 64) and masks.shape == (2, 16, 16) and (masks.flatten(1).sum(1) == 3 * 64).all()
+    for name, make in ways.loaders(str(tmp_path / 'photos'), 64, None).items():
+        batch = ways.batch_maker(make())([0, 1], 0)
+        samples = batch['data_samples']
+        masks = samples.mask if name.startswith('ours') else np.stack([sample.mask for sample in samples])
+        assert batch['inputs'].shape == (2, 3, 64, 64) and masks.shape == (2, 16, 16)
+        assert (masks.reshape(2, -1).sum(1) == 3 * 64).all()
+    for decode in ways.decoders(files).values():
+        assert [np.asarray(image).size for image in decode([0, 1], 0)] == [90 * 60 * 3] * 2
+
+
+def test_photographs_are_made_once(tmp_path):
+    photographs.make_photographs(tmp_path / 'photos', 3, (50, 40))
+    assert [Image.open(path).size for path in sorted((tmp_path / 'photos').iterdir())] == [(50, 40)] * 3
+    assert not list(tmp_path.glob('*.part'))
+    with pytest.raises(SystemExit, match='is not empty'):
+        dataloader.main([str(tmp_path / 'photos'), '--make', '1'])
+
+
+def test_a_folder_without_images_is_refused(tmp_path):
+    (tmp_path / 'notes.txt').write_text('no image')
+    with pytest.raises(SystemExit, match='No images in .* --make 256'):
+        dataloader.main([str(tmp_path)])
+    with pytest.raises(SystemExit, match='is no folder'):
+        dataloader.main([str(tmp_path / 'none')])
+
+
+@pytest.mark.parametrize('arguments', [['--rounds', '0'], ['--img-size', '100'], ['--workers', '0'], ['--make', '0']])
+def test_arguments_that_make_no_sense_are_refused(tmp_path, arguments, capsys):
+    with pytest.raises(SystemExit) as error:
+        dataloader.main([str(tmp_path), *arguments])
+    assert error.value.code == 2 and arguments[0] in capsys.readouterr().err
