@@ -10,7 +10,7 @@ from mmsimmim.registry import MODELS
 from tests.golden import below, load, relative_error, simmim_swin, simmim_swinv2
 
 
-@pytest.mark.parametrize('with_cp', [False, True])
+@pytest.mark.parametrize('with_cp', [False, True, 'cheap'])
 @pytest.mark.parametrize('simmim', [simmim_swin, simmim_swinv2])
 def test_swin_equals_official(simmim, with_cp):
     model, golden = simmim(with_cp=with_cp)

@@ -4,11 +4,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
-from ...layers import PatchEmbed, replace_masked_tokens
+from ...layers import PatchEmbed, call_block, check_with_cp, replace_masked_tokens
 from .encoder import Encoder
 
 
@@ -18,22 +16,22 @@ class Stage(nn.Module):
     Args:
         blocks (Sequence[nn.Module]): Each maps (B, H, W, C) to (B, H, W, C).
         downsample (nn.Module, optional): Merging, called by the encoder.
-        with_cp (bool): Recompute the blocks in the backward pass instead of keeping their activations.
+        with_cp (bool | str): What is recomputed in the backward pass, see :func:`mmsimmim.layers.call_block`.
+
+    Raises:
+        ValueError: If ``with_cp`` is unknown.
     """
 
-    def __init__(self, blocks: Sequence[nn.Module], downsample: nn.Module | None, with_cp: bool) -> None:
+    def __init__(self, blocks: Sequence[nn.Module], downsample: nn.Module | None, with_cp: bool | str) -> None:
         super().__init__()
-        self.with_cp = with_cp
+        self.with_cp = check_with_cp(with_cp)
         self.blocks = nn.ModuleList(blocks)
         self.downsample = downsample
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, H, W, C) to (B, H, W, C), without the merging."""
         for block in self.blocks:
-            if self.with_cp and torch.is_grad_enabled():
-                x = checkpoint(block, x, use_reentrant=False)
-            else:
-                x = block(x)
+            x = call_block(block, self.with_cp, x)
         return x
 
 

@@ -82,7 +82,8 @@ class SwinTransformer(HierarchicalEncoder):
             Defaults to 0.1.
         out_indices (int | Sequence[int]): Stages whose normalised maps are returned, in the order of the stages.
             Defaults to (3, ).
-        with_cp (bool): Save memory by recomputing each block in the backward pass. Defaults to False.
+        with_cp (bool | str): Save memory: True recomputes each block in the backward pass, ``'cheap'`` all but its
+            matrix products and attention. Defaults to False.
         frozen_stages (int): As in mmpretrain: the patch embedding and stages 0 to this one stay as they are; -1
             freezes nothing. Defaults to -1.
         bias_resize (str): How loaded bias tables are resized: ``'geometric'`` as official SimMIM fine-tuning,
@@ -111,7 +112,7 @@ class SwinTransformer(HierarchicalEncoder):
                  window_size: int | Sequence[int] = 7,
                  drop_path_rate: float = 0.1,
                  out_indices: int | Sequence[int] = (3, ),
-                 with_cp: bool = False,
+                 with_cp: bool | str = False,
                  frozen_stages: int = -1,
                  bias_resize: str = 'geometric',
                  init_cfg: dict | None = None) -> None:

@@ -93,7 +93,8 @@ class SwinTransformerV2(HierarchicalEncoder):
             Defaults to 0.1.
         out_indices (int | Sequence[int]): Stages whose normalised maps are returned, in the order of the stages.
             Defaults to (3, ).
-        with_cp (bool): Save memory by recomputing each block in the backward pass. Defaults to False.
+        with_cp (bool | str): Save memory: True recomputes each block in the backward pass, ``'cheap'`` all but its
+            matrix products and attention. Defaults to False.
         frozen_stages (int): As in mmpretrain: the patch embedding and stages 0 to this one, each with the merging
             before it, stay as they are; -1 freezes nothing. Defaults to -1.
         pretrained_window_sizes (int | Sequence[int]): Windows of the weights that are loaded, as the stages really
@@ -125,7 +126,7 @@ class SwinTransformerV2(HierarchicalEncoder):
                  window_size: int | Sequence[int] = 8,
                  drop_path_rate: float = 0.1,
                  out_indices: int | Sequence[int] = (3, ),
-                 with_cp: bool = False,
+                 with_cp: bool | str = False,
                  frozen_stages: int = -1,
                  pretrained_window_sizes: int | Sequence[int] = 0,
                  init_cfg: dict | None = None) -> None:

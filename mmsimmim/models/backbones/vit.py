@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from ...errors import UserError
 from ...layers import (
@@ -14,6 +13,8 @@ from ...layers import (
     PositionBiasInPieces,
     RelativePositionBias,
     TransformerBlock,
+    call_block,
+    check_with_cp,
     fit_position_embedding,
     replace_masked_tokens,
     resize_position_embedding,
@@ -86,7 +87,8 @@ class VisionTransformer(Encoder):
         layer_cfgs (dict | Sequence[dict], optional): Other values, for all blocks or one dict each, of
             ``feedforward_channels``, ``layer_scale_init_value``, ``drop_rate``, ``drop_path_rate``, ``norm_cfg``,
             ``bias``, and ``attn_drop_rate`` (dropout of attention weights, else 0). Defaults to None.
-        with_cp (bool): Save memory by recomputing each block in the backward pass. Defaults to False.
+        with_cp (bool | str): Save memory: True recomputes each block in the backward pass, ``'cheap'`` all but its
+            matrix products and attention. Defaults to False.
         window_size (int): Side of the windows, tokens, for detection at high resolution (ViTDet, section 3): blocks
             that are not in ``global_attn_indexes`` attend within windows, padded right and bottom. Bias tables of
             ``img_size`` serve windows of that size as they are, and are resized for the others. Needs
@@ -132,7 +134,7 @@ class VisionTransformer(Encoder):
                  layer_scale_init_value: float = 0.1,
                  patch_cfg: dict | None = None,
                  layer_cfgs: dict | Sequence[dict] | None = None,
-                 with_cp: bool = False,
+                 with_cp: bool | str = False,
                  window_size: int = 0,
                  global_attn_indexes: Sequence[int] = (),
                  bias_resize: str = 'geometric',
@@ -145,7 +147,7 @@ class VisionTransformer(Encoder):
         self.interpolate_mode = one_of('interpolate_mode', interpolate_mode, ('bicubic', 'bilinear'))
         self.frozen_stages = check_frozen_stages(frozen_stages, self.num_layers)
         self.use_rel_pos_bias = use_rel_pos_bias
-        self.with_cp = with_cp
+        self.with_cp = check_with_cp(with_cp)
         if use_rel_pos_bias and use_shared_rel_pos_bias:
             raise ValueError('use_rel_pos_bias and use_shared_rel_pos_bias cannot both be True: blocks have bias '
                              'tables of their own, or share one')
@@ -209,10 +211,7 @@ class VisionTransformer(Encoder):
         outs = []
         for i, layer in enumerate(self.layers):
             shared_bias = shared_biases[layer.window_size]
-            if self.with_cp and torch.is_grad_enabled():
-                x = checkpoint(layer, x, grid, shared_bias, use_reentrant=False)
-            else:
-                x = layer(x, grid, shared_bias)
+            x = call_block(layer, self.with_cp, x, grid, shared_bias)
             if self.ln1 is not None and i == self.num_layers - 1:
                 x = self.ln1(x)
             if i in self.out_indices:

@@ -49,7 +49,8 @@ class SimMIMInverseSwinDecoder(BaseModule):
             of ``arch``, so that the encoder's serve: the finest map first. Defaults to 6.
         drop_path_rate (float): Rate of stochastic depth at the last block, behind which pixels are predicted, growing
             linearly from 0 at the first. Defaults to 0.
-        with_cp (bool): Save memory by recomputing each block in the backward pass. Defaults to False.
+        with_cp (bool | str): Save memory: True recomputes each block in the backward pass, ``'cheap'`` all but its
+            matrix products and attention. Defaults to False.
         out_channels (int): Channels to predict for each position. Defaults to 3; inside :class:`mmsimmim.SimMIM`, to
             those that its target needs.
         target_stride (int): Pixels per side of a predicted position, 1, 2 or 4. Defaults to 1; inside
@@ -75,7 +76,7 @@ class SimMIMInverseSwinDecoder(BaseModule):
                  img_size: int | tuple[int, int] | None = None,
                  window_size: int | Sequence[int] = 6,
                  drop_path_rate: float = 0.,
-                 with_cp: bool = False,
+                 with_cp: bool | str = False,
                  out_channels: int = 3,
                  target_stride: int = 1) -> None:
         super().__init__()

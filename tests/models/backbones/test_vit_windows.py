@@ -131,7 +131,7 @@ def test_takes_a_pretraining_checkpoint(position):
 
 @pytest.mark.parametrize('class_token', [False, True])
 @pytest.mark.parametrize('position', [POSITIONS['shared'], POSITIONS['per_block']], ids=['shared', 'per_block'])
-@pytest.mark.parametrize('with_cp', [False, True])
+@pytest.mark.parametrize('with_cp', [False, True, 'cheap'])
 def test_attention_in_pieces_is_the_same(position, class_token, with_cp, monkeypatch):
     model = randomised(build(with_cls_token=class_token, with_cp=with_cp, **position))
     images = torch.randn(2, 3, 80, 112, dtype=torch.float64)

@@ -1,0 +1,49 @@
+"""Memory for time: blocks whose activations are computed again in the backward pass."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import CheckpointPolicy, checkpoint, create_selective_checkpoint_contexts
+
+# False keeps all activations, True those between blocks; 'cheap' keeps what is dear to compute as well.
+WITH_CP = (False, True, 'cheap')
+# Matrix products and attention, whatever its kernel.
+DEAR = ('mm', 'addmm', 'bmm', 'baddbmm')
+ATTENTION = '_scaled_dot_product'
+
+
+def check_with_cp(with_cp: bool | str) -> bool | str:
+    """``with_cp`` itself; ValueError if there is no such way to recompute."""
+    if with_cp not in WITH_CP:
+        raise ValueError(f'with_cp {with_cp!r} is none of {WITH_CP}')
+    return with_cp
+
+
+def call_block(block: nn.Module, with_cp: bool | str, *args: Any) -> Tensor:
+    """Call a block, keeping for the backward pass what ``with_cp`` says.
+
+    Args:
+        block (nn.Module): The block.
+        with_cp (bool | str): False keeps all activations. True keeps the block's arguments only, and computes the block
+            once more in the backward pass: a third more time. ``'cheap'`` keeps the results of matrix products and
+            attention as well, and computes only norms, activation functions, sums and copies once more.
+        *args (Any): Arguments of the block.
+
+    Returns:
+        Tensor: What the block returns; gradients are the same in all three ways.
+    """
+    if not with_cp or not torch.is_grad_enabled():
+        return block(*args)
+    context = dict(context_fn=_keep_dear) if with_cp == 'cheap' else {}
+    return checkpoint(block, *args, use_reentrant=False, **context)
+
+
+def _keep_dear() -> tuple:
+    return create_selective_checkpoint_contexts(_choose)
+
+
+def _choose(context: Any, operator: Any, *args: Any, **kwargs: Any) -> CheckpointPolicy:
+    name = operator.overloadpacket.__name__
+    dear = name in DEAR or name.startswith(ATTENTION)
+    return CheckpointPolicy.MUST_SAVE if dear else CheckpointPolicy.PREFER_RECOMPUTE
