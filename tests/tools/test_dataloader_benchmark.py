@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmsimmim.datasets.packing import pack
+
 from .benchmark_scripts import load_script
 
 dataloader = load_script('dataloader')
@@ -61,6 +63,15 @@ def test_all_ways_give_the_same_kind_of_batch(tmp_path):
         assert (masks.reshape(2, -1).sum(1) == 3 * 64).all()
     for decode in ways.decoders(files).values():
         assert [np.asarray(image).size for image in decode([0, 1], 0)] == [90 * 60 * 3] * 2
+
+
+def test_a_packed_copy_takes_part(tmp_path, capsys, one_thread):
+    pytest.importorskip('lmdb')
+    photographs.make_photographs(tmp_path / 'photos', 2, (90, 60))
+    packed = str(tmp_path / 'photos.lmdb')
+    pack(str(tmp_path / 'photos'), packed)
+    dataloader.main([str(tmp_path / 'photos'), *TOY, '--packed', packed])
+    assert '| ours, packed | ' in capsys.readouterr().out
 
 
 def test_photographs_are_made_once(tmp_path):
