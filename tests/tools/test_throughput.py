@@ -124,7 +124,8 @@ def test_compiled_contenders_and_a_profile(run):
     modules = eager['profile']['modules']
     assert modules.keys() == {'backbone.patch_embed', 'backbone.layers.0', 'backbone.layers.1', 'backbone.ln1', 'neck',
                               'head.loss_module'}
-    assert 0.3 < sum(modules.values()) < 1 and modules['backbone.layers.1'] > modules['backbone.ln1']
+    # More than the forward pass, which is a third; of so small a model calling takes as long as computing.
+    assert 0.6 < sum(modules.values()) < 1.5 and modules['backbone.layers.1'] > modules['backbone.ln1']
     assert compiled['profile']['modules'] == {} and 'modules of ours, forward' in text
 
 

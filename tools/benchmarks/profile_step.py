@@ -27,7 +27,8 @@ KINDS = {
     'element by element': r'elementwise|add|mul|div|sub|where|abs|fill|zero|sgn|lt|rsub',
 }
 PART = re.compile(r'(^|\.)(patch_embed|embeddings|neck|decoder|loss_module|layernorm|ln1|(stages|layers|layer)\.\d+)$')
-BACKWARD = 1  # RecordScope::BACKWARD_FUNCTION
+# What autograd's engine runs for one forward operation, the sum of its gradient included.
+BACKWARD = 'autograd::engine::evaluate_function'
 
 
 def profile_step(step: TrainingStep, batch: tuple[Any, ...], compiled: bool) -> dict[str, dict[str, float]]:
@@ -108,11 +109,10 @@ def by_module(events: list[FunctionEvent], names: list[str], on_gpu: bool) -> Co
             continue
         if event.name == owner:
             times[owner] += _total(event, on_gpu)
-        elif event.sequence_nr >= 0 and event.scope != BACKWARD:
+        elif event.sequence_nr >= 0:
             owners[event.sequence_nr] = owner
     for event in events:
-        outermost = event.cpu_parent is None or event.cpu_parent.sequence_nr != event.sequence_nr
-        if event.scope == BACKWARD and outermost and event.sequence_nr in owners:
+        if event.name.startswith(BACKWARD) and event.sequence_nr in owners:
             times[owners[event.sequence_nr]] += _total(event, on_gpu)
     return times
 
