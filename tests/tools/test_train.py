@@ -93,13 +93,14 @@ class TestArguments:
         monkeypatch.setattr(command_line, 'get_device', lambda: 'cuda')
         cfg = config_of()
         assert cfg.train_dataloader.pin_memory and cfg.train_dataloader.persistent_workers
-        assert cfg.train_dataloader.collate_fn.type == 'default_collate'
+        assert cfg.train_dataloader.collate_fn.type == 'mmsimmim.collate_masked'  # as the config says
+        assert cfg.val_dataloader.collate_fn.type == 'default_collate'
         assert not cfg.val_dataloader.persistent_workers  # it has no workers
         cfg = config_of('--no-pin-memory', '--no-persistent-workers')
         assert not cfg.train_dataloader.pin_memory and not cfg.train_dataloader.persistent_workers
 
     def test_loaders_of_other_frameworks_collate_as_mmengine_does(self, config_of):
-        assert 'collate_fn' not in config_of('--cfg-options', 'default_scope=mmdet').train_dataloader
+        assert 'collate_fn' not in config_of('--cfg-options', 'default_scope=mmdet').val_dataloader
 
     def test_resume_without_a_checkpoint_starts_from_the_beginning(self, config_of, tmp_path_factory):
         path = str(tmp_path_factory.mktemp('other') / 'other.pth')

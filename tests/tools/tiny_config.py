@@ -5,7 +5,11 @@ custom_imports = dict(imports=['mmsimmim', 'tests.tools.killers'], allow_failed_
 
 model = dict(
     type='mmsimmim.SimMIM',
-    data_preprocessor=dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True),
+    data_preprocessor=dict(
+        type='mmsimmim.SimMIMDataPreprocessor',
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True),
     backbone=dict(
         type='mmsimmim.SwinTransformer',
         arch=dict(embed_dims=8, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2]),
@@ -19,12 +23,8 @@ model = dict(
 
 mask = dict(type='mmsimmim.SimMIMMaskGenerator', input_size=32, mask_patch_size=8, model_patch_size=2)
 train_pipeline = [
-    dict(type='mmsimmim.SeedSample'),
-    dict(type='mmsimmim.LoadImage'),
-    dict(type='RandomResizedCrop', scale=32, crop_ratio_range=(0.67, 1.0), backend='pillow'),
-    dict(type='RandomFlip', prob=0.5),
-    mask,
-    dict(type='PackInputs')
+    dict(type='mmsimmim.LoadRandomResizedCrop', scale=32, crop_ratio_range=(0.67, 1.0), flip_prob=0.5),
+    dict(type='mmsimmim.PackImage')
 ]
 val_pipeline = [
     dict(type='mmsimmim.LoadImage'),
@@ -38,6 +38,7 @@ train_dataloader = dict(
     num_workers=1,
     drop_last=True,
     sampler=dict(type='mmsimmim.SeededSampler', shuffle=True),
+    collate_fn=dict(type='mmsimmim.collate_masked', mask=mask),
     dataset=dict(type='mmsimmim.ImageFolder', split='train', val_ratio=0.1, pipeline=train_pipeline))
 val_dataloader = dict(
     batch_size=8,
@@ -58,6 +59,7 @@ train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=4, val_interval=2)
 auto_scale_lr = dict(base_batch_size=8)
 
 default_hooks = dict(
+    runtime_info=dict(type='mmsimmim.RuntimeInfoHook'),
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=1),
     param_scheduler=dict(type='ParamSchedulerHook'),
