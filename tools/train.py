@@ -17,7 +17,7 @@ from mmsimmim.engine.data_files import check_data_files  # noqa: E402
 from mmsimmim.engine.distributed import connect_on_cpu, get_world_size  # noqa: E402
 from mmsimmim.engine.initial_weights import check_initial_weights, skip_initial_weights  # noqa: E402
 from mmsimmim.engine.mixed_precision import enable_amp  # noqa: E402
-from mmsimmim.engine.resume import set_resume  # noqa: E402
+from mmsimmim.engine.resume import keep_implementation, set_resume  # noqa: E402
 from mmsimmim.engine.testing import require_same_architecture  # noqa: E402
 
 
@@ -63,6 +63,7 @@ def main() -> None:
     if cfg.get('resume'):
         require_same_architecture(runner)
         skip_initial_weights(runner)
+        keep_implementation(runner)
     for message in messages:
         runner.logger.info(message)
     runner.train()

@@ -18,6 +18,9 @@ default_hooks = dict(
 vis_backends = [dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]
 visualizer = dict(vis_backends=vis_backends)
 
+# Gradients stay in the buckets in which they are sent: 4 bytes less for each parameter.
+model_wrapper_cfg = dict(type='MMDistributedDataParallel', broadcast_buffers=False, gradient_as_bucket_view=True)
+
 randomness = dict(seed=0)
 # True: torch.compile, see docs/performance.md
 compile = False

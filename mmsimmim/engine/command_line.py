@@ -16,6 +16,7 @@ from mmengine.runner import Runner
 from ..errors import UserError
 from .compiling import read_switch
 from .config_variables import carry_into_copies, carry_over, used_variables
+from .distributed import carry_unused_parameters
 from .initial_weights import check_palettes
 
 # The names that MMEngine gives hooks without being asked.
@@ -149,10 +150,12 @@ def build_runner(cfg: Config) -> Runner:
         Runner: The runner.
 
     Raises:
-        UserError: A palette that the model needs is missing or broken, or ``compile`` is neither a switch nor options.
+        UserError: A palette that the model needs is missing or broken, ``compile`` is neither a switch nor options, or
+            ``find_unused_parameters`` is contradicted by ``model_wrapper_cfg``.
     """
     check_palettes(cfg)
     read_switch(cfg)
+    carry_unused_parameters(cfg)
     if 'runner_type' not in cfg:
         return Runner.from_cfg(cfg)
     cfg.setdefault('env_cfg', {})  # which FlexibleRunner does not do without

@@ -55,13 +55,35 @@ def connect_on_cpu(cfg: Config) -> None:
         raise UserError(f'--launcher {cfg.launcher} needs GPUs, and none is visible. On CPUs start with '
                         'tools/dist_train.sh.')
     cfg.merge_from_dict({'env_cfg.dist_cfg.backend': 'gloo'})
-    wrapper = dict(type='MMDistributedDataParallel', broadcast_buffers=False,
-                   find_unused_parameters=cfg.get('find_unused_parameters', False))
+    wrapper = dict(type='MMDistributedDataParallel', broadcast_buffers=False)
     cfg.model_wrapper_cfg = {**wrapper, **(cfg.get('model_wrapper_cfg') or {}), 'device_ids': None}
+    carry_unused_parameters(cfg)
     if _replace_sync_norms(cfg.get('model')):
         print_log('No GPU: SyncBN becomes BN, the statistics of each process are its own.', logger='current', level=30)
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group('gloo')
+
+
+def carry_unused_parameters(cfg: Config) -> None:
+    """Put a config's own ``find_unused_parameters`` into its ``model_wrapper_cfg``, beside which MMEngine ignores it.
+
+    Args:
+        cfg (Config): Changed in place, if it has both and the wrapper is a ``DistributedDataParallel``.
+
+    Raises:
+        UserError: They contradict each other.
+    """
+    wrapper, wanted = cfg.get('model_wrapper_cfg'), cfg.get('find_unused_parameters')
+    if not wrapper or wanted is None or not _is_data_parallel(wrapper):
+        return
+    if wrapper.setdefault('find_unused_parameters', wanted) != wanted:
+        raise UserError(f'find_unused_parameters={wanted} in the config contradicts model_wrapper_cfg, where it is '
+                        f'{wrapper.find_unused_parameters}. Leave one of them out.')
+
+
+def _is_data_parallel(wrapper: dict) -> bool:
+    kind = wrapper.get('type', 'MMDistributedDataParallel')
+    return getattr(kind, '__name__', str(kind)).endswith('DistributedDataParallel')
 
 
 def _replace_sync_norms(node: Any) -> int:

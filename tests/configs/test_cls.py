@@ -124,7 +124,7 @@ def test_official_hyper_parameters(path):
     total = config.auto_scale_lr.base_batch_size
     optimizer = dict(config.optim_wrapper.optimizer)
     assert optimizer.pop('lr') == pytest.approx(1.25e-3 * total / 512)
-    assert optimizer == dict(type='AdamW', betas=(0.9, 0.999), eps=1e-8, weight_decay=0.05)
+    assert optimizer == dict(type='AdamW', betas=(0.9, 0.999), eps=1e-8, weight_decay=0.05, fused=True)
     assert config.optim_wrapper.clip_grad == dict(max_norm=5.0)
     assert config.optim_wrapper.dtype == 'bfloat16'
     assert config.param_scheduler.warmup_ratio == config.param_scheduler.min_ratio == 2.5e-7 / 1.25e-3

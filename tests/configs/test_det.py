@@ -100,7 +100,7 @@ def test_recipe(path):
     assert (wrapper.type, wrapper.dtype, wrapper.get('clip_grad')) == ('AmpOptimWrapper', 'bfloat16', None)
     assert wrapper.optimizer == dict(
         type='AdamW', lr=pytest.approx(3.536e-5, rel=1e-3) if own else 1e-4, betas=(0.9, 0.999),
-        weight_decay=0.1 if vit else 0.05)
+        weight_decay=0.1 if vit else 0.05, fused=True)
     assert wrapper.paramwise_cfg.layer_decay_rate == (0.7 if vit else 0.9)
     backbone = config.model.backbone
     rates = dict(tiny=0.2, base=0.1 if vit else 0.3, large=0.4)

@@ -106,7 +106,7 @@ def test_official_hyper_parameters(path):
     total = config.auto_scale_lr.base_batch_size
     optimizer = dict(config.optim_wrapper.optimizer)
     assert optimizer.pop('lr') == pytest.approx(per_512 * total / 512)
-    assert optimizer == dict(type='AdamW', betas=(0.9, 0.999), eps=1e-8, weight_decay=0.05)
+    assert optimizer == dict(type='AdamW', betas=(0.9, 0.999), eps=1e-8, weight_decay=0.05, fused=True)
     assert config.optim_wrapper.clip_grad == dict(max_norm=5.0)
     assert config.optim_wrapper.dtype == 'bfloat16'
     epochs = 625 if config.train_cfg.type == 'mmsimmim.IterBasedTrainLoop' else 1

@@ -101,7 +101,8 @@ def test_recipe(path):
     assert (config.optim_wrapper.type, config.optim_wrapper.dtype) == ('AmpOptimWrapper', 'bfloat16')
     assert 'fp16' not in config  # a switch of mmsegmentation 0.x, which does nothing now
     assert config.optim_wrapper.optimizer == dict(
-        type='AdamW', lr=7e-4 if vit else 5e-5 if own else 1e-4, betas=(0.9, 0.999), weight_decay=0.05)
+        type='AdamW', lr=7e-4 if vit else 5e-5 if own else 1e-4, betas=(0.9, 0.999), weight_decay=0.05,
+        fused=True)
     assert config.optim_wrapper.paramwise_cfg.layer_decay_rate == (0.65 if vit else 0.9)
     backbone = config.model.backbone
     assert backbone.drop_path_rate == (0.1 if vit else 0.2 if backbone.arch == 'tiny' else 0.3)

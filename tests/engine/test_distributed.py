@@ -11,8 +11,8 @@ import torch
 import torch.distributed
 from mmengine.config import Config
 
-from mmsimmim.engine import distributed
-from mmsimmim.engine.distributed import connect_on_cpu, get_world_size
+from mmsimmim.engine import command_line, distributed
+from mmsimmim.engine.distributed import carry_unused_parameters, connect_on_cpu, get_world_size
 from mmsimmim.errors import UserError
 
 REPO = Path(__file__).resolve().parents[2]
@@ -54,6 +54,40 @@ def test_on_cpus_the_processes_talk_through_gloo(monkeypatch, environment):
     assert cfg.model_wrapper_cfg.device_ids is None and cfg.model_wrapper_cfg.find_unused_parameters
     with pytest.raises(UserError, match='slurm needs GPUs'):
         connect_on_cpu(Config(dict(launcher='slurm')))
+
+
+def wrapper(**kwargs):
+    return dict(type='MMDistributedDataParallel', gradient_as_bucket_view=True, **kwargs)
+
+
+@pytest.mark.parametrize('device', ['cpu', 'cuda'])
+def test_unused_parameters_reach_the_wrapper(monkeypatch, device):
+    """MMEngine ignores the config's own switch where there is model_wrapper_cfg."""
+    monkeypatch.setattr(distributed, 'get_device', lambda: device)
+    monkeypatch.setattr(torch.distributed, 'init_process_group', lambda backend: None)
+    monkeypatch.setattr(command_line.Runner, 'from_cfg', lambda cfg: cfg.model_wrapper_cfg)
+    for wanted in (True, False):
+        cfg = Config(dict(launcher='pytorch', find_unused_parameters=wanted, model_wrapper_cfg=wrapper()))
+        connect_on_cpu(cfg)
+        built = command_line.build_runner(cfg)
+        assert built.find_unused_parameters is wanted and built.gradient_as_bucket_view
+
+
+@pytest.mark.parametrize('settings', [
+    dict(model_wrapper_cfg=wrapper()), dict(model_wrapper_cfg=wrapper(find_unused_parameters=True)),
+    dict(find_unused_parameters=True), dict(find_unused_parameters=True, model_wrapper_cfg=None),
+    dict(find_unused_parameters=True, model_wrapper_cfg=dict(type='MMFullyShardedDataParallel'))])
+def test_otherwise_the_wrapper_stays_as_it_is(settings):
+    cfg = Config(settings)
+    before = cfg.pretty_text
+    carry_unused_parameters(cfg)
+    assert cfg.pretty_text == before
+
+
+def test_contradiction_about_unused_parameters():
+    cfg = Config(dict(find_unused_parameters=True, model_wrapper_cfg=wrapper(find_unused_parameters=False)))
+    with pytest.raises(UserError, match='find_unused_parameters=True.*contradicts.*False'):
+        carry_unused_parameters(cfg)
 
 
 def test_with_gpus_it_is_left_to_mmengine(monkeypatch):

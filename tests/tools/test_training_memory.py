@@ -1,5 +1,7 @@
 """tools/analysis_tools/training_memory.py."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -36,6 +38,8 @@ def test_bytes():
     """Float32: weights, gradients and two moments 16, sent gradients 4; copies in bfloat16 2; a checkpoint 12."""
     size = Size(parameters=800, largest_unit=50)
     assert size.with_copies() == 22 * 800
+    assert replace(size, views=True).with_copies() == 18 * 800
+    assert replace(size, views=True).with_shares(8) == size.with_shares(8)
     assert size.with_shares(8) == 16 * 100 + 16 * 50 + 2 * 800
     assert size.with_shares(3) == 16 * 267 + 16 * 50 + 2 * 800  # the largest of unequal shares
     assert size.checkpoint() == 12 * 800
@@ -62,14 +66,15 @@ def test_table_of_steps():
     assert rows[2] == '| one | 1074M | 1333 x 800 | 2 | 3.0 | 23.0 | 12.0 |'
 
 
-@pytest.mark.parametrize('arch, parameters', [('huge', '664M'), ('giant', '3010M')])
-def test_tool(capsys, arch, parameters):
+@pytest.mark.parametrize('arch, parameters, copy', [('huge', '664M', '11.1'), ('giant', '3010M', '50.5')])
+def test_tool(capsys, arch, parameters, copy):
+    """Gradients are views of the buckets, as the config says: 18 bytes per parameter."""
     channels = dict(huge=2816, giant=4096)[arch]
     config = REPO / 'configs' / 'pretrain' / 'simmim_swinv2-huge-w12_32xb64-amp-fsdp-steplr-500k_in1k-192px.py'
     main([str(config), '--gpus', '4', '--cfg-options', f'model.backbone.arch={arch}',
           f'model.neck.in_channels={channels}'])
     row = capsys.readouterr().out.splitlines()[-1]
-    assert row.startswith(f'| {config.stem} | {parameters} |') and row.count('|') == 6
+    assert row.startswith(f'| {config.stem} | {parameters} | {copy} |') and row.count('|') == 6
 
 
 STEP = [str(CONFIG), '--step', '--gpus']

@@ -39,7 +39,7 @@ GIB = 2**30
 # Bytes per parameter. Mixed precision keeps everything that lasts in float32.
 PARAMETERS, GRADIENTS, MOMENTS = 4, 4, 8
 AUTOCAST = 2  # copies in bfloat16 that autocast keeps during a step, at most of all parameters
-BUCKETS = 4  # DistributedDataParallel's copy of the gradients, which it sends
+BUCKETS = 4  # DistributedDataParallel's copy of the gradients, which it sends, unless gradients are views of it
 
 
 @dataclass
@@ -51,15 +51,19 @@ class Size:
         largest_unit (int): Parameters of the largest unit that FSDPStrategy puts together at once.
         activations (int, optional): Bytes of a step beside weights and gradients, autocast's copies of the weights
             included. Defaults to None: no more than those copies are counted.
+        views (bool): Gradients of DistributedDataParallel live in its buckets (``gradient_as_bucket_view``). Defaults
+            to False.
     """
 
     parameters: int
     largest_unit: int
     activations: int | None = None
+    views: bool = False
 
     def with_copies(self) -> int:
         """Bytes per GPU if each has all of the model (DistributedDataParallel)."""
-        return (PARAMETERS + GRADIENTS + MOMENTS + BUCKETS) * self.parameters + self._of_the_step()
+        buckets = 0 if self.views else BUCKETS
+        return (PARAMETERS + GRADIENTS + MOMENTS + buckets) * self.parameters + self._of_the_step()
 
     def with_shares(self, gpus: int) -> int:
         """Bytes per GPU if each has a share of the model (FSDPStrategy).
@@ -173,6 +177,7 @@ def main(argv: list[str] | None = None) -> None:
         blocks = (config.get('strategy') or {}).get('units', BLOCKS)
         with torch.device('meta'):
             size = measure(MODELS.build(config.model), tuple(blocks))
+        size.views = (config.get('model_wrapper_cfg') or {}).get('gradient_as_bucket_view', False)
         for name, cfg in variants(config, Path(path).stem, args.with_cp).items():
             sizes[name] = size
             if args.step:

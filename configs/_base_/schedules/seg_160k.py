@@ -8,7 +8,7 @@ optim_wrapper = dict(
     type='AmpOptimWrapper',
     dtype='bfloat16',
     loss_scale=1.0,  # bf16 has the range of float32
-    optimizer=dict(type='AdamW', betas=(0.9, 0.999), weight_decay=0.05),
+    optimizer=dict(type='AdamW', betas=(0.9, 0.999), weight_decay=0.05, fused=True),
     constructor='mmsimmim.LearningRateDecayOptimWrapperConstructor',
     paramwise_cfg=dict(flat_decay_mult=0.0))  # biases and norms
 param_scheduler = [

@@ -4,7 +4,7 @@ optim_wrapper = dict(
     type='AmpOptimWrapper',
     dtype='bfloat16',
     loss_scale=1.0,  # bf16 has the range of float32
-    optimizer=dict(type='AdamW', lr=1e-4 * 2048 / 512, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.05),
+    optimizer=dict(type='AdamW', lr=1e-4 * 2048 / 512, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.05, fused=True),
     clip_grad=dict(max_norm=5.0),
     # Bias tables, and in Swin V2 logit_scale and the weights of cpb_mlp, do decay: the official pre-training means to
     # exempt them, but asks for 'encoder.relative_position_bias_table', 'encoder.cpb_mlp', ... in a parameter's name,
