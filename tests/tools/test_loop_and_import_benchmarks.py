@@ -53,7 +53,7 @@ def test_both_loops_train_the_same_model(loop, monkeypatch):
 
     monkeypatch.setattr(loop, 'bare_step', counted)
     monkeypatch.setattr(loop, 'Stopwatch', Watch)
-    row = loop.measure('toy', toy_config(), SimpleNamespace(steps=3, rounds=2))
+    row = loop.measure('toy', toy_config(), SimpleNamespace(steps=3, rounds=2, history=10))
     assert steps == [0] * 3 + [1] * 3 + [2] * 3  # before each epoch as many, the first of which do not count
     assert row['bare_ms'] == pytest.approx(1e3 * (2 + 4) / 2 / 3) and row['batch_size'] == 2
     assert row['loop_ms'] == pytest.approx(1e3 * (3 + 5) / 2 / 3)
