@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import torch
@@ -148,7 +149,8 @@ def compile_parts(backbone: nn.Module, options: dict) -> None:
 
 
 def _compile_blocks(model: nn.Module, options: dict) -> str:
-    blocks = [module for module in model.modules() if type(module).__name__ in BLOCKS]
+    # Where a module is cut its class is another one, with the first one among its bases.
+    blocks = [module for module in model.modules() if {kind.__name__ for kind in type(module).__mro__} & set(BLOCKS)]
     for block in blocks:
         block.forward = _compile_many(block.forward, {'dynamic': False, **options})
     return f'{len(blocks)} blocks one by one, as the model is cut'
@@ -158,7 +160,14 @@ def _compile_many(function: Callable, options: dict) -> Callable:
     from torch._dynamo import config  # seconds to import
     name = 'recompile_limit' if hasattr(config, 'recompile_limit') else 'cache_size_limit'
     setattr(config, name, max(getattr(config, name), MAX_FORMS))
-    return torch.compile(function, **options)
+    compiled = torch.compile(function, **options)
+
+    @wraps(function)
+    def in_training(*args: Any, **kwargs: Any) -> Any:
+        # Without gradients it would be another graph.
+        return (compiled if torch.is_grad_enabled() else function)(*args, **kwargs)
+
+    return in_training
 
 
 def keep_compiled(folder: str | None = None) -> None:

@@ -92,6 +92,9 @@ def test_any_number_of_sizes_is_a_handful_of_graphs(kind):
         graphs.append(counter.frame_count)
     assert graphs[WATCHED_STEPS - 1] == 0
     assert 0 < graphs[WATCHED_STEPS + 3] == graphs[-1] <= 12
+    with torch.no_grad():
+        model.eval()(images)
+    assert counter.frame_count == graphs[-1]
     assert list(model.state_dict()) == names
 
 
