@@ -13,7 +13,7 @@ model = dict(backbone=dict(with_cp=True))
 train_dataloader = dict(batch_size=4, num_workers=0)
 optim_wrapper = dict(
     # the large eps keeps rounding errors of tiny gradients from deciding over the sign of a step
-    optimizer=dict(weight_decay=2.0, eps=1e-3),
+    optimizer=dict(weight_decay=2.0, eps=1e-3, fused=True),
     clip_grad=dict(max_norm=0.02),
     paramwise_cfg=dict(flat_decay_mult=0.0, custom_keys=dict(mask_token=dict(decay_mult=0.0))))
 param_scheduler = dict(end=2)

@@ -14,7 +14,10 @@ from mmsimmim.checkpoints import convert_state_dict
 REPO = Path(__file__).parents[2]
 SHARES = Path(__file__).with_name('fsdp_config.py')
 TOKENS = Path(__file__).with_name('fsdp_tokens_config.py')
-WHOLE = ['runner_type=Runner', 'model.backbone.with_cp=False']
+# Not fused, so that each comparison is one of both, and checkpoints pass between them.
+WHOLE = ['runner_type=Runner', 'model.backbone.with_cp=False', 'optim_wrapper.optimizer.fused=False']
+WRAPPER = ['model_wrapper_cfg.gradient_as_bucket_view=True', 'model_wrapper_cfg.broadcast_buffers=False']
+COMPILED = ['compile.backend=aot_eager', 'train_cfg.max_epochs=1']
 BFLOAT16 = ['optim_wrapper.type=AmpOptimWrapper', 'optim_wrapper.dtype=bfloat16', 'optim_wrapper.loss_scale=1.0',
             'optim_wrapper.accumulative_counts=2', 'train_cfg.max_epochs=1']
 
@@ -57,6 +60,8 @@ def main():
         'official file': train_from_official_file(),
         'bf16': train('bf16', BFLOAT16),
         'whole bf16': train('whole_bf16', [*WHOLE, *BFLOAT16]),
+        'compiled': train('compiled', COMPILED),
+        'whole compiled': train('whole_compiled', [*WHOLE, *COMPILED, *WRAPPER]),
         'other architecture': train('other', ['model.backbone.arch.embed_dims=16', 'model.neck.in_channels=128'],
                                     '--resume', f'{OUT}/shares/epoch_2.pth'),
         'own pictures': train('pictures', [f'default_hooks.reconstruction.images=[{images}/0.png]']),

@@ -33,7 +33,7 @@ def runs(tmp_path_factory):
     process = subprocess.run(
         [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2', '-m',
          'tests.engine.fsdp_runs', str(out), str(out / 'images')],
-        cwd=REPO, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300,
+        cwd=REPO, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=500,
         env={**os.environ, 'OMP_NUM_THREADS': '1', 'OMP_WAIT_POLICY': 'PASSIVE'})
     assert process.returncode == 0, process.stdout
     return out
@@ -92,8 +92,12 @@ class TestTwoProcesses:
 
     def test_rates_and_weight_decay_of_every_parameter(self, runs):
         groups = [checkpoint(runs, name)['optimizer']['param_groups'] for name in ('shares', 'whole')]
-        assert groups[0] == groups[1]
+        assert [{**group, 'fused': False} for group in groups[0]] == groups[1]
         assert {group['weight_decay'] for group in groups[0]} == {0, 2.0}
+
+    def test_the_optimizer_is_fused_as_the_config_says_whatever_it_resumes(self, runs):
+        for name, fused in (('shares', True), ('resumed_whole', True), ('whole', False), ('resumed_shares', False)):
+            assert {group['fused'] for group in checkpoint(runs, name)['optimizer']['param_groups']} == {fused}, name
 
     def test_gradients_are_clipped_by_the_norm_of_all_shares(self, runs):
         norms = scalars(runs, 'whole', 'grad_norm')
@@ -127,6 +131,15 @@ class TestTwoProcesses:
 
     def test_bfloat16_and_accumulated_gradients(self, runs):
         assert_close(checkpoint(runs, 'bf16', 1), checkpoint(runs, 'whole_bf16', 1), rtol=1e-4)
+
+    @pytest.mark.parametrize('name, plain, what', [
+        ('compiled', 'shares', '4 blocks one by one'),
+        ('whole_compiled', 'whole', 'backbone, neck and loss, as one graph')])
+    def test_compiled_training(self, runs, name, plain, what):
+        log = next((runs / name).glob('*/*.log')).read_text()
+        assert f'Compiling {what}' in log
+        assert 'Compiled' in log
+        assert_close(checkpoint(runs, name, 1), checkpoint(runs, plain, 1), rtol=1e-5)
 
     def test_pictures_are_drawn(self, runs):
         assert list((runs / 'shares').glob('*/vis_data/vis_image/reconstruction_2.png'))
