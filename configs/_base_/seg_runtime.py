@@ -5,6 +5,7 @@ _base_ = 'mmseg::_base_/default_runtime.py'
 custom_imports = dict(imports=['mmsimmim'], allow_failed_imports=False)
 
 default_hooks = dict(
+    runtime_info=dict(type='mmsimmim.RuntimeInfoHook'),
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
     param_scheduler=dict(type='ParamSchedulerHook'),
