@@ -7,6 +7,7 @@ windows, linear head, L1 on the masked pixels, no stochastic depth.
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -82,9 +83,9 @@ class NotAvailable(UserError):
     """There is no such contender for an architecture, or not on this machine."""
 
 
-def build_ours(name: str, arch: Architecture) -> Contender:
-    """This package's."""
-    sizes = dict(arch=arch.sizes, img_size=arch.img_size, patch_size=arch.patch, drop_path_rate=0.0)
+def build_ours(name: str, arch: Architecture, with_cp: bool | str = False) -> Contender:
+    """This package's, keeping what ``with_cp`` says for the backward pass."""
+    sizes = dict(arch=arch.sizes, img_size=arch.img_size, patch_size=arch.patch, drop_path_rate=0.0, with_cp=with_cp)
     if arch.kind == 'vit':
         # as configs/_base_/models/simmim_vit-base-p16.py
         backbone = dict(sizes, type='mmsimmim.VisionTransformer', layer_scale_init_value=0.1, use_abs_pos_emb=False,
@@ -149,6 +150,8 @@ def build_hugging_face(name: str, arch: Architecture) -> Contender:
 
 
 BUILDERS = {'ours': build_ours, 'mmpretrain': build_mmpretrain, 'hugging-face': build_hugging_face}
+# On request only.
+RECOMPUTING = {'ours-cheap': partial(build_ours, with_cp='cheap'), 'ours-recomputed': partial(build_ours, with_cp=True)}
 
 
 def parse_contender(text: str) -> tuple[str, Callable[[str, Architecture], Contender]]:
@@ -201,5 +204,6 @@ def build(name: str, arch_name: str, arch: Architecture, builders: dict[str, Cal
     torch.manual_seed(0)
     contender = builders[base](arch_name, arch)
     if name.endswith(COMPILED):
-        contender.loss = torch.compile(contender.loss, fullgraph=base == 'ours', dynamic=False, backend=backend)
+        whole = base.startswith('ours')
+        contender.loss = torch.compile(contender.loss, fullgraph=whole, dynamic=False, backend=backend)
     return contender

@@ -32,6 +32,7 @@ from contenders import (  # noqa: E402
     ARCHITECTURES,
     BUILDERS,
     COMPILED,
+    RECOMPUTING,
     Architecture,
     NotAvailable,
     build,
@@ -68,7 +69,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
                         help='autocast to this (default: float32)')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     parser.add_argument('--contenders', nargs='+', metavar='NAME',
-                        help=f'(default: all, {", ".join(BUILDERS)}, each also with {COMPILED} behind it)')
+                        help=f'(default: all, {", ".join(BUILDERS)}, each also with {COMPILED} behind it; besides '
+                             f'{", ".join(RECOMPUTING)}: ours recomputing, see with_cp)')
     parser.add_argument('--contender', action='append', default=[], metavar='NAME=module:callable',
                         help='another implementation; can be given several times')
     parser.add_argument('--steps', type=int, default=20, help='timed steps of each model (default: %(default)s)')
@@ -89,12 +91,13 @@ def choose(args: argparse.Namespace) -> tuple[list[str], dict[str, Callable]]:
     Raises:
         UserError: A name is unknown.
     """
-    builders = {**BUILDERS, **dict(map(parse_contender, args.contender))}
+    unasked = {**BUILDERS, **dict(map(parse_contender, args.contender))}
+    builders = {**RECOMPUTING, **unasked}
     everyone = [name + end for name in builders for end in ('', COMPILED)]
     for name in args.contenders or ():
         if name not in everyone:
             raise UserError(f'--contenders: {name!r} is none of {", ".join(everyone)}; --contender adds others.')
-    return args.contenders or everyone, builders
+    return args.contenders or [name + end for name in unasked for end in ('', COMPILED)], builders
 
 
 def architecture(name: str, img_size: int | None) -> Architecture:
