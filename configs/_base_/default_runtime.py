@@ -29,5 +29,3 @@ log_level = 'INFO'
 load_from = None
 resume = False
 randomness = dict(seed=0)
-# True: torch.compile, see docs/performance.md
-compile = False

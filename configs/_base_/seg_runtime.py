@@ -23,5 +23,3 @@ visualizer = dict(vis_backends=vis_backends)
 model_wrapper_cfg = dict(type='MMDistributedDataParallel', broadcast_buffers=False, gradient_as_bucket_view=True)
 
 randomness = dict(seed=0)
-# True: torch.compile, see docs/performance.md
-compile = False

@@ -1,5 +1,7 @@
 """What of a model is compiled, and for which sizes of images."""
 
+import inspect
+import logging
 import os
 from collections.abc import Callable
 from functools import wraps
@@ -7,12 +9,13 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from torch import nn
 
 from ..errors import UserError
 from ..layers import CosineWindowAttention, WindowAttention
-from ..models import SimMIM
+from ..models import SimMIM, TokenTarget
 from .fsdp import BLOCKS, is_sharded
 
 # Training steps of a detector or segmentor that show whether all batches have one size.
@@ -36,15 +39,31 @@ def read_switch(cfg: Config) -> None:
     if not isinstance(switch, (bool, dict, type(None))):
         raise UserError(f'compile must be True, False or a dict of options of torch.compile, got {switch!r}.')
     if switch or isinstance(switch, dict):
-        options = {} if switch is True else dict(switch)
+        options = {} if switch is True else check_options(dict(switch))
         cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='mmsimmim.CompileHook', **options)]
+
+
+def check_options(options: dict) -> dict:
+    """The options themselves; UserError if ``torch.compile`` or :class:`CompileHook` has no such option."""
+    known = [*inspect.signature(torch.compile).parameters][1:] + ['cache_dir']
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise UserError(f'compile: there is no option {", ".join(unknown)}; there are {", ".join(known)}.')
+    mode, modes = options.get('mode'), ['default', 'reduce-overhead', 'max-autotune', 'max-autotune-no-cudagraphs']
+    if mode is not None and mode not in modes:
+        raise UserError(f'compile: mode {mode!r} is none of {", ".join(modes)}.')
+    backend = options.get('backend')
+    backends = torch.compiler.list_backends(exclude_tags=()) if isinstance(backend, str) else []
+    if isinstance(backend, str) and backend not in backends:
+        raise UserError(f'compile: backend {backend!r} is none of {", ".join(backends)}.')
+    return options
 
 
 def compile_model(model: nn.Module, **options: Any) -> str:
     """Compile in place what is worth it in training; evaluation stays as it is.
 
     - SimMIM: backbone, neck and the head's loss as one graph for the size of the first batch. Batches of another size,
-      such as the last one of an epoch, are computed without it.
+      such as the last one of an epoch, are computed without it. With tokens as targets the graph may break.
     - Another model with a backbone: the backbone, if the first :data:`WATCHED_STEPS` batches have one size.
       Otherwise what is done for each token or window, for any number of them: the attention within windows and the
       perceptrons. (For symbolic sizes of a whole Swin the compiler takes many minutes, and again when a map fits its
@@ -67,9 +86,11 @@ def compile_model(model: nn.Module, **options: Any) -> str:
     if is_sharded(model):
         return _compile_blocks(model, options)
     if isinstance(model, SimMIM):
-        whole = torch.compile(model.masked_loss, **{'fullgraph': True, 'dynamic': False, **options})
+        # Tokenizers are others' code, and some of it asks for values.
+        fullgraph = not isinstance(model.target_generator, TokenTarget)
+        whole = torch.compile(model.masked_loss, **{'fullgraph': fullgraph, 'dynamic': False, **options})
         model.masked_loss = ForOneSize(model.masked_loss, whole)
-        return 'backbone, neck and loss, as one graph'
+        return 'backbone, neck and loss, as one graph' if fullgraph else 'target, backbone, neck and loss'
     if not isinstance(getattr(model, 'backbone', None), nn.Module):
         raise UserError(f'compile: {type(model).__name__} has no backbone that could be compiled. Remove the switch.')
     model.backbone.forward = OnceSizesAreKnown(model.backbone, options)
@@ -126,26 +147,37 @@ class OnceSizesAreKnown:
 
     def _decide(self) -> None:
         if len(self.shapes) > 1:
-            compile_parts(self.backbone, self.options)
+            number = compile_parts(self.backbone, self.options)
+            kind = type(self.backbone).__name__
+            print_log(f'The images differ in size: {number} parts of {kind} are compiled for any number of tokens.',
+                      logger='current', level=logging.INFO if number else logging.WARNING)
             return
+        print_log(f'The backbone is compiled for batches of {tuple(*self.shapes)}; others are computed without it.',
+                  logger='current')
         whole = torch.compile(self.plain, **{'dynamic': False, **self.options})
         self.function = ForOneSize(self.plain, whole)
         self.function.shape = self.shapes.pop()
 
 
-def compile_parts(backbone: nn.Module, options: dict) -> None:
+def compile_parts(backbone: nn.Module, options: dict) -> int:
     """Compile what knows nothing of the size of an image, for any number of tokens or windows.
 
     Args:
         backbone (nn.Module): With blocks of our encoders; in others nothing is compiled.
         options (dict): Options of ``torch.compile``.
+
+    Returns:
+        int: How many parts were compiled.
     """
-    options = {'dynamic': True, **options}
+    options, number = {'dynamic': True, **options}, 0
     for module in backbone.modules():
         if hasattr(module, 'feed_forward'):
             module.feed_forward = _compile_many(module.feed_forward, options)
+            number += 1
         if isinstance(module, (WindowAttention, CosineWindowAttention)):
             module.forward = _compile_many(module.forward, options)
+            number += 1
+    return number
 
 
 def _compile_blocks(model: nn.Module, options: dict) -> str:
@@ -171,13 +203,15 @@ def _compile_many(function: Callable, options: dict) -> Callable:
 
 
 def keep_compiled(folder: str | None = None) -> None:
-    """Let PyTorch keep what it compiles for the next run, where the environment does not say otherwise.
+    """Let PyTorch keep what it compiles for the next run.
 
     Args:
-        folder (str, optional): The folder. Defaults to None: ``mmsimmim/compiled`` in the user's folder for caches
+        folder (str, optional): The folder. Defaults to None: where the environment variable
+            ``TORCHINDUCTOR_CACHE_DIR`` says, otherwise ``mmsimmim/compiled`` in the user's folder for caches
             (``XDG_CACHE_HOME``, or ``~/.cache``).
     """
     caches = os.environ.get('XDG_CACHE_HOME') or os.path.join(os.path.expanduser('~'), '.cache')
-    os.environ.setdefault('TORCHINDUCTOR_CACHE_DIR', folder or os.path.join(caches, 'mmsimmim', 'compiled'))
+    default = os.environ.get('TORCHINDUCTOR_CACHE_DIR') or os.path.join(caches, 'mmsimmim', 'compiled')
+    os.environ['TORCHINDUCTOR_CACHE_DIR'] = folder or default
     # On by default from 2.6 on.
     os.environ.setdefault('TORCHINDUCTOR_FX_GRAPH_CACHE', '1')

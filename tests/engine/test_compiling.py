@@ -2,6 +2,7 @@
 
 import os
 import random
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from torch._dynamo.testing import CompileCounterWithBackend
 from mmsimmim.engine.compiling import WATCHED_STEPS, compile_model, keep_compiled, read_switch
 from mmsimmim.errors import UserError
 from mmsimmim.models import SwinTransformer, SwinTransformerV2, VisionTransformer
-from tests.models.tiny import build
+from tests.models.tiny import VQKD, build, token_target
 
 ARCH = dict(embed_dims=8, depths=[1, 2], num_heads=[1, 2])
 
@@ -137,11 +138,39 @@ def test_another_value_is_refused():
         read_switch(Config(dict(compile='yes')))
 
 
+@pytest.mark.parametrize('options, message', [
+    (dict(mod='default'), 'no option mod'), (dict(type='EMAHook'), 'no option type'),
+    (dict(mode='fast'), "mode 'fast' is none of"), (dict(backend='none'), "backend 'none' is none of.*inductor")])
+def test_options_that_do_not_exist_are_refused(options, message):
+    with pytest.raises(UserError, match=message):
+        read_switch(Config(dict(compile=options)))
+
+
+def test_options_in_a_child_of_a_shipped_config(tmp_path):
+    shipped = Path('configs/pretrain/simmim_swin-tiny-w6_1xb128-amp-coslr-100e_folder-192px.py').resolve()
+    path = tmp_path / 'child.py'
+    path.write_text(f"_base_ = {str(shipped)!r}\ncompile = dict(mode='default')\n")
+    cfg = Config.fromfile(path)
+    read_switch(cfg)
+    assert cfg.custom_hooks[-1] == dict(type='mmsimmim.CompileHook', mode='default')
+
+
+def test_a_tokenizer_may_break_the_graph():
+    """VQ-KD of mmpretrain asks for the value of a buffer."""
+    model = build(token_target(VQKD), preprocessor=dict(mean=[120.] * 3, std=[60.] * 3))
+    eager = model.masked_loss
+    compile_model(model, backend='eager')
+    torch.testing.assert_close(model.masked_loss(*batch(2)), eager(*batch(2)))
+
+
 def test_what_is_compiled_is_kept(monkeypatch, tmp_path):
     for name in ('TORCHINDUCTOR_CACHE_DIR', 'TORCHINDUCTOR_FX_GRAPH_CACHE'):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
     keep_compiled()
     assert os.environ['TORCHINDUCTOR_CACHE_DIR'] == str(tmp_path / 'mmsimmim' / 'compiled')
+    monkeypatch.setenv('TORCHINDUCTOR_CACHE_DIR', 'as the user says')
+    keep_compiled()
+    assert os.environ['TORCHINDUCTOR_CACHE_DIR'] == 'as the user says'
     keep_compiled('elsewhere')
-    assert os.environ['TORCHINDUCTOR_CACHE_DIR'] == str(tmp_path / 'mmsimmim' / 'compiled')
+    assert os.environ['TORCHINDUCTOR_CACHE_DIR'] == 'elsewhere'

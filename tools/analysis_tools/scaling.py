@@ -61,7 +61,7 @@ def load_of(cfg: Config, rows: list[dict], model: str, tflops: float) -> tuple[L
     Args:
         cfg (Config): Of a pre-training.
         rows (list[dict]): Measured steps.
-        model (str): Whose steps count, such as ``'mmsimmim-compiled'``.
+        model (str): Whose steps count, such as ``'ours-compiled'``.
         tflops (float): 10^12 operations per second, for a config without a measured step.
     """
     init_default_scope(cfg.get('default_scope', 'mmengine'))
@@ -70,7 +70,8 @@ def load_of(cfg: Config, rows: list[dict], model: str, tflops: float) -> tuple[L
     units = units_of(network, tuple((cfg.get('strategy') or {}).get('units', BLOCKS)))
     inner = {id(parameter) for unit in units[:-1] for parameter in unit.parameters()}
     parameters = list(network.parameters())
-    accumulated, recomputes = cfg.optim_wrapper.get('accumulative_counts', 1), cfg.model.backbone.get('with_cp', False)
+    accumulated = cfg.optim_wrapper.get('accumulative_counts', 1)
+    recomputes = cfg.model.backbone.get('with_cp', False) is True  # 'cheap' recomputes no products
     seconds, source = measured(cfg, rows, model)
     if seconds is None:
         seconds, source = 3 * operations(cfg) / (tflops * 1e12), f'assumed: {tflops:g} TFLOP/s'
@@ -170,7 +171,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', nargs='+', help='config of a pre-training, or several')
     parser.add_argument('--step-times', metavar='FILE', help='JSON of tools/benchmarks/throughput.py')
-    parser.add_argument('--model', default='mmsimmim-compiled', help='whose steps in it count (default: %(default)s)')
+    parser.add_argument('--model', default='ours-compiled', help='whose steps in it count (default: %(default)s)')
     parser.add_argument('--tflops', type=float, default=400., metavar='RATE',
                         help='assumed for models without a measured step, 10^12 operations/s (default: %(default)g)')
     parser.add_argument('--gigabits', type=float, nargs='+', default=[25, 400], metavar='RATE',
