@@ -77,3 +77,9 @@ def test_sizes_are_positive(script, option, capsys):
     with pytest.raises(SystemExit):
         script.parse_args([option, '0'])
     assert f'{option} must be at least 1' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('device', ['mps', 'cuda:99'])
+def test_a_device_that_is_not_there_is_refused(script, device):
+    with pytest.raises(SystemExit, match=f'error: --device.*{device}'):
+        script.main(['--device', device])

@@ -77,8 +77,9 @@ def test_files_are_stored_as_they_are_in_the_order_of_the_folder(run, folder, tm
     out = tmp_path / 'new' / 'out.lmdb'
     error, printed, told = run(folder, out)
     assert error is None
-    assert printed.startswith(f'{out}: 13 images, 1 of which cannot be read; 0.')
-    assert told == 'unreadable, and passed over in a training: broken.png: not an image\n'
+    assert printed.startswith(f"{out}: 13 images, 1 of which are unreadable by LoadImage's defaults; 0.")
+    assert told == ("unreadable by LoadImage's defaults, with which a training passes over it: broken.png: not an "
+                    'image\n')
     assert os.listdir(out.parent) == ['out.lmdb']
     packed = PackedFile(str(out))
     assert packed.paths() == sorted(os.path.relpath(path, folder) for path in folder.rglob('*.*g'))

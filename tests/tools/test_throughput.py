@@ -3,10 +3,13 @@
 import json
 import re
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
+from torch.autograd import DeviceType
 
+from mmsimmim.errors import UserError
 from mmsimmim.registry import MODELS
 from tests.tools.benchmark_scripts import load_script
 from tools.analysis_tools.get_flops import count
@@ -163,11 +166,46 @@ def test_hugging_face(run):
     (['--contender', 'plain=no_such_module:build'], 'no_such_module'),
     (['--contender', 'plain=toy_adapter:nothing'], 'nothing'),
     (['--img-size', '70', '--arch', 'toy-swin'], 'multiples of 32'),
+    (['--device', 'mps'], "'mps' is none that can be timed; give cpu, cuda or cuda:N"),
+    (['--device', 'cuda:99'], '--device cuda:99: PyTorch'),
 ])
 def test_mistakes_are_explained(run, arguments, message):
     with pytest.raises(SystemExit, match='error: ') as error:
         run(*arguments)
     assert message in str(error.value)
+
+
+def test_devices(script, monkeypatch):
+    require = script.require_device
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: 2)
+    for device in ('cpu', 'cuda', 'cuda:1'):
+        require(device)
+    for device in ('cuda:2', 'cuda:', 'cuda:-1', 'cpu:0', 'gpu', 'meta'):
+        with pytest.raises(UserError, match='--device'):
+            require(device)
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    with pytest.raises(UserError, match='finds 0 GPUs of CUDA here; give cpu.$'):
+        require('cuda')
+
+
+def test_ranges_on_a_gpu_are_no_kernels(script):
+    """Ranges come back as kernels of the operation that opened them, and as events of the device."""
+    module = sys.modules['profile_step']
+
+    def event(name, kernels=(), children=(), device=DeviceType.CPU):
+        made = SimpleNamespace(name=name, kernels=[SimpleNamespace(name=k, duration=d) for k, d in kernels],
+                               cpu_children=children, cpu_parent=None, device_type=device, sequence_nr=-1)
+        for child in children:
+            child.cpu_parent = made
+        return made
+
+    product = event('aten::mm', [('gemm', 3.0)])
+    layer = event('layers.0', [('layers.0', 10.0)], [product])
+    optimizer = event('Optimizer.step#AdamW.step', [('Optimizer.step#AdamW.step', 9.0), ('multi_tensor_apply', 2.0)])
+    events = [layer, product, optimizer, event('layers.0', device=DeviceType.CUDA)]
+    assert list(module.kernels(events, ['layers.0'], True)) == [('gemm', 3.0), ('multi_tensor_apply', 2.0)]
+    assert module.by_module(events, ['layers.0'], True) == {'layers.0': 3.0}
 
 
 def test_all_see_the_same_problem(script):

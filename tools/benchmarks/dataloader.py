@@ -15,6 +15,8 @@ antialiased.
 With --workers then from end to end: the data loaders as they are, with that many worker processes, the first batches
 left out. --packed FILE adds a copy of DIR that tools/dataset_converters/pack_images.py made.
 
+Only .jpg, .jpeg and .png take part, which all ways read; each file is decoded once before, to find broken ones.
+
 --make N writes N photographs into DIR first; --size 4000 3000 makes them large, which shows decoding at a reduced size.
 """
 
@@ -29,6 +31,7 @@ from typing import Any
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parent)]
 
 from dataloader_accuracy import differences  # noqa: E402
+from dataloader_files import find_images, require_readable, say_left_out  # noqa: E402
 from dataloader_photographs import make_photographs  # noqa: E402
 from dataloader_ways import (  # noqa: E402
     PATCH,
@@ -47,9 +50,7 @@ from mmengine.registry import init_default_scope  # noqa: E402
 from stopwatch import quartiles, take_turns  # noqa: E402
 
 import mmsimmim  # noqa: E402, F401
-from mmsimmim.datasets.image_folder import IMAGE_SUFFIXES, list_files  # noqa: E402
 from mmsimmim.engine.command_line import report_mistakes  # noqa: E402
-from mmsimmim.errors import UserError  # noqa: E402
 
 OFFICIAL, LIMIT = 'official', 'OpenCV alone'
 PACKAGES = ('torch', 'torchvision', 'mmpretrain', 'opencv-python', 'opencv-python-headless', 'pillow', 'mmsimmim')
@@ -85,21 +86,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def find_images(folder: Path) -> list[str]:
-    """Paths of all images below a folder, sorted.
-
-    Raises:
-        UserError: There is no such folder, or no image in it.
-    """
-    if not folder.is_dir():
-        raise UserError(f'{folder} is no folder. Give one with photographs, or --make 256 to have some made there.')
-    files = [str(folder / path) for path in sorted(list_files(str(folder), IMAGE_SUFFIXES))]
-    if not files:
-        raise UserError(f'No images in {folder} or the folders below it. Give a folder with photographs, or --make 256 '
-                        'to have some made there.')
-    return files
-
-
 class Turn:
     """A batch after another in one process, each timed.
 
@@ -131,8 +117,8 @@ def measure_core(files: Sequence[str], args: argparse.Namespace) -> list[dict[st
         ``times_official``, ``share_of_decoder`` and ``difference`` (None for decoders).
     """
     ways = {OFFICIAL: official_batch(files, args.img_size),
-            **{name: batch_maker(make()) for name, make in loaders(str(args.folder), args.img_size,
-                                                                   args.packed).items()},
+            **{name: batch_maker(name, make(), len(files))
+               for name, make in loaders(str(args.folder), args.img_size, args.packed).items()},
             **decoders(files)}
     turns = {name: Turn(make, len(files), args.batch_size) for name, make in ways.items()}
     take_turns(list(turns.values()), args.warmup + args.rounds)
@@ -197,11 +183,14 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     if args.make:
         make_photographs(args.folder, args.make, tuple(args.size))
-    files = find_images(args.folder)
+    files, left_out = find_images(args.folder)
+    say_left_out(left_out)
     use_one_thread()
+    require_readable(files)
     init_default_scope('mmpretrain')
     result = dict(args={key: str(value) if isinstance(value, Path) else value for key, value in vars(args).items()},
-                  **provenance('cpu'), images=len(files), core=measure_core(files, args), loaders=[])
+                  **provenance('cpu'), images=len(files), images_left_out=left_out,
+                  core=measure_core(files, args), loaders=[])
     for workers in args.workers:
         result['loaders'] += measure_loaders(files, workers, args)
     if args.json:

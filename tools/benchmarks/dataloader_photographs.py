@@ -1,5 +1,6 @@
 """Photographs for a benchmark, made from the two that come with scikit-learn."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +25,10 @@ def make_photographs(folder: Path, count: int, size: tuple[int, int]) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f'--make: {folder} is not empty; give a new folder, or leave --make out to read that one.')
     unfinished = folder.with_name(f'{folder.name}.part')
-    unfinished.mkdir(parents=True, exist_ok=True)
     photographs = [Image.fromarray(photograph) for photograph in _load()]
+    if unfinished.exists():
+        shutil.rmtree(unfinished)  # of a run that was interrupted
+    unfinished.mkdir(parents=True)
     generator = np.random.default_rng(0)
     for i in range(count):
         _part(photographs[i % 2], size, generator).save(unfinished / f'{i:06}.jpg', quality=QUALITY)

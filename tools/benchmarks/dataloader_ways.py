@@ -19,11 +19,20 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 from torchvision import transforms
 
 from mmsimmim.datasets.seeding import SampleIndex
+from mmsimmim.errors import UserError
 from mmsimmim.registry import DATASETS
 
 BASE = Path(__file__).resolve().parents[2] / 'configs' / '_base_' / 'datasets' / 'imagenet_simmim_192.py'
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 PATCH, TOKEN, RATIO = 32, 4, 0.6
+SUFFIXES = ('.jpg', '.jpeg', '.png')  # of files that all ways and all decoders read
+# From the content of a file to 8-bit colour.
+DECODERS: dict[str, Callable[[bytes], Any]] = {
+    'OpenCV alone': lambda data: cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR),
+    'Pillow alone': lambda data: np.asarray(Image.open(io.BytesIO(data)).convert('RGB')),
+    'torchvision alone': lambda data: torchvision.io.decode_image(
+        torch.frombuffer(bytearray(data), dtype=torch.uint8), torchvision.io.ImageReadMode.RGB),
+}
 
 Batch = Callable[[Sequence[int], int], Any]  # indices and epoch to a batch
 
@@ -77,7 +86,8 @@ def our_loader(folder: str, size: int, packed: bool = False, **options: Any) -> 
     """
     loader = Config.fromfile(BASE).train_dataloader
     loader.update(options)
-    loader.dataset.update(type='mmsimmim.PackedImageFolder' if packed else 'mmsimmim.ImageFolder', data_root=folder)
+    loader.dataset.update(type='mmsimmim.PackedImageFolder' if packed else 'mmsimmim.ImageFolder', data_root=folder,
+                          suffixes=SUFFIXES)
     loader.dataset.pipeline[0].scale = size
     loader.collate_fn.mask = mask_generator(size)
     return loader.to_dict()
@@ -96,8 +106,9 @@ def mmpretrain_loader(folder: str, size: int, backend: str, **options: Any) -> d
     """The data loader of mmpretrain's own SimMIM configs; their backend is cv2, which is not antialiased."""
     loader = dict(
         collate_fn=dict(type='default_collate'), sampler=dict(type='InfiniteSampler', shuffle=True),
-        dataset=dict(type='mmpretrain.CustomDataset', data_prefix=folder, with_label=False, pipeline=[
-            dict(type='LoadImageFromFile'), *_transforms(size, backend, mask_generator(size, 'mmpretrain'))]))
+        dataset=dict(
+            type='mmpretrain.CustomDataset', data_prefix=folder, with_label=False, extensions=SUFFIXES, pipeline=[
+                dict(type='LoadImageFromFile'), *_transforms(size, backend, mask_generator(size, 'mmpretrain'))]))
     return {**loader, **options}
 
 
@@ -120,10 +131,23 @@ def loaders(folder: str, size: int, packed: str | None) -> dict[str, Callable[..
     }
 
 
-def batch_maker(loader: dict) -> Batch:
-    """One process's share of a loader's work, without the loader: read, transform, collate."""
-    dataset = DATASETS.build(loader['dataset'])
+def batch_maker(way: str, loader: dict, images: int) -> Batch:
+    """One process's share of a loader's work, without the loader: read, transform, collate.
+
+    Args:
+        way (str): Its name.
+        loader (dict): Config of the loader.
+        images (int): How many there must be in its data set.
+
+    Raises:
+        UserError: There are more or fewer.
+    """
+    config = loader['dataset']
+    dataset = DATASETS.build(config)
     dataset.full_init()
+    if len(dataset) != images:
+        raise UserError(f'{way}: {config.get("data_root") or config["data_prefix"]} gives {len(dataset)} images, where '
+                        f'{images} are compared. All ways must have the same ones: --packed takes a copy of DIR.')
     collate = dict(loader['collate_fn'])
     collate_fn = FUNCTIONS.get(collate.pop('type'))
     return lambda indices, epoch: collate_fn(
@@ -150,14 +174,8 @@ def build_loader(loader: dict) -> DataLoader:
 def decoders(files: Sequence[str]) -> dict[str, Batch]:
     """Decoders alone, of files that are in memory, to 8-bit colour."""
     content = [Path(file).read_bytes() for file in files]
-    one = {
-        'OpenCV alone': lambda data: cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR),
-        'Pillow alone': lambda data: np.asarray(Image.open(io.BytesIO(data)).convert('RGB')),
-        'torchvision alone': lambda data: torchvision.io.decode_image(
-            torch.frombuffer(bytearray(data), dtype=torch.uint8), torchvision.io.ImageReadMode.RGB),
-    }
     return {name: (lambda indices, epoch, decode=decode: [decode(content[i]) for i in indices])
-            for name, decode in one.items()}
+            for name, decode in DECODERS.items()}
 
 
 def use_one_thread() -> None:

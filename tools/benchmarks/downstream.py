@@ -26,7 +26,7 @@ import torch  # noqa: E402
 from downstream_models import ARCHS, TASKS, Task, build_pair, model_config  # noqa: E402
 from downstream_report import make_row, print_result  # noqa: E402
 from kept_parts import write_json  # noqa: E402
-from machine import heading, provenance  # noqa: E402
+from machine import heading, provenance, require_device  # noqa: E402
 from stopwatch import Stopwatch, take_turns  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 from training_step import TrainingStep  # noqa: E402
@@ -189,6 +189,7 @@ def measure(name: str, args: argparse.Namespace) -> dict[str, Any]:
 @report_mistakes
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
+    require_device(args.device)
     # a first step that finds compiled code on the disk is not a cold one
     os.environ.setdefault('TORCHINDUCTOR_FORCE_DISABLE_CACHES', '1')
     result = dict(args={**vars(args), 'json': args.json and str(args.json)}, **provenance(args.device), tasks=[])

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 from collections.abc import Iterable, Sequence
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
@@ -9,10 +10,31 @@ from pathlib import Path
 
 import torch
 
+from mmsimmim.errors import UserError
+
 PACKAGES = ('torch', 'torchvision', 'mmengine', 'mmcv', 'mmcv-lite', 'mmpretrain', 'mmdet', 'mmsegmentation',
             'transformers', 'mmsimmim')
 # What makes a CPU's bfloat16 faster than its float32.
 CPU_FLAGS = ('avx2', 'avx512f', 'avx512_bf16', 'amx_bf16')
+
+
+def require_device(device: str) -> None:
+    """Refuse what a benchmark cannot run on.
+
+    Args:
+        device (str): As given to ``--device``.
+
+    Raises:
+        UserError: It is neither the CPU nor a GPU of CUDA that is there.
+    """
+    if device == 'cpu':
+        return
+    if not (match := re.fullmatch(r'cuda(?::(\d+))?', device)):
+        raise UserError(f'--device: {device!r} is none that can be timed; give cpu, cuda or cuda:N.')
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if int(match[1] or 0) >= count:
+        raise UserError(f'--device {device}: PyTorch {torch.__version__} finds {count} GPUs of CUDA here; give cpu'
+                        f'{f" or one of cuda:0 to cuda:{count - 1}" if count else ""}.')
 
 
 def describe_machine(device: str) -> str:

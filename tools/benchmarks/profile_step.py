@@ -8,6 +8,7 @@ from typing import Any
 
 from machine import markdown
 from torch import nn
+from torch.autograd import DeviceType
 from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity, profile, record_function
 from training_step import TrainingStep
@@ -51,7 +52,7 @@ def profile_step(step: TrainingStep, batch: tuple[Any, ...], compiled: bool) -> 
     events = profiler.events()
     on_gpu = step.device.type == 'cuda'
     kinds = Counter()
-    for name, microseconds in kernels(events, on_gpu):
+    for name, microseconds in kernels(events, names, on_gpu):
         kinds[kind_of(name)] += microseconds
     modules = by_module(events, names, on_gpu)
     total = sum(kinds.values())
@@ -59,14 +60,20 @@ def profile_step(step: TrainingStep, batch: tuple[Any, ...], compiled: bool) -> 
                 modules={name: time / total for name, time in modules.items() if time})
 
 
-def kernels(events: list[FunctionEvent], on_gpu: bool) -> Iterator[tuple[str, float]]:
+def kernels(events: list[FunctionEvent], names: list[str], on_gpu: bool) -> Iterator[tuple[str, float]]:
     """Name and microseconds of all that the device ran: kernels, or on a CPU operations without those inside."""
     for event in events:
         if on_gpu:
-            for kernel in event.kernels:
-                yield kernel.name, kernel.duration
+            yield from _own_kernels(event, names)
         elif event.name.startswith('aten::') or 'fused' in event.name:
             yield event.name, event.self_cpu_time_total
+
+
+def _own_kernels(event: FunctionEvent, names: list[str]) -> Iterator[tuple[str, float]]:
+    for kernel in event.kernels:
+        # ranges, our own and those of PyTorch's optimizers, appear on the GPU, too, as long as all kernels in them
+        if kernel.name not in names and not kernel.name.startswith('Optimizer.'):
+            yield kernel.name, kernel.duration
 
 
 def kind_of(name: str) -> str:
@@ -105,15 +112,15 @@ def by_module(events: list[FunctionEvent], names: list[str], on_gpu: bool) -> Co
     """
     times, owners = Counter(dict.fromkeys(names, 0.0)), {}
     for event in events:
-        if (owner := _owner(event, names)) is None:
+        if event.device_type != DeviceType.CPU or (owner := _owner(event, names)) is None:
             continue
         if event.name == owner:
-            times[owner] += _total(event, on_gpu)
+            times[owner] += _total(event, names, on_gpu)
         elif event.sequence_nr >= 0:
             owners[event.sequence_nr] = owner
     for event in events:
         if event.name.startswith(BACKWARD) and event.sequence_nr in owners:
-            times[owners[event.sequence_nr]] += _total(event, on_gpu)
+            times[owners[event.sequence_nr]] += _total(event, names, on_gpu)
     return times
 
 
@@ -123,8 +130,11 @@ def _owner(event: FunctionEvent | None, names: list[str]) -> str | None:
     return None if event is None else event.name
 
 
-def _total(event: FunctionEvent, on_gpu: bool) -> float:
-    return event.device_time_total if on_gpu else event.cpu_time_total
+def _total(event: FunctionEvent, names: list[str], on_gpu: bool) -> float:
+    if not on_gpu:
+        return event.cpu_time_total
+    own = sum(duration for _, duration in _own_kernels(event, names))
+    return own + sum(_total(child, names, on_gpu) for child in event.cpu_children)
 
 
 def print_profiles(profiles: dict[str, dict[str, dict[str, float]]]) -> None:

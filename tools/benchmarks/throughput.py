@@ -40,7 +40,7 @@ from contenders import (  # noqa: E402
     parse_contender,
 )
 from kept_parts import write_json  # noqa: E402
-from machine import provenance  # noqa: E402
+from machine import provenance, require_device  # noqa: E402
 from matrix_product import MatrixProduct  # noqa: E402
 from mmengine.registry import init_default_scope  # noqa: E402
 from profile_step import profile_step  # noqa: E402
@@ -92,7 +92,7 @@ def choose(args: argparse.Namespace) -> tuple[list[str], dict[str, Callable]]:
         UserError: A name is unknown.
     """
     unasked = {**BUILDERS, **dict(map(parse_contender, args.contender))}
-    builders = {**RECOMPUTING, **unasked}
+    builders = {**BUILDERS, **RECOMPUTING, **unasked}
     everyone = [name + end for name in builders for end in ('', COMPILED)]
     for name in args.contenders or ():
         if name not in everyone:
@@ -181,6 +181,7 @@ def measure(arch_name: str, dtype: str, flops: float, args: argparse.Namespace) 
 @report_mistakes
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
+    require_device(args.device)
     choose(args)
     init_default_scope('mmpretrain')
     # a first step that finds compiled code on the disk is not a cold one

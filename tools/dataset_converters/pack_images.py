@@ -76,9 +76,11 @@ def main(argv: list[str] | None = None) -> None:
         raise UserError(f'There is no folder {args.folder} (working folder: {os.getcwd()}).')
     packed = pack(args.folder, args.out, args.short_side, args.quality, args.suffixes, args.workers, words('packed'))
     for path, reason in packed.unreadable.items():
-        print(f'unreadable, and passed over in a training: {path}: {reason}', file=sys.stderr)
+        print(f"unreadable by LoadImage's defaults, with which a training passes over it: {path}: {reason}",
+              file=sys.stderr)
     print(f'{args.out}: {packed.count} images{", packed before" if packed.already else ""}, '
-          f'{len(packed.unreadable)} of which cannot be read; {os.path.getsize(args.out) / 2**20:.1f} MiB')
+          f"{len(packed.unreadable)} of which are unreadable by LoadImage's defaults; "
+          f'{os.path.getsize(args.out) / 2**20:.1f} MiB')
 
 
 def check(path: str, workers: int) -> None:
