@@ -258,12 +258,15 @@ def test_images_with_four_channels_train_as_the_docs_say(images, tmp_path):
     config = shrink(Config.fromfile(CONFIGS[0]), images, tmp_path / 'work')
     config.model.backbone.in_channels = 4
     config.data_preprocessor = dict(type='mmengine.BaseDataPreprocessor')
-    for loader in (config.train_dataloader, config.val_dataloader):
-        for step in loader.dataset.pipeline:
-            if step.type == 'mmsimmim.LoadImage':
-                step.type = 'mmsimmim.LoadFourChannels'
-            if step.get('backend') == 'pillow':
-                step.backend = 'cv2'
+    size = config.train_dataloader.dataset.pipeline[0].scale
+    config.train_dataloader.dataset.pipeline[:1] = [
+        dict(type='mmsimmim.SeedSample'), dict(type='mmsimmim.LoadFourChannels'),
+        dict(type='RandomResizedCrop', scale=size, crop_ratio_range=(0.67, 1.0), backend='cv2')]
+    for step in config.val_dataloader.dataset.pipeline:
+        if step.type == 'mmsimmim.LoadImage':
+            step.type = 'mmsimmim.LoadFourChannels'
+        if step.get('backend') == 'pillow':
+            step.backend = 'cv2'
     config.default_hooks.pop('reconstruction')
     runner = Runner.from_cfg(config)
     runner.train()
