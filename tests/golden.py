@@ -69,3 +69,12 @@ def _simmim(file: str, backbone: dict, channels: int, stride: int, patch_size: i
             data_preprocessor=dict(type='mmengine.BaseDataPreprocessor'))).double()
     model.load_state_dict(convert_state_dict(below(arrays, 'param/'), to='mmsimmim'))
     return model, arrays
+
+
+def assert_official_gradients(model: torch.nn.Module, arrays: dict[str, Tensor]) -> None:
+    """Every gradient of a model, after a backward pass, is the file's to 1e-6, and the file has no others."""
+    gradients = convert_state_dict({name: p.grad for name, p in model.named_parameters()}, to='official')
+    expected = below(arrays, 'grad/')
+    assert gradients.keys() == expected.keys()
+    for name, gradient in expected.items():
+        assert relative_error(gradients[name], gradient) < 1e-6, name

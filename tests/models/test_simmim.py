@@ -4,10 +4,9 @@ import pytest
 import torch
 from mmengine.structures import BaseDataElement
 
-from mmsimmim.checkpoints import convert_state_dict
 from mmsimmim.datasets import MaskedBatch
 from mmsimmim.registry import MODELS
-from tests.golden import below, load, relative_error, simmim_swin, simmim_swinv2
+from tests.golden import assert_official_gradients, load, relative_error, simmim_swin, simmim_swinv2
 
 
 @pytest.mark.parametrize('with_cp', [False, True, 'cheap'])
@@ -22,11 +21,7 @@ def test_swin_equals_official(simmim, with_cp):
     assert relative_error(loss, golden['loss']) < 1e-6
 
     loss.backward()
-    gradients = convert_state_dict({name: p.grad for name, p in model.named_parameters()}, to='official')
-    expected = below(golden, 'grad/')
-    assert gradients.keys() == expected.keys()
-    for name, gradient in expected.items():
-        assert relative_error(gradients[name], gradient) < 1e-6, name
+    assert_official_gradients(model, golden)
 
 
 def test_normalised_target_equals_official():

@@ -13,7 +13,7 @@ import mmsimmim  # noqa: F401  (repairs before the frameworks)
 from mmsimmim.checkpoints import convert_state_dict
 from mmsimmim.layers import resize_token_bias_table
 from mmsimmim.models import VisionTransformer
-from tests.golden import DATA, below, load, relative_error, simmim_vit
+from tests.golden import DATA, assert_official_gradients, below, load, relative_error, simmim_vit
 
 TINY = dict(embed_dims=16, num_layers=3, num_heads=4, feedforward_channels=64)
 PER_BLOCK = dict(use_rel_pos_bias=True, use_shared_rel_pos_bias=False)
@@ -52,11 +52,7 @@ def test_pretraining_equals_official(with_cp):
     assert relative_error(loss, golden['loss']) < 1e-6
 
     loss.backward()
-    gradients = convert_state_dict({name: p.grad for name, p in model.named_parameters()}, to='official')
-    expected = below(golden, 'grad/')
-    assert gradients.keys() == expected.keys()
-    for name, gradient in expected.items():
-        assert relative_error(gradients[name], gradient) < 1e-6, name
+    assert_official_gradients(model, golden)
 
 
 @pytest.mark.parametrize('case, size', [('same', 96), ('larger', 128)])
