@@ -19,6 +19,8 @@ from .config_variables import carry_into_copies, carry_over, used_variables
 from .distributed import carry_unused_parameters
 from .initial_weights import check_palettes
 
+# Settings of a run that a config need not have for them to count.
+SWITCHES = ('compile', 'find_unused_parameters')
 # The names that MMEngine gives hooks without being asked.
 MMENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 
@@ -175,7 +177,7 @@ def _read(path: str) -> Config:
 
 
 def _merge(cfg: Config, options: dict) -> list[str]:
-    unknown = [key for key in options if not _has(cfg, key)]
+    unknown = [key for key in options if key.split('.')[0] not in SWITCHES and not _has(cfg, key)]
     variables = used_variables(cfg, options)
     try:
         carried = carry_into_copies(cfg, options)

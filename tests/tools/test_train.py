@@ -200,7 +200,7 @@ class TestMistakes:
 def test_added_options_are_reported(config_of):
     cfg = Config.fromfile(CONFIG)
     options = {'optim_wrapper.optimiser.lr': 1, 'train_cfg.max_epochs': 2, 'train_pipeline.0.type': 'X',
-               'train_pipeline.9.type': 'X'}
+               'compile': True, 'train_pipeline.9.type': 'X'}
     with pytest.raises(Exception, match='does not fit'):
         command_line._merge(cfg, options)
     del options['train_pipeline.9.type']
