@@ -64,6 +64,15 @@ def connect_on_cpu(cfg: Config) -> None:
         torch.distributed.init_process_group('gloo')
 
 
+def disconnect() -> None:
+    """End the connection of the processes, if there is one, at the end of a run that went well.
+
+    Left to the end of the interpreter, gloo's threads abort one process in a dozen, and a launcher calls the run failed.
+    """
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
 def carry_unused_parameters(cfg: Config) -> None:
     """Put a config's own ``find_unused_parameters`` into its ``model_wrapper_cfg``, beside which MMEngine ignores it.
 

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import torch
+import torch.distributed
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
@@ -55,6 +56,11 @@ def test_metrics(run, checkpoint, tmp_path):
     loss = json.loads((tmp_path / 'results' / 'metrics.json').read_text())['reconstruction/masked_loss']
     run(checkpoint, '--out', tmp_path / 'again.json')
     assert json.loads((tmp_path / 'again.json').read_text())['reconstruction/masked_loss'] == loss > 0
+
+
+def test_connected_processes_part_in_the_end(run, checkpoint, connections):
+    run(checkpoint, '--launcher', 'pytorch')
+    assert connections and not torch.distributed.is_initialized()
 
 
 def test_predictions(run, checkpoint, images, tmp_path):

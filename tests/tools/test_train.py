@@ -6,6 +6,7 @@ import sys
 
 import pytest
 import torch
+import torch.distributed
 from mmengine.config import Config
 
 import mmsimmim  # noqa: F401  lets torch read MMEngine's checkpoints
@@ -206,6 +207,14 @@ def test_added_options_are_reported(config_of):
     del options['train_pipeline.9.type']
     messages = [message for message in command_line._merge(cfg, options) if 'had no such key' in message]
     assert len(messages) == 1 and 'optim_wrapper.optimiser.lr' in messages[0]
+
+
+def test_connected_processes_part_in_the_end(monkeypatch, images, connections, tmp_path):
+    monkeypatch.setattr(sys, 'argv', [
+        'train.py', str(CONFIG), '--work-dir', str(tmp_path), '--no-validate', '--launcher', 'pytorch', '--cfg-options',
+        f'train_dataloader.dataset.data_root={images}', 'train_cfg.max_epochs=1', 'train_dataloader.num_workers=0'])
+    runpy.run_path(str(REPO / 'tools' / 'train.py'), run_name='__main__')
+    assert connections and not torch.distributed.is_initialized()
 
 
 @pytest.mark.slow
