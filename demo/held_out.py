@@ -29,7 +29,7 @@ def held_out_losses(config: str, checkpoint: str) -> dict[str, float]:
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         torch.manual_seed(0)
         model = MODELS.build({**cfg.model, 'data_preprocessor': cfg.data_preprocessor}).to(get_device()).eval()
-        loader = Runner.build_dataloader(cfg.val_dataloader, seed=0)
+        loader = Runner.build_dataloader({**cfg.val_dataloader, 'pin_memory': torch.cuda.is_available()}, seed=0)
         colour = mean_colour(cfg, model)
 
     losses = {

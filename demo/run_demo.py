@@ -29,8 +29,8 @@ from held_out import held_out_losses  # noqa: E402
 from mmengine.logging import MMLogger  # noqa: E402
 
 CONFIGS = dict(
-    aerial='configs/demo/simmim_swin-demo-w6_1xb32-300i_aerial-96px.py',
-    trees='configs/demo/atss_swin-demo-w8_fpn_1xb2-320i_trees-256px.py',
+    aerial='configs/demo/simmim_swin-demo-w6_1xb32-200i_aerial-96px.py',
+    trees='configs/demo/atss_swin-demo-w8_fpn_1xb2-220i_trees-256px.py',
     nuclei='configs/demo/simmim_swin-demo-w6_1xb32-100i_nuclei-96px.py',
     segmentation='configs/demo/upernet_swin-demo-w8_1xb12-60i_nuclei-128px.py')
 

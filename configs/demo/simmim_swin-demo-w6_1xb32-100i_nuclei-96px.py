@@ -1,6 +1,6 @@
 """The same on the fluorescence nuclei of demo/data."""
 
-_base_ = ['simmim_swin-demo-w6_1xb32-300i_aerial-96px.py']
+_base_ = ['simmim_swin-demo-w6_1xb32-200i_aerial-96px.py']
 
 # mean and standard deviation of the training tiles: it is far darker than photographs
 data_preprocessor = dict(mean=[33.0] * 3, std=[25.0] * 3)
