@@ -17,7 +17,7 @@ from tools.analysis_tools.get_flops import count
 SWIN = dict(embed_dims=8, depths=[1, 2, 1, 1], num_heads=[1, 1, 2, 2])
 VIT = dict(embed_dims=16, num_layers=2, num_heads=2, feedforward_channels=32)
 ROW = {'model', 'arch', 'batch_size', 'img_size', 'dtype', 'device', 'images_per_second', 'step_ms', 'quartiles_ms',
-       'parts_ms', 'peak_gib', 'share_of_peak', 'cold_start_s', 'times_mmpretrain'}
+       'parts_ms', 'peak_gib', 'share_of_peak', 'cold_start_s', 'times_mmpretrain', 'times_float32'}
 ADAPTER = """
 import torch
 from torch import nn
@@ -84,6 +84,8 @@ def test_figures(run):
         assert row['share_of_peak'] <= flops / result['peak_tflops'][row['dtype']] / 1e12 * 1.0001
         reference = next(other for other in result['rows'] if other['dtype'] == row['dtype'])
         assert row['times_mmpretrain'] == pytest.approx(reference['step_ms'] / row['step_ms'])
+        float32 = next(other for other in result['rows'] if other['model'] == row['model'])
+        assert row['times_float32'] == pytest.approx(float32['step_ms'] / row['step_ms'])
         assert re.search(rf"\| {row['model']} \| {row['images_per_second']:.1f} \|", text)
 
 
@@ -95,7 +97,7 @@ def test_parts_make_the_step(script):
     for _ in range(3):
         step.timed((torch.ones(1, 4), ))
     assert not torch.equal(model.weight, before) and model.weight.grad is None and step.cold_start > 0
-    row = sys.modules['throughput_report'].make_row(dict(batch_size=1), step, None, 1e6, 1.0, True)
+    row = sys.modules['throughput_report'].make_row(dict(batch_size=1), step, None, None, 1e6, 1.0, True)
     totals = sorted(sum(parts.values()) for parts in step.parts)
     assert len(totals) == 3 and row['step_ms'] == pytest.approx(1e3 * totals[1])
     assert row['share_of_peak'] == pytest.approx(1e6 / totals[1] / 1e12) and row['times_mmpretrain'] is None

@@ -54,6 +54,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     for name in ('size', 'batch_size', 'steps', 'warmup'):
         if getattr(args, name) is not None and getattr(args, name) < 1:
             parser.error(f'--{name.replace("_", "-")} must be at least 1, got {getattr(args, name)}')
+    if 'seg' in args.task and args.batch_size == 1:
+        parser.error('--batch-size 1: UPerNet pools an image to one pixel, of which batch norm needs two; take 2, or '
+                     '--task det')
     return args
 
 

@@ -154,28 +154,31 @@ def release(device: str) -> None:
         torch.cuda.empty_cache()
 
 
-def measure(arch_name: str, dtype: str, flops: float, args: argparse.Namespace) -> tuple[list[dict], list[dict], float]:
-    """Time all contenders at one architecture in one precision.
+def measure(arch_name: str, flops: float, args: argparse.Namespace) -> tuple[list[dict], list[dict], dict[str, float]]:
+    """Time all contenders at one architecture, in all precisions by turns.
 
     Returns:
-        tuple[list[dict], list[dict], float]: Rows, contenders that are left out with the reason, and 10^12 operations
-        per second of the largest matrix product.
+        tuple[list[dict], list[dict], dict[str, float]]: Rows, contenders that are left out with the reason, and 10^12
+        operations per second of the largest matrix product in each precision.
     """
     names, builders = choose(args)
     arch = architecture(arch_name, args.img_size)
     batch = make_batch(arch, args.batch_size, args.device)
-    started = dict(start(names, builders, arch_name, dtype, batch, arch, args))
-    where = dict(arch=arch_name, batch_size=args.batch_size, img_size=arch.img_size, dtype=dtype, device=args.device)
-    left_out = [dict(model=name, **where, reason=step) for name, step in started.items() if isinstance(step, str)]
-    steps = {name: step for name, step in started.items() if not isinstance(step, str)}
-    product = MatrixProduct(args.device, getattr(torch, dtype))
-    take_turns([product.timed, *(lambda step=step: step.timed(batch) for step in steps.values())], args.steps)
-    rows = [make_row(dict(model=name, **where), step, steps.get('mmpretrain'), flops, product.tflops,
-                     compiled=name.endswith(COMPILED)) for name, step in steps.items()]
+    started = {(dtype, name): step for dtype in args.dtype
+               for name, step in start(names, builders, arch_name, dtype, batch, arch, args)}
+    where = {(dtype, name): dict(model=name, arch=arch_name, batch_size=args.batch_size, img_size=arch.img_size,
+                                 dtype=dtype, device=args.device) for dtype, name in started}
+    left_out = [dict(where[key], reason=step) for key, step in started.items() if isinstance(step, str)]
+    steps = {key: step for key, step in started.items() if not isinstance(step, str)}
+    products = {dtype: MatrixProduct(args.device, getattr(torch, dtype)) for dtype in args.dtype}
+    take_turns([*(product.timed for product in products.values()),
+                *(lambda step=step: step.timed(batch) for step in steps.values())], args.steps)
+    rows = [make_row(where[dtype, name], step, steps.get((dtype, 'mmpretrain')), steps.get(('float32', name)), flops,
+                     products[dtype].tflops, compiled=name.endswith(COMPILED)) for (dtype, name), step in steps.items()]
     if args.profile:
         for row, step in zip(rows, steps.values()):
             row['profile'] = profile_step(step, batch, row['model'].endswith(COMPILED))
-    return rows, left_out, product.tflops
+    return rows, left_out, {dtype: product.tflops for dtype, product in products.items()}
 
 
 @report_mistakes
@@ -191,15 +194,15 @@ def main(argv: list[str] | None = None) -> None:
     for arch_name in args.arch:
         flops = training_flops(arch_name, architecture(arch_name, args.img_size))
         result['gflop_per_image'][arch_name] = flops / 1e9
-        for dtype in args.dtype:
-            rows, left_out, peak = measure(arch_name, dtype, flops, args)
-            result['rows'] += rows
-            result['left_out'] += left_out
+        rows, left_out, peaks = measure(arch_name, flops, args)
+        result['rows'] += rows
+        result['left_out'] += left_out
+        for dtype, peak in peaks.items():
             result['peak_tflops'][dtype] = max(peak, result['peak_tflops'].get(dtype, 0))
-            torch.compiler.reset()
-            release(args.device)
-            if args.json:
-                write_json(args.json, result)
+        torch.compiler.reset()
+        release(args.device)
+        if args.json:
+            write_json(args.json, result)
     print_report(result)
     if failed := [row for row in result['left_out'] if row['model'].removesuffix(COMPILED) == 'ours']:
         raise UserError('; '.join(f"{row['model']}, {row['arch']}: {row['reason']}" for row in failed))
