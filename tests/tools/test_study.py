@@ -30,12 +30,14 @@ def images(tmp_path):
 
 @pytest.fixture
 def toy(study, monkeypatch):
-    """The reduced grid with one short epoch of everything."""
+    """Every kind of arm of the reduced grid, with one short epoch of everything."""
     cpu = study.STUDIES['cpu']
     base = replace(cpu.base, arch=dict(embed_dims=8, depths=[1, 1, 2], num_heads=[1, 2, 2]), pretrain_epochs=1,
                    probe_interval=1, pretrain_batch=8, finetune_epochs={100: 1}, finetune_lrs=(1e-3, 2e-3))
     inverse = {'inverse Swin': dict(embed_dims=8, depths=[1, 1, 1], num_heads=[1, 2, 2])}
-    toy = replace(cpu, base=base, clusters=8, inverse=inverse, main=('default', ))
+    masks = {'random': {8: (0.6, )}, 'square': {16: (0.5, )}, 'block-wise': {8: (0.6, )}}
+    toy = replace(cpu, base=base, masks=masks, strides=(4, ), bins={8: 1}, clusters=8, inverse=inverse,
+                  main=('default', ))
     monkeypatch.setitem(study.STUDIES, 'toy', toy)
     return toy
 
