@@ -67,7 +67,8 @@ def connect_on_cpu(cfg: Config) -> None:
 def disconnect() -> None:
     """End the connection of the processes, if there is one, at the end of a run that went well.
 
-    Left to the end of the interpreter, gloo's threads abort one process in a dozen, and a launcher calls the run failed.
+    Left to the end of the interpreter, gloo's threads abort one process in a dozen, and the launcher
+    calls the run failed.
     """
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
