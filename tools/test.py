@@ -12,7 +12,7 @@ os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 from mmsimmim.engine import testing  # noqa: E402
 from mmsimmim.engine.command_line import add_common_arguments, build_runner, load_config, report_mistakes  # noqa: E402
 from mmsimmim.engine.data_files import check_data_files  # noqa: E402
-from mmsimmim.engine.distributed import connect_on_cpu, disconnect, get_world_size  # noqa: E402
+from mmsimmim.engine.distributed import connect_on_cpu, ending_connection, get_world_size  # noqa: E402
 from mmsimmim.engine.initial_weights import skip_initial_weights  # noqa: E402
 from mmsimmim.engine.resume import check_checkpoint  # noqa: E402
 from mmsimmim.engine.saved_predictions import save_predictions  # noqa: E402
@@ -36,6 +36,7 @@ def parse_args() -> argparse.Namespace:
 
 
 @report_mistakes
+@ending_connection()
 def main() -> None:
     args = parse_args()
     testing.check_output(args.out)
@@ -57,7 +58,6 @@ def main() -> None:
     for message in messages:
         runner.logger.info(message)
     testing.run_test(runner, args.out, saved)
-    disconnect()
 
 
 if __name__ == '__main__':

@@ -14,7 +14,7 @@ from mmengine.config import Config  # noqa: E402
 from mmsimmim.engine.auto_scale_lr import scale_lr  # noqa: E402
 from mmsimmim.engine.command_line import add_common_arguments, build_runner, load_config, report_mistakes  # noqa: E402
 from mmsimmim.engine.data_files import check_data_files  # noqa: E402
-from mmsimmim.engine.distributed import connect_on_cpu, disconnect, get_world_size  # noqa: E402
+from mmsimmim.engine.distributed import connect_on_cpu, ending_connection, get_world_size  # noqa: E402
 from mmsimmim.engine.initial_weights import check_initial_weights, skip_initial_weights  # noqa: E402
 from mmsimmim.engine.mixed_precision import enable_amp  # noqa: E402
 from mmsimmim.engine.resume import keep_implementation, set_resume  # noqa: E402
@@ -44,6 +44,7 @@ def skip_validation(cfg: Config) -> None:
 
 
 @report_mistakes
+@ending_connection()
 def main() -> None:
     args = parse_args()
     cfg, messages = load_config(args, needed=('model', 'train_cfg', 'train_dataloader', 'optim_wrapper'))
@@ -67,7 +68,6 @@ def main() -> None:
     for message in messages:
         runner.logger.info(message)
     runner.train()
-    disconnect()
 
 
 if __name__ == '__main__':

@@ -1,6 +1,8 @@
 """Several processes: how many there are, and how they talk to each other without a GPU."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch.distributed
@@ -64,13 +66,16 @@ def connect_on_cpu(cfg: Config) -> None:
         torch.distributed.init_process_group('gloo')
 
 
-def disconnect() -> None:
-    """End the connection of the processes, if there is one, at the end of a run that went well.
+@contextmanager
+def ending_connection() -> Iterator[None]:
+    """End the connection of the processes that a run made, if the run goes well; for ``with`` or above a function.
 
     Left to the end of the interpreter, gloo's threads abort one process in a dozen, and the launcher
     calls the run failed.
     """
-    if torch.distributed.is_initialized():
+    before = torch.distributed.is_initialized()
+    yield
+    if torch.distributed.is_initialized() and not before:
         torch.distributed.destroy_process_group()
 
 
