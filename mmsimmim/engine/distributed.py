@@ -1,11 +1,13 @@
 """Several processes: how many there are, and how they talk to each other without a GPU."""
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch.distributed
+import torch.distributed.nn.functional  # Its default arguments keep a connection alive that is older than they are.
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.logging import print_log
@@ -68,15 +70,18 @@ def connect_on_cpu(cfg: Config) -> None:
 
 @contextmanager
 def ending_connection() -> Iterator[None]:
-    """End the connection of the processes that a run made, if the run goes well; for ``with`` or above a function.
+    """End the connection of the processes that a function made, if it goes well: ``@ending_connection()``.
 
-    Left to the end of the interpreter, gloo's threads abort one process in a dozen, and the launcher
-    calls the run failed.
+    A thread of gloo that lets go of its last tensor while the interpreter ends aborts the process, and the launcher
+    calls the run failed (PyTorch's issue 190489). The threads end with the last reference to the connection, which
+    models in reference cycles hold until they are collected. Caches of DTensor hold it for good: under FSDP the
+    collection is only the time that the thread needs.
     """
     before = torch.distributed.is_initialized()
     yield
     if torch.distributed.is_initialized() and not before:
         torch.distributed.destroy_process_group()
+        gc.collect()
 
 
 def carry_unused_parameters(cfg: Config) -> None:

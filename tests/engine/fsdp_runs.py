@@ -10,6 +10,7 @@ import torch.distributed
 
 import mmsimmim  # noqa: F401  lets torch read MMEngine's checkpoints
 from mmsimmim.checkpoints import convert_state_dict
+from mmsimmim.engine.distributed import ending_connection
 
 REPO = Path(__file__).parents[2]
 SHARES = Path(__file__).with_name('fsdp_config.py')
@@ -48,6 +49,7 @@ def train_from_official_file():
     return train('loaded', [f'load_from={path}', 'optim_wrapper.optimizer.lr=0.', 'train_cfg.max_epochs=1'])
 
 
+@ending_connection()
 def main():
     torch.distributed.init_process_group('gloo')
     messages = {
@@ -72,7 +74,6 @@ def main():
     }
     if torch.distributed.get_rank() == 0:
         (Path(OUT) / 'messages.json').write_text(json.dumps(messages))
-    torch.distributed.destroy_process_group()
 
 
 if __name__ == '__main__':

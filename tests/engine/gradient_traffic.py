@@ -12,6 +12,7 @@ from mmengine.utils import digit_version
 from torch import nn
 from torch.distributed.algorithms.ddp_comm_hooks import default_hooks
 
+from mmsimmim.engine.distributed import ending_connection
 from mmsimmim.engine.fsdp import BLOCKS, shard
 from mmsimmim.errors import UserError
 from mmsimmim.registry import HOOKS, MODELS
@@ -86,6 +87,7 @@ def bytes_of_shares():
     return dict(sent)
 
 
+@ending_connection()
 def main(out):
     dist.init_process_group('gloo')
     each = [None, None]
@@ -99,7 +101,6 @@ def main(out):
         found['shares'] = bytes_of_shares()
     if dist.get_rank() == 0:
         torch.save(found, out)
-    dist.destroy_process_group()
 
 
 if __name__ == '__main__':

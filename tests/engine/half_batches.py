@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmengine.model import MMDistributedDataParallel
 from mmengine.structures import BaseDataElement
 
+from mmsimmim.engine.distributed import ending_connection
 from mmsimmim.registry import MODELS
 
 CONFIG = Path(__file__).parents[1] / 'tools' / 'tiny_config.py'
@@ -37,6 +38,7 @@ def gradients(model, images, samples):
     return {name.removeprefix('module.'): parameter.grad for name, parameter in model.named_parameters()}
 
 
+@ending_connection()
 def main(out):
     dist.init_process_group('gloo')
     images, samples = make_batch()
@@ -45,7 +47,6 @@ def main(out):
     if dist.get_rank() == 0:
         torch.save(dict(halves=halves, whole=gradients(make_model(), images, samples),
                         mine=gradients(make_model(), images[mine], samples[mine])), out)
-    dist.destroy_process_group()
 
 
 if __name__ == '__main__':

@@ -12,7 +12,7 @@ import torch.distributed
 from mmengine.config import Config
 
 from mmsimmim.engine import command_line, distributed
-from mmsimmim.engine.distributed import carry_unused_parameters, connect_on_cpu, get_world_size
+from mmsimmim.engine.distributed import carry_unused_parameters, connect_on_cpu, ending_connection, get_world_size
 from mmsimmim.errors import UserError
 
 REPO = Path(__file__).resolve().parents[2]
@@ -88,6 +88,25 @@ def test_contradiction_about_unused_parameters():
     cfg = Config(dict(find_unused_parameters=True, model_wrapper_cfg=wrapper(find_unused_parameters=False)))
     with pytest.raises(UserError, match='find_unused_parameters=True.*contradicts.*False'):
         carry_unused_parameters(cfg)
+
+
+def test_a_connection_ends_though_a_model_that_works_through_it_is_held_by_a_cycle(left_connections):
+
+    @ending_connection()
+    def run():
+        torch.distributed.init_process_group('gloo')
+        model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(2, 2))
+        model(torch.ones(2, 2)).sum().backward()
+        model.itself = [model]
+
+    run()
+    assert not torch.distributed.is_initialized() and not left_connections()
+
+
+def test_a_connection_that_was_there_before_stays(left_connections):
+    torch.distributed.init_process_group('gloo')
+    ending_connection()(torch.distributed.barrier)()
+    assert torch.distributed.is_initialized() and left_connections()
 
 
 def test_with_gpus_it_is_left_to_mmengine(monkeypatch):

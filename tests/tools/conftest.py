@@ -8,7 +8,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import torch.distributed
 
 REPO = Path(__file__).resolve().parents[2]
 CONFIG = Path(__file__).with_name('tiny_config.py')
@@ -39,18 +38,3 @@ def run_tool(images):
         return process.returncode, process.stdout
 
     return run
-
-
-@pytest.fixture
-def connections(monkeypatch):
-    """What a launcher sets, for a run of one process; the connections that are then made."""
-    for name, value in dict(RANK=0, WORLD_SIZE=1, LOCAL_RANK=0, MASTER_ADDR='127.0.0.1', MASTER_PORT=0).items():
-        monkeypatch.setenv(name, str(value))
-    made, connect = [], torch.distributed.init_process_group
-
-    def spy(*args, **kwargs):
-        made.append(args)
-        connect(*args, **kwargs)
-
-    monkeypatch.setattr(torch.distributed, 'init_process_group', spy)
-    return made

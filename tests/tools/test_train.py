@@ -209,12 +209,12 @@ def test_added_options_are_reported(config_of):
     assert len(messages) == 1 and 'optim_wrapper.optimiser.lr' in messages[0]
 
 
-def test_connected_processes_part_in_the_end(monkeypatch, images, connections, tmp_path):
+def test_connected_processes_part_in_the_end(monkeypatch, images, left_connections, tmp_path):
     monkeypatch.setattr(sys, 'argv', [
         'train.py', str(CONFIG), '--work-dir', str(tmp_path), '--no-validate', '--launcher', 'pytorch', '--cfg-options',
         f'train_dataloader.dataset.data_root={images}', 'train_cfg.max_epochs=1', 'train_dataloader.num_workers=0'])
     runpy.run_path(str(REPO / 'tools' / 'train.py'), run_name='__main__')
-    assert connections and not torch.distributed.is_initialized()
+    assert not torch.distributed.is_initialized() and not left_connections()
 
 
 @pytest.mark.slow

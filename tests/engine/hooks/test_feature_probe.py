@@ -18,6 +18,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
 from mmsimmim.datasets.transforms import LoadImage
+from mmsimmim.engine.distributed import connect_on_cpu, ending_connection
 from mmsimmim.errors import UserError
 from mmsimmim.evaluation import fit_linear_probe, knn_classify
 from mmsimmim.registry import MODELS
@@ -166,9 +167,9 @@ def test_two_processes_measure_what_one_does(tmp_path):
     assert (shares[0]['probe/knn'], shares[0]['probe/linear']) == pytest.approx(expected_scores(runner, tmp_path))
 
 
+@ending_connection()
 def main(folder):
     """One of the two processes."""
-    from mmsimmim.engine.distributed import connect_on_cpu
     rank = int(os.environ['RANK'])
     torch.distributed.init_process_group('gloo')
     if rank == 0:
@@ -184,7 +185,6 @@ def main(folder):
     (folder / f'{rank}.json').write_text(json.dumps(found))
     if rank == 0:
         torch.save(runner.model.module.state_dict(), folder / 'weights.pth')
-    torch.distributed.destroy_process_group()
 
 
 @pytest.mark.parametrize('hook, message', [
