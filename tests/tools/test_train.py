@@ -82,13 +82,18 @@ class TestArguments:
         cfg = config_of('--cfg-options', 'data_root=/x', config=config)
         assert cfg.train_dataloader.dataset.data_root == cfg.val_dataloader.dataset.data_root == '/x'
 
-    def test_waiting_threads_do_not_spin(self, config_of, monkeypatch):
-        monkeypatch.delenv('OMP_WAIT_POLICY', raising=False)
+    @pytest.mark.parametrize('given, policy, spins', [
+        ({}, 'PASSIVE', '1000'), (dict(GOMP_SPINCOUNT='5'), 'PASSIVE', '5'),
+        (dict(OMP_WAIT_POLICY='ACTIVE'), 'ACTIVE', None)])
+    def test_waiting_threads_spin_for_a_moment(self, config_of, monkeypatch, given, policy, spins):
+        for name in ('OMP_WAIT_POLICY', 'GOMP_SPINCOUNT'):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in given.items():
+            monkeypatch.setenv(name, value)
         config_of()
-        assert os.environ['OMP_WAIT_POLICY'] == 'PASSIVE'
-        monkeypatch.setenv('OMP_WAIT_POLICY', 'ACTIVE')
-        config_of()
-        assert os.environ['OMP_WAIT_POLICY'] == 'ACTIVE'
+        found = os.environ['OMP_WAIT_POLICY'], os.environ.get('GOMP_SPINCOUNT')
+        os.environ.pop('GOMP_SPINCOUNT', None)
+        assert found == (policy, spins)
 
     def test_loaders(self, config_of, monkeypatch):
         monkeypatch.setattr(command_line, 'get_device', lambda: 'cuda')

@@ -17,7 +17,8 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parent)]
-os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
+if os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE') == 'PASSIVE':
+    os.environ.setdefault('GOMP_SPINCOUNT', '1000')
 
 import numpy as np  # noqa: E402
 from kept_parts import Parts, train, write_results  # noqa: E402
