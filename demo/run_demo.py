@@ -16,8 +16,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-# Before torch is imported: OpenMP threads that spin while they wait slow a training many times when another process wants
-# a core, and those that sleep at once halve the speed of compiled steps.
+# Before torch is imported: OpenMP threads that spin while they wait slow a training many times when another process
+# wants a core, and those that sleep at once halve the speed of compiled steps.
 if os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE') == 'PASSIVE':
     os.environ.setdefault('GOMP_SPINCOUNT', '1000')
 
