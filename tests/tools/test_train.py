@@ -22,6 +22,9 @@ class Built(Exception):
 @pytest.fixture
 def config_of(monkeypatch, tmp_path):
     """A function from arguments of train.py to the config that it would run."""
+    for name in ('OMP_WAIT_POLICY', 'GOMP_SPINCOUNT'):  # which the tool sets, and monkeypatch then takes away
+        monkeypatch.setenv(name, '')
+        monkeypatch.delenv(name)
 
     def build(cfg):
         raise Built(cfg)
@@ -84,16 +87,12 @@ class TestArguments:
 
     @pytest.mark.parametrize('given, policy, spins', [
         ({}, 'PASSIVE', '1000'), (dict(GOMP_SPINCOUNT='5'), 'PASSIVE', '5'),
-        (dict(OMP_WAIT_POLICY='ACTIVE'), 'ACTIVE', None)])
+        (dict(OMP_WAIT_POLICY='ACTIVE'), 'ACTIVE', None), (dict(OMP_WAIT_POLICY='PASSIVE'), 'PASSIVE', None)])
     def test_waiting_threads_spin_for_a_moment(self, config_of, monkeypatch, given, policy, spins):
-        for name in ('OMP_WAIT_POLICY', 'GOMP_SPINCOUNT'):
-            monkeypatch.delenv(name, raising=False)
         for name, value in given.items():
             monkeypatch.setenv(name, value)
         config_of()
-        found = os.environ['OMP_WAIT_POLICY'], os.environ.get('GOMP_SPINCOUNT')
-        os.environ.pop('GOMP_SPINCOUNT', None)
-        assert found == (policy, spins)
+        assert (os.environ['OMP_WAIT_POLICY'], os.environ.get('GOMP_SPINCOUNT')) == (policy, spins)
 
     def test_loaders(self, config_of, monkeypatch):
         monkeypatch.setattr(command_line, 'get_device', lambda: 'cuda')
@@ -206,7 +205,8 @@ class TestMistakes:
 def test_added_options_are_reported(config_of):
     cfg = Config.fromfile(CONFIG)
     options = {'optim_wrapper.optimiser.lr': 1, 'train_cfg.max_epochs': 2, 'train_pipeline.0.type': 'X',
-               'compile': True, 'train_pipeline.9.type': 'X'}
+               'compile.mode': 'default', 'find_unused_parameters': True, 'load_from': 'x.pth',
+               'train_pipeline.9.type': 'X'}
     with pytest.raises(Exception, match='does not fit'):
         command_line._merge(cfg, options)
     del options['train_pipeline.9.type']

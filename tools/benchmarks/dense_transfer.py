@@ -17,7 +17,8 @@ import sys
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parent)]
-if os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE') == 'PASSIVE':
+if 'OMP_WAIT_POLICY' not in os.environ:
+    os.environ['OMP_WAIT_POLICY'] = 'PASSIVE'
     os.environ.setdefault('GOMP_SPINCOUNT', '1000')
 
 from dense_transfer_configs import PRESETS, Preset, det_config, pretrain_config, seg_config  # noqa: E402

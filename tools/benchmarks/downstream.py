@@ -13,7 +13,6 @@ before the first step, in the precision of the run, are printed.
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Callable
 from copy import deepcopy
@@ -23,6 +22,7 @@ from typing import Any
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parent)]
 
 import torch  # noqa: E402
+import torch._inductor.config  # noqa: E402
 from downstream_models import ARCHS, TASKS, Task, build_pair, model_config  # noqa: E402
 from downstream_report import make_row, print_result  # noqa: E402
 from kept_parts import write_json  # noqa: E402
@@ -194,7 +194,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     require_device(args.device)
     # a first step that finds compiled code on the disk is not a cold one
-    os.environ.setdefault('TORCHINDUCTOR_FORCE_DISABLE_CACHES', '1')
+    torch._inductor.config.force_disable_caches = True
     result = dict(args={**vars(args), 'json': args.json and str(args.json)}, **provenance(args.device), tasks=[])
     print(heading(result, ('torch', 'mmdet', 'mmsegmentation', 'mmcv', 'mmcv-lite', 'mmsimmim')))
     for name in args.task:

@@ -2,9 +2,9 @@
 
     python tools/benchmarks/throughput.py --arch swin-base --batch-size 256 --dtype bfloat16 --device cuda
 
-A step is forward, loss, backward, clipping and fused AdamW on images in memory. The models take turns, the first steps
-are left out; figures are medians, with the quartiles. All see the same images and masks in the same precision. Weights
-are random.
+A step is forward, loss, backward, clipping and fused AdamW on images in memory. Models and precisions take turns, the
+first steps are left out; figures are medians, with the quartiles. All see the same images and masks. Weights are
+random.
 
 Share of peak: the arithmetic of a step, for all models of an architecture what one forward of ours takes
 (tools/analysis_tools/get_flops.py: matrix products and attentions, counted once, a multiply-add being two operations)
@@ -19,7 +19,6 @@ architecture and the side of the images (pixels) to a module, which maps images 
 
 import argparse
 import gc
-import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -28,6 +27,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parent)]
 
 import torch  # noqa: E402
+import torch._inductor.config  # noqa: E402
 from contenders import (  # noqa: E402
     ARCHITECTURES,
     BUILDERS,
@@ -188,7 +188,7 @@ def main(argv: list[str] | None = None) -> None:
     choose(args)
     init_default_scope('mmpretrain')
     # a first step that finds compiled code on the disk is not a cold one
-    os.environ.setdefault('TORCHINDUCTOR_FORCE_DISABLE_CACHES', '1')
+    torch._inductor.config.force_disable_caches = True
     result = dict(args={**vars(args), 'json': args.json and str(args.json)}, **provenance(args.device), peak_tflops={},
                   gflop_per_image={}, rows=[], left_out=[])
     for arch_name in args.arch:
