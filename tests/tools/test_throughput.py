@@ -208,26 +208,28 @@ def test_devices(script, monkeypatch):
         require('cuda')
 
 
-def test_ranges_on_a_gpu_are_no_kernels(script):
-    """Ranges come back as kernels of the operation that opened them, and as events of the device."""
+def test_parts_have_the_time_of_both_passes_and_ranges_are_no_kernels(script):
+    """On a GPU ranges come back as kernels of the operation that opened them, and as events of the device."""
     module = sys.modules['profile_step']
 
-    def event(name, kernels=(), children=(), device=DeviceType.CPU, number=-1):
+    def event(name, kernels=(), children=(), device=DeviceType.CPU, number=-1, cpu_time=0.0):
         made = SimpleNamespace(name=name, kernels=[SimpleNamespace(name=k, duration=d) for k, d in kernels],
-                               cpu_children=children, cpu_parent=None, device_type=device, sequence_nr=number)
+                               cpu_children=children, cpu_parent=None, device_type=device, sequence_nr=number,
+                               cpu_time_total=cpu_time)
         for child in children:
             child.cpu_parent = made
         return made
 
-    product = event('aten::mm', [('gemm', 3.0)], number=7)
-    layer = event('layers.0', [('layers.0', 10.0)], [product])
+    product = event('aten::mm', [('gemm', 3.0)], number=7, cpu_time=0.5)
+    layer = event('layers.0', [('layers.0', 10.0)], [product], cpu_time=0.75)
     optimizer = event('Optimizer.step#AdamW.step', [('Optimizer.step#AdamW.step', 9.0), ('multi_tensor_apply', 2.0)])
-    backward = event(f'{module.BACKWARD}MmBackward0', [('gemm', 5.0)], number=7)
-    other = event(f'{module.BACKWARD}AddBackward0', [('add', 1.0)], number=8)
+    backward = event(f'{module.BACKWARD}: MmBackward0', [('gemm', 5.0)], number=7, cpu_time=1.5)
+    other = event(f'{module.BACKWARD}: AddBackward0', [('add', 1.0)], number=8, cpu_time=9.0)
     events = [layer, product, optimizer, backward, other, event('layers.0', device=DeviceType.CUDA)]
     assert list(module.kernels(events, ['layers.0'], True)) == [
         ('gemm', 3.0), ('multi_tensor_apply', 2.0), ('gemm', 5.0), ('add', 1.0)]
     assert module.by_module(events, ['layers.0'], True) == {'layers.0': 3.0 + 5.0}
+    assert module.by_module(events, ['layers.0'], False) == {'layers.0': 0.75 + 1.5}
 
 
 def test_all_see_the_same_problem(script):
