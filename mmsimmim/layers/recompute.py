@@ -4,7 +4,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import CheckpointPolicy, checkpoint, create_selective_checkpoint_contexts
+from torch.utils.checkpoint import checkpoint
+
+from ..errors import UserError
+
+try:
+    from torch.utils.checkpoint import CheckpointPolicy, create_selective_checkpoint_contexts
+except ImportError:  # PyTorch 2.4, which keeps all or nothing of a block
+    CheckpointPolicy = None
 
 # False keeps all activations, True those between blocks; 'cheap' keeps what is dear to compute as well.
 WITH_CP = (False, True, 'cheap')
@@ -14,9 +21,11 @@ ATTENTION = '_scaled_dot_product'
 
 
 def check_with_cp(with_cp: bool | str) -> bool | str:
-    """``with_cp`` itself; ValueError if there is no such way to recompute."""
+    """``with_cp`` itself; ValueError if there is no such way to recompute, UserError if PyTorch is too old for it."""
     if with_cp not in WITH_CP:
         raise ValueError(f'with_cp {with_cp!r} is none of {WITH_CP}')
+    if with_cp == 'cheap' and CheckpointPolicy is None:
+        raise UserError(f"with_cp='cheap' needs PyTorch 2.5, and this is {torch.__version__}. Take True.")
     return with_cp
 
 
@@ -43,7 +52,7 @@ def _keep_dear() -> tuple:
     return create_selective_checkpoint_contexts(_choose)
 
 
-def _choose(context: Any, operator: Any, *args: Any, **kwargs: Any) -> CheckpointPolicy:
+def _choose(context: Any, operator: Any, *args: Any, **kwargs: Any) -> 'CheckpointPolicy':
     name = operator.overloadpacket.__name__
     dear = name in DEAR or name.startswith(ATTENTION)
     return CheckpointPolicy.MUST_SAVE if dear else CheckpointPolicy.PREFER_RECOMPUTE

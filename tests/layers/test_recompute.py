@@ -1,13 +1,16 @@
 """What is computed once, what again, and that it is the same."""
 
+import importlib.util
 from collections import Counter
 
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mmsimmim.layers import call_block
+from mmsimmim.errors import UserError
+from mmsimmim.layers import call_block, recompute
 from mmsimmim.models.backbones.swin import SwinBlock, SwinTransformer
+from tests.recomputing import needs_cheap
 
 
 class Counted(TorchDispatchMode):
@@ -38,6 +41,7 @@ def times(counts, *names):
     return sum(number for name, number in counts.items() if any(name.startswith(wanted) for wanted in names))
 
 
+@needs_cheap
 def test_recomputes_what_it_says():
     (expected, _, kept), (whole, _, all_again), (cheap, _, some_again) = map(backward, (False, True, 'cheap'))
     torch.testing.assert_close(whole, expected, rtol=0, atol=0)
@@ -49,6 +53,7 @@ def test_recomputes_what_it_says():
         assert forward_again == times(all_again, name) - times(kept, name) > 0
 
 
+@needs_cheap
 def test_without_gradients_nothing_is_kept():
     block = SwinBlock(8, 2, 4, 2, drop_path=0., bias_resize='geometric')
     with torch.no_grad():
@@ -58,3 +63,15 @@ def test_without_gradients_nothing_is_kept():
 def test_unknown_way():
     with pytest.raises(ValueError, match="with_cp 'dear'"):
         SwinTransformer('tiny', with_cp='dear')
+
+
+def test_an_old_pytorch_has_two_ways(monkeypatch):
+    """PyTorch 2.4 has no policies; the package is imported there nevertheless."""
+    for name in ('CheckpointPolicy', 'create_selective_checkpoint_contexts'):
+        monkeypatch.delattr(torch.utils.checkpoint, name, raising=False)
+    spec = importlib.util.spec_from_file_location('mmsimmim.layers.recompute_of_old', recompute.__file__)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert [module.check_with_cp(way) for way in (False, True)] == [False, True]
+    with pytest.raises(UserError, match="'cheap' needs PyTorch 2.5.*Take True"):
+        module.check_with_cp('cheap')

@@ -7,9 +7,10 @@ from mmengine.structures import BaseDataElement
 from mmsimmim.datasets import MaskedBatch
 from mmsimmim.registry import MODELS
 from tests.golden import assert_official_gradients, load, relative_error, simmim_swin, simmim_swinv2
+from tests.recomputing import WITH_CP
 
 
-@pytest.mark.parametrize('with_cp', [False, True, 'cheap'])
+@pytest.mark.parametrize('with_cp', WITH_CP)
 @pytest.mark.parametrize('simmim', [simmim_swin, simmim_swinv2])
 def test_swin_equals_official(simmim, with_cp):
     model, golden = simmim(with_cp=with_cp)

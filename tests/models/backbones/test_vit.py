@@ -14,6 +14,7 @@ from mmsimmim.checkpoints import convert_state_dict
 from mmsimmim.layers import resize_token_bias_table
 from mmsimmim.models import VisionTransformer
 from tests.golden import DATA, assert_official_gradients, below, load, relative_error, simmim_vit
+from tests.recomputing import WITH_CP
 
 TINY = dict(embed_dims=16, num_layers=3, num_heads=4, feedforward_channels=64)
 PER_BLOCK = dict(use_rel_pos_bias=True, use_shared_rel_pos_bias=False)
@@ -42,7 +43,7 @@ def build_mmpretrain(arch=TINY, img_size=96, **kwargs):
         return BEiTViT(arch, img_size, **kwargs)
 
 
-@pytest.mark.parametrize('with_cp', [False, True, 'cheap'])
+@pytest.mark.parametrize('with_cp', WITH_CP)
 def test_pretraining_equals_official(with_cp):
     model, golden = simmim_vit(with_cp=with_cp)
     images, mask = golden['input'], golden['mask']

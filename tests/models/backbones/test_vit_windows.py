@@ -10,6 +10,7 @@ from mmsimmim.engine.memory.live_memory import LiveMemory
 from mmsimmim.layers import TransformerBlock, global_attention, resize_token_bias_table
 from mmsimmim.models import VisionTransformer
 from tests.golden import relative_error
+from tests.recomputing import WITH_CP
 
 TINY = dict(embed_dims=16, num_layers=3, num_heads=4, feedforward_channels=64)
 POSITIONS = dict(
@@ -131,7 +132,7 @@ def test_takes_a_pretraining_checkpoint(position):
 
 @pytest.mark.parametrize('class_token', [False, True])
 @pytest.mark.parametrize('position', [POSITIONS['shared'], POSITIONS['per_block']], ids=['shared', 'per_block'])
-@pytest.mark.parametrize('with_cp', [False, True, 'cheap'])
+@pytest.mark.parametrize('with_cp', WITH_CP)
 def test_attention_in_pieces_is_the_same(position, class_token, with_cp, monkeypatch):
     model = randomised(build(with_cls_token=class_token, with_cp=with_cp, **position))
     images = torch.randn(2, 3, 80, 112, dtype=torch.float64)
