@@ -1,6 +1,5 @@
 """Test a checkpoint of any config: SimMIM pre-training and mmpretrain, mmdet or mmseg models on top of it."""
 
-import argparse
 import os
 import sys
 from pathlib import Path
@@ -12,56 +11,7 @@ if 'OMP_WAIT_POLICY' not in os.environ:
     os.environ['OMP_WAIT_POLICY'] = 'PASSIVE'
     os.environ.setdefault('GOMP_SPINCOUNT', '1000')
 
-from mmsimmim.engine import testing  # noqa: E402
-from mmsimmim.engine.command_line import add_common_arguments, build_runner, load_config, report_mistakes  # noqa: E402
-from mmsimmim.engine.data_files import check_data_files  # noqa: E402
-from mmsimmim.engine.distributed import connect_on_cpu, ending_connection, get_world_size  # noqa: E402
-from mmsimmim.engine.initial_weights import skip_initial_weights  # noqa: E402
-from mmsimmim.engine.resume import check_checkpoint  # noqa: E402
-from mmsimmim.engine.saved_predictions import save_predictions  # noqa: E402
-
-
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--out', help='file for the results: .pkl for predictions, .json for metrics')
-    parser.add_argument('--save-predictions', metavar='DIR',
-                        help="folder for predictions in the format of the labels: COCO's JSON (mmdet), label maps "
-                             '(mmseg)')
-    parser.add_argument('--show', action='store_true', help='show the predictions in windows')
-    parser.add_argument('--show-dir', help='folder for pictures of the predictions')
-    parser.add_argument('--wait-time', type=float, default=2, help='seconds that each window stays (default: 2)')
-    parser.add_argument('--tta', action='store_true',
-                        help='test-time augmentation, by tta_model and tta_pipeline of the config')
-    add_common_arguments(parser)
-    return parser.parse_args()
-
-
-@report_mistakes
-@ending_connection()
-def main() -> None:
-    args = parse_args()
-    testing.check_output(args.out)
-    cfg, messages = load_config(args, needed=('model', ))
-    get_world_size(args.launcher)
-    testing.use_validation(cfg)
-    cfg.resume, cfg.load_from = False, check_checkpoint(args.checkpoint)
-    if args.show or args.show_dir:
-        testing.draw_predictions(cfg, args.show, args.show_dir, args.wait_time)
-    if args.tta:
-        testing.use_tta(cfg)
-    saved = save_predictions(cfg, args.save_predictions) if args.save_predictions else []
-    check_data_files(cfg, ('test', ))
-    connect_on_cpu(cfg)
-
-    runner = build_runner(cfg)
-    testing.require_same_architecture(runner)
-    skip_initial_weights(runner)
-    for message in messages:
-        runner.logger.info(message)
-    testing.run_test(runner, args.out, saved)
-
+from mmsimmim.commands.test import main  # noqa: E402
 
 if __name__ == '__main__':
     main()

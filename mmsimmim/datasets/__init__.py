@@ -3,7 +3,7 @@
 from .image_folder import ImageFolder
 from .labelled_image_folder import LabelledImageFolder
 from .masked_batch import MaskedBatch, collate_masked
-from .packed_image_folder import PackedImageFolder
+from .packed.image_folder import PackedImageFolder
 from .samplers import SeededInfiniteSampler, SeededSampler
 from .transforms import (
     MASK_STRATEGIES,

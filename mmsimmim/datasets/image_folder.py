@@ -13,7 +13,7 @@ from mmengine.logging import print_log
 from ..errors import UserError
 from ..registry import DATASETS
 from .seeding import SampleIndex
-from .transforms.load_image import UnreadableImage
+from .transforms.loading.load_image import UnreadableImage
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.bmp', '.tif', '.tiff', '.webp', '.ppm', '.pgm', '.pbm',
                   '.pnm', '.gif')

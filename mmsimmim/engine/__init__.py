@@ -1,6 +1,6 @@
 """Around the training loop."""
 
-from . import checkpoint_loading  # noqa: F401  it makes itself known to MMEngine
+from ..checkpoints import loading  # noqa: F401  it makes itself known to MMEngine
 from .fsdp import FSDPStrategy
 from .hooks import (
     CheckClassesHook,

@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 from PIL import Image
 from torch import nn
 
-from mmsimmim.engine.command_line import build_runner
+from mmsimmim.commands.common.runner import build_runner
 from mmsimmim.registry import MODELS
 from tests.configs.downstream import without_gradient
 

@@ -16,8 +16,8 @@ from PIL import Image
 
 import mmsimmim  # noqa: F401  (repairs before the frameworks)
 from mmsimmim.checkpoints import convert_state_dict
-from mmsimmim.engine.auto_scale_lr import scale_lr
-from mmsimmim.engine.command_line import _merge
+from mmsimmim.commands.common.auto_scale_lr import scale_lr
+from mmsimmim.commands.common.options import merge_options
 from mmsimmim.errors import UserError
 from mmsimmim.registry import DATASETS, MODELS
 from tests.configs.downstream import without_gradient
@@ -321,7 +321,7 @@ def test_the_linear_probe_is_the_average_of_patches_after_block_8(images, tmp_pa
 @pytest.mark.parametrize('name', [SWIN_FOLDER, TINY_FOLDER])
 def test_own_folder_and_number_of_classes_are_two_options(name):
     config = Config.fromfile(FOLDER / name)
-    _merge(config, dict(data_root='/data/flowers', num_classes=102))
+    merge_options(config, dict(data_root='/data/flowers', num_classes=102))
     assert {config[f'{side}_dataloader'].dataset.data_root for side in ('train', 'val', 'test')} == {'/data/flowers'}
     assert config.model.head.num_classes == config.data_preprocessor.num_classes == 102
 

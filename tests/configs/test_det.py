@@ -15,8 +15,8 @@ from mmengine.registry import DefaultScope, init_default_scope
 from PIL import Image
 
 import mmsimmim  # noqa: F401  (repairs before the frameworks)
+from mmsimmim.commands.common.options import merge_options
 from mmsimmim.datasets.seeding import SampleIndex
-from mmsimmim.engine.command_line import _merge
 from mmsimmim.registry import DATASETS, METRICS, MODELS
 from tests.configs.downstream import (
     build_without_memory,
@@ -278,7 +278,7 @@ def own_set(tmp_path_factory):
 
 def shrink(config, root, tmp_path):
     """A config with little depth, width, pixels and data, that starts from a small file of the kind it expects."""
-    _merge(config, dict(data_root=str(root)))
+    merge_options(config, dict(data_root=str(root)))
     vit = 'img_size' in config.model.backbone
     divisor = 4 if vit else 8  # of the images; windows and tables keep their sizes
     shrink_heads(config.model)
@@ -328,7 +328,7 @@ def test_every_config_trains_and_predicts(path, request, tmp_path):
     from mmengine.runner import Runner
     config = read(path)
     if path in OWN:
-        _merge(config, dict(classes=['cell', 'nucleus', 'debris']))
+        merge_options(config, dict(classes=['cell', 'nucleus', 'debris']))
     start = shrink(config, request.getfixturevalue('own_set' if path in OWN else 'coco'), tmp_path)
     config.experiment_name = path.stem
     runner = Runner.from_cfg(config)
@@ -416,7 +416,7 @@ def test_soft_nms_is_one_option(path):
     config = read(path)
     swin_lsj = '-lsj-' in path.stem and 'vitdet' not in path.stem
     assert config.model.test_cfg.rcnn.nms.type == ('soft_nms' if swin_lsj else 'nms')
-    assert _merge(config, {'model.test_cfg.rcnn.nms.type': 'soft_nms'}) == []
+    assert merge_options(config, {'model.test_cfg.rcnn.nms.type': 'soft_nms'}) == []
     test_cfg = config.model.test_cfg.rcnn
     generator = torch.Generator().manual_seed(0)
     corners = torch.rand(30, 2, generator=generator) * 40
@@ -437,7 +437,7 @@ def test_own_set_is_a_path_and_names(path, way, own_set, tmp_path):
         config = own_config(path, tmp_path, data_root=str(own_set), classes=names)
     else:
         config = read(path)
-        _merge(config, dict(data_root=str(own_set), classes=list(names)))
+        merge_options(config, dict(data_root=str(own_set), classes=list(names)))
         config.model.backbone.pop('init_cfg')
         sections = {key: value for key, value in config.to_dict().items() if isinstance(value, dict)}
         assert 'my_images' not in str(sections)
@@ -465,7 +465,7 @@ def own_config(path, tmp_path, **changes):
 @pytest.mark.parametrize('path', OWN, ids=lambda path: path.stem)
 def test_one_annotation_file_elsewhere(path):
     config = read(path)
-    _merge(config, dict(data_root='/data/cells', val_ann_file='/labels/second_reader.json'))
+    merge_options(config, dict(data_root='/data/cells', val_ann_file='/labels/second_reader.json'))
     assert config.train_dataloader.dataset.ann_file == '/data/cells/instances_train.json'
     for section in (config.val_dataloader.dataset, config.val_evaluator, config.test_evaluator):
         assert section.ann_file == '/labels/second_reader.json'
@@ -474,7 +474,7 @@ def test_one_annotation_file_elsewhere(path):
 
 def test_coco_elsewhere_is_one_option():
     config = read(SWIN)
-    _merge(config, dict(data_root='/datasets/coco'))
+    merge_options(config, dict(data_root='/datasets/coco'))
     assert config.val_evaluator.ann_file == '/datasets/coco/annotations/instances_val2017.json'
     config.pop('data_root')
     assert 'data/coco' not in str(config.to_dict()).replace('/datasets/coco', '')

@@ -17,8 +17,8 @@ from PIL import Image
 from torch.nn import functional as F
 
 import mmsimmim  # noqa: F401  (repairs before the frameworks)
-from mmsimmim.engine.command_line import _has, _merge
-from mmsimmim.engine.testing import use_tta
+from mmsimmim.commands.common.options import has_key, merge_options
+from mmsimmim.commands.common.testing import use_tta
 from mmsimmim.registry import DATASETS, MODELS, PARAM_SCHEDULERS
 from tests.configs.downstream import (
     build_without_memory,
@@ -399,8 +399,8 @@ def test_own_data_is_five_variables(reduce_zero_label, labels, data_roots, tmp_p
 
 def test_own_folder_is_one_option():
     config = read(OWN)
-    _merge(config, dict(data_root='/data/fields', train_images='a', val_images='b', val_labels='c', img_suffix='.tif',
-                        num_classes=7))
+    merge_options(config, dict(data_root='/data/fields', train_images='a', val_images='b', val_labels='c',
+                               img_suffix='.tif', num_classes=7))
     sides = [config[f'{side}_dataloader'].dataset for side in ('train', 'val', 'test')]
     assert {(side.data_root, side.img_suffix, side.seg_map_suffix) for side in sides} == {
         ('/data/fields', '.tif', '.png')}
@@ -450,4 +450,4 @@ def test_options_in_the_readme_are_settings_of_the_configs():
     config = read(SWIN)
     assert {'optim_wrapper.optimizer.lr', 'optim_wrapper.paramwise_cfg.layer_decay_rate',
             'model.backbone.drop_path_rate'} <= keys
-    assert all(_has(config, key) for key in keys)
+    assert all(has_key(config, key) for key in keys)

@@ -1,8 +1,8 @@
 """The tiny SimMIM trained with shares; weight decay and clipping are strong, so that what they spare shows."""
 
-_base_ = ['../tools/tiny_config.py']
+_base_ = ['../commands/tiny_config.py']
 
-custom_imports = dict(imports=['mmsimmim', 'tests.tools.killers', 'tests.engine.count_share'])
+custom_imports = dict(imports=['mmsimmim', 'tests.commands.killers', 'tests.engine.count_share'])
 custom_hooks = [
     dict(type='mmsimmim.SeedStepHook'),
     dict(type='mmsimmim.SkippedFilesHook'),

@@ -10,7 +10,7 @@ import torch.distributed
 
 import mmsimmim  # noqa: F401  lets torch read MMEngine's checkpoints
 from mmsimmim.checkpoints import convert_state_dict
-from mmsimmim.engine.distributed import ending_connection
+from mmsimmim.commands.common.distributed import ending_connection
 
 REPO = Path(__file__).parents[2]
 SHARES = Path(__file__).with_name('fsdp_config.py')

@@ -12,12 +12,11 @@ from mmengine.utils import digit_version
 from torch import nn
 from torch.distributed.algorithms.ddp_comm_hooks import default_hooks
 
-from mmsimmim.engine.distributed import ending_connection
+from mmsimmim.commands.common.distributed import ending_connection
 from mmsimmim.engine.fsdp import BLOCKS, shard
 from mmsimmim.errors import UserError
 from mmsimmim.registry import HOOKS, MODELS
-
-from .half_batches import CONFIG, make_batch
+from tests.commands.common.half_batches import CONFIG, make_batch
 
 
 def make_model(blocks=1):

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from .conftest import REPO
+from tests.commands.conftest import REPO
 
 
 @pytest.fixture

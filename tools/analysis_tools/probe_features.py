@@ -1,102 +1,11 @@
-"""Classify a labelled folder by the frozen features of a checkpoint: by nearest neighbours and by a linear probe.
+"""Classify a labelled folder by the frozen features of a checkpoint: by nearest neighbours and by a linear probe."""
 
-The config may be one of pre-training or of fine-tuning; its backbone, normalisation and validation pipeline count. The
-checkpoint may be any that `inspect_checkpoint.py` knows. DATA_DIR holds train/ and val/ with one folder per class.
-
-    python tools/analysis_tools/probe_features.py \\
-        configs/pretrain/simmim_swin-base-w6_16xb128-amp-steplr-800e_in1k-192px.py official.pth /data/flowers
-"""
-
-import argparse
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from mmengine.config import Config  # noqa: E402
-from mmengine.device import get_device  # noqa: E402
-from mmengine.logging import MMLogger  # noqa: E402
-from mmengine.registry import init_default_scope  # noqa: E402
-from mmengine.runner import Runner, load_checkpoint  # noqa: E402
-from torch import nn  # noqa: E402
-from torch.utils.data import DataLoader  # noqa: E402
-
-from mmsimmim.engine.command_line import OptionsAction, load_config, report_mistakes  # noqa: E402
-from mmsimmim.errors import UserError  # noqa: E402
-from mmsimmim.evaluation import extract_features, probe_features  # noqa: E402
-from mmsimmim.evaluation.features import without_masks  # noqa: E402
-from mmsimmim.registry import MODELS  # noqa: E402
-
-
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='config of the pre-training or fine-tuning')
-    parser.add_argument('checkpoint', help='a path or an address')
-    parser.add_argument('data', metavar='DATA_DIR', help='folder with train/ and val/')
-    parser.add_argument('--train', default='train', help='folder of the labelled images (default: %(default)s)')
-    parser.add_argument('--val', default='val', help='folder of the images to classify (default: %(default)s)')
-    parser.add_argument('--out-index', type=int, default=-1,
-                        help="which of the backbone's outputs (default: the last); others than the config gives: "
-                             '--cfg-options model.backbone.out_indices=7')
-    parser.add_argument('--k', type=int, default=20, help='neighbours (default: %(default)s)')
-    parser.add_argument('--temperature', type=float, default=0.07, help='of their votes (default: %(default)s)')
-    parser.add_argument('--weight-decay', type=float, default=1e-3, help='of the linear probe (default: %(default)s)')
-    parser.add_argument('--batch-size', type=int, default=64, help='images at a time (default: %(default)s)')
-    parser.add_argument('--num-workers', type=int, default=2, help='that read images (default: %(default)s)')
-    parser.add_argument('--device', help='e.g. cpu or cuda:0 (default: a GPU if there is one)')
-    parser.add_argument('--cfg-options', nargs='+', action=OptionsAction, metavar='KEY=VALUE',
-                        help='settings that replace those of the config')
-    # What else load_config reads; there is no training here to which it would matter.
-    parser.set_defaults(work_dir=None, launcher='none', local_rank=0, no_pin_memory=False, no_persistent_workers=False)
-    return parser.parse_args(argv)
-
-
-@report_mistakes
-def main(argv: list[str] | None = None) -> None:
-    args = parse_args(argv)
-    MMLogger.get_current_instance().setLevel('WARNING')  # the output is two numbers
-    cfg, messages = load_config(args, needed=('model', 'val_dataloader'))
-    print(*messages, sep='\n', end='\n' if messages else '', file=sys.stderr)
-    init_default_scope(cfg.get('default_scope', 'mmpretrain'))
-    loaders = [build_loader(cfg, args, side) for side in (args.train, args.val)]
-    train, val = (loader.dataset for loader in loaders)
-    if train.metainfo['classes'] != val.metainfo['classes']:
-        raise UserError(f'{train.data_root} and {val.data_root} must have the same classes; they have '
-                        f'{", ".join(train.metainfo["classes"])} and {", ".join(val.metainfo["classes"])}.')
-    model = build_encoder(cfg).to(args.device or get_device())
-    load_checkpoint(model, args.checkpoint, map_location='cpu', logger='silent')
-    try:
-        sides = [extract_features(model, model.data_preprocessor, loader, args.out_index) for loader in loaders]
-        scores = probe_features(*sides[0], *sides[1], args.k, args.temperature, args.weight_decay)
-    except ValueError as error:  # of the arguments
-        raise UserError(str(error)) from error
-    print(f'{len(val)} images of {len(val.metainfo["classes"])} classes, {len(train)} labelled ones, features of '
-          f'{sides[0][0].shape[1]} numbers: {scores["knn"]:.2f} % by {args.k} nearest neighbours, '
-          f'{scores["linear"]:.2f} % by a linear probe')
-
-
-def build_loader(cfg: Config, args: argparse.Namespace, side: str) -> DataLoader:
-    """A data loader over the labelled images of one folder, read as the config reads images for validation."""
-    return Runner.build_dataloader(dict(
-        batch_size=args.batch_size,
-        num_workers=args.num_workers,
-        dataset=dict(
-            type='mmsimmim.LabelledImageFolder', data_root=args.data, data_prefix=side,
-            pipeline=without_masks(cfg.val_dataloader.dataset.pipeline)),
-        sampler=dict(type='DefaultSampler', shuffle=False),
-        collate_fn=dict(type='default_collate')))
-
-
-def build_encoder(cfg: Config) -> nn.Module:
-    """The backbone of the config, with its normalisation, as a model that gives maps."""
-    backbone = {key: value for key, value in cfg.model.backbone.items() if key != 'init_cfg'}
-    given = cfg.model.get('data_preprocessor') or cfg.get('data_preprocessor') or {}
-    of_pretraining = str(cfg.model.type).endswith('SimMIM')
-    default = 'mmpretrain.SelfSupDataPreprocessor' if of_pretraining else 'mmpretrain.ClsDataPreprocessor'
-    return MODELS.build(dict(
-        type='mmpretrain.ImageClassifier', backbone=backbone,
-        data_preprocessor=MODELS.build({'type': default, **given})))
-
+from mmsimmim.commands.probe_features import main  # noqa: E402
 
 if __name__ == '__main__':
     main()

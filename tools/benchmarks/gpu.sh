@@ -44,19 +44,19 @@ part() {
 throughput() {
     local arch=$1 batch=$2
     shift 2
-    part "throughput_$arch" python tools/benchmarks/throughput.py --arch "$arch" --batch-size "$batch" \
+    part "throughput_$arch" python tools/benchmarks/step/throughput.py --arch "$arch" --batch-size "$batch" \
         --dtype bfloat16 --device cuda --json "$out/throughput_$arch.json" "$@"
 }
 
 throughput swin-base 256
 throughput vit-base 256
-part profile_swin-base python tools/benchmarks/throughput.py --arch swin-base --batch-size 256 --dtype bfloat16 \
+part profile_swin-base python tools/benchmarks/step/throughput.py --arch swin-base --batch-size 256 --dtype bfloat16 \
     --device cuda --contenders ours ours-compiled --steps 5 --profile --json "$out/profile_swin-base.json"
 for task in det seg; do
-    part "downstream_$task" python tools/benchmarks/downstream.py --task "$task" --arch base --dtype bfloat16 \
+    part "downstream_$task" python tools/benchmarks/step/downstream.py --task "$task" --arch base --dtype bfloat16 \
         --device cuda --compile --json "$out/downstream_$task.json"
 done
-part training_loop python tools/benchmarks/training_loop.py --json "$out/training_loop.json" \
+part training_loop python tools/benchmarks/step/training_loop.py --json "$out/training_loop.json" \
     configs/pretrain/simmim_swin-base-w6_16xb128-amp-coslr-100e_in1k-192px.py
 throughput swin-tiny 256
 throughput swin-large 128
@@ -69,11 +69,11 @@ if [ -z "$main_only" ]; then
         --step
     part demo python demo/run_demo.py
     if [ -n "$data" ]; then
-        part transfer python tools/benchmarks/transfer.py "$data" --preset gpu --out "$out/transfer"
-        part study python tools/benchmarks/study.py "$data" --preset gpu --out "$out/study" --jobs 2
+        part transfer python tools/benchmarks/transfer/transfer.py "$data" --preset gpu --out "$out/transfer"
+        part study python tools/benchmarks/study/study.py "$data" --preset gpu --out "$out/study" --jobs 2
     fi
     if [ -n "$dense" ]; then
-        part dense_transfer python tools/benchmarks/dense_transfer.py "$dense" --preset gpu --out "$out/dense_transfer"
+        part dense_transfer python tools/benchmarks/transfer/dense_transfer.py "$dense" --preset gpu --out "$out/dense_transfer"
     fi
 fi
 

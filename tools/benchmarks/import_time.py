@@ -8,14 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parent)]
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from kept_parts import write_json  # noqa: E402
-from machine import heading, markdown, provenance  # noqa: E402
-from stopwatch import quartiles, take_turns  # noqa: E402
-
-from mmsimmim.engine.command_line import report_mistakes  # noqa: E402
+from mmsimmim.commands.common.mistakes import report_mistakes  # noqa: E402
 from mmsimmim.errors import UserError  # noqa: E402
+from tools.benchmarks.kept_parts import write_json  # noqa: E402
+from tools.benchmarks.machine import heading, markdown, provenance  # noqa: E402
+from tools.benchmarks.stopwatch import quartiles, take_turns  # noqa: E402
 
 STATEMENTS = ('import mmpretrain', 'import mmpretrain; import mmsimmim')
 TIMED = 'import time; begin = time.perf_counter(); {}; print("seconds:", time.perf_counter() - begin)'

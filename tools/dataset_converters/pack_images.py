@@ -1,111 +1,11 @@
-"""Pack an image folder into one file, for storage on which many small files are slow.
+"""Pack an image folder into one file, for storage on which many small files are slow."""
 
-    python tools/dataset_converters/pack_images.py /data/imagenet/train train.lmdb
-    python tools/dataset_converters/pack_images.py /data/imagenet/train train_256.lmdb --short-side 256
-    python tools/dataset_converters/pack_images.py --check train.lmdb
-
-In a config it takes the place of the folder: dataset=dict(type='mmsimmim.PackedImageFolder', data_root='train.lmdb').
-A conversion that was interrupted, at any moment, goes on from there when the same command is given again. Pack on a
-local disk, then copy the file.
-
-Without --short-side files are stored as they are. With it larger images are stored as JPEG in 8 bits, turned as their
-EXIF data say and without alpha channel, as mmsimmim.LoadImage gives them. Stored as they are: smaller images, and those
-of a single channel with 16 or 32 bits, which would lose depth. Files that cannot be decoded are named and stored as
-they are; of those that cannot be opened the reason is stored.
-"""
-
-import argparse
-import os
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from mmsimmim.datasets.image_folder import IMAGE_SUFFIXES  # noqa: E402
-from mmsimmim.datasets.packed_check import find_faults  # noqa: E402
-from mmsimmim.datasets.packed_file import PackedFile  # noqa: E402
-from mmsimmim.datasets.packing import pack  # noqa: E402
-from mmsimmim.engine.command_line import report_mistakes  # noqa: E402
-from mmsimmim.errors import UserError  # noqa: E402
-
-WORD_EVERY = 10.0  # seconds between two words about the progress
-
-
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('folder', nargs='?', help='searched for images with all below it, as by mmsimmim.ImageFolder')
-    parser.add_argument('out', nargs='?', metavar='OUT.lmdb', help='where the images go')
-    parser.add_argument('--short-side', type=int, metavar='PX',
-                        help='make larger images as small as this (default: store files as they are)')
-    parser.add_argument('--quality', type=int, metavar='Q', help='of the JPEGs of --short-side (default: 95)')
-    parser.add_argument('--suffixes', nargs='+', default=IMAGE_SUFFIXES, metavar='.SUFFIX',
-                        help='endings that count as images (default: the common ones)')
-    parser.add_argument('--workers', type=int, default=os.cpu_count(), metavar='N',
-                        help='threads that read, decode and encode (default: as many as there are cores)')
-    parser.add_argument('--check', metavar='FILE', help='verify each record of a packed file instead')
-    args = parser.parse_args(argv)
-    check_arguments(parser, args)
-    args.suffixes = ['.' + suffix.lower().lstrip('.') for suffix in args.suffixes]
-    return args
-
-
-def check_arguments(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    """Refuse what cannot be, before anything is read."""
-    if args.check and (args.folder or args.short_side or args.quality):
-        parser.error('--check FILE goes without a folder and options of packing')
-    if not args.check and not args.out:
-        parser.error('give the folder and the file, or --check FILE')
-    if args.quality and not args.short_side:
-        parser.error('--quality belongs to --short-side: otherwise files are stored as they are')
-    args.quality = 95 if args.quality is None else args.quality
-    for name, least, most in (('workers', 1, 1024), ('short_side', 1, 65500), ('quality', 1, 100)):
-        value = getattr(args, name)
-        if value is not None and not least <= value <= most:
-            parser.error(f'--{name.replace("_", "-")} must lie between {least} and {most}, got {value}')
-
-
-@report_mistakes
-def main(argv: list[str] | None = None) -> None:
-    args = parse_args(argv)
-    if args.check:
-        check(args.check, args.workers)
-        return
-    if not os.path.isdir(args.folder):
-        raise UserError(f'There is no folder {args.folder} (working folder: {os.getcwd()}).')
-    packed = pack(args.folder, args.out, args.short_side, args.quality, args.suffixes, args.workers, words('packed'))
-    for path, reason in packed.unreadable.items():
-        print(f"unreadable by LoadImage's defaults, with which a training passes over it: {path}: {reason}",
-              file=sys.stderr)
-    print(f'{args.out}: {packed.count} images{", packed before" if packed.already else ""}, '
-          f"{len(packed.unreadable)} of which are unreadable by LoadImage's defaults; "
-          f'{os.path.getsize(args.out) / 2**20:.1f} MiB')
-
-
-def check(path: str, workers: int) -> None:
-    """Name the records that are not as they were packed; exit code 1 if there are any."""
-    count, faults = PackedFile(path).manifest['count'], 0
-    for fault in find_faults(path, workers, words('checked')):
-        print(fault)
-        faults += 1
-    if faults:
-        sys.exit(f'error: {path}: {faults} faults in {count} records. Copy the file again, or pack anew.')
-    print(f'{path}: {count} records are as they were packed')
-
-
-def words(what: str) -> Callable[[int, int], None]:
-    """A function that tells on the error stream how far it is, now and then."""
-    start = last = time.monotonic()
-
-    def tell(done: int, count: int) -> None:
-        nonlocal last
-        if time.monotonic() - last > WORD_EVERY:
-            last = time.monotonic()
-            print(f'{what} {done} of {count} images after {last - start:.0f} s', file=sys.stderr)
-
-    return tell
-
+from mmsimmim.commands.pack_images import main  # noqa: E402
 
 if __name__ == '__main__':
     main()

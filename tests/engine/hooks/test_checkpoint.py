@@ -8,7 +8,7 @@ import torch
 from mmengine.logging import MessageHub
 from mmengine.runner.checkpoint import save_checkpoint
 
-from mmsimmim.engine.checkpoint_finder import find_checkpoint
+from mmsimmim.checkpoints.finder import find_checkpoint
 from mmsimmim.engine.hooks import CheckpointHook, checkpoint
 
 

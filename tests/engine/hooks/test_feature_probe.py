@@ -17,8 +17,8 @@ from mmengine.hooks import Hook
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
+from mmsimmim.commands.common.distributed import connect_on_cpu, ending_connection
 from mmsimmim.datasets.transforms import LoadImage
-from mmsimmim.engine.distributed import connect_on_cpu, ending_connection
 from mmsimmim.errors import UserError
 from mmsimmim.evaluation import fit_linear_probe, knn_classify
 from mmsimmim.registry import MODELS

@@ -6,7 +6,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import mmsimmim  # noqa: F401  (repairs before the frameworks)
-from mmsimmim.engine.memory.live_memory import LiveMemory
+from mmsimmim.analysis.memory.live_memory import LiveMemory
 from mmsimmim.layers import TransformerBlock, global_attention, resize_token_bias_table
 from mmsimmim.models import VisionTransformer
 from tests.golden import relative_error

@@ -136,7 +136,7 @@ def test_half_precision_is_summed_in_single(dtype):
 
 def test_scores_are_not_copied_for_the_softmax():
     """In single precision, forwards: the scores, which are there already, and their logarithms."""
-    from mmsimmim.engine.memory.live_memory import LiveMemory
+    from mmsimmim.analysis.memory.live_memory import LiveMemory
     pred = torch.randn(4, 3 * 64, 16, 16, requires_grad=True)
     target = torch.randint(64, (4, 3, 16, 16))
     with LiveMemory() as memory:

@@ -7,7 +7,7 @@ import torch
 from mmengine.config import Config
 from torch import nn
 
-from mmsimmim.engine.memory.live_memory import LiveMemory
+from mmsimmim.analysis.memory.live_memory import LiveMemory
 from mmsimmim.models import SimMIMHead
 from mmsimmim.registry import MODELS
 from tests.golden import relative_error

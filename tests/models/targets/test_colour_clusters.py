@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmsimmim.engine.memory.live_memory import LiveMemory
+from mmsimmim.analysis.memory.live_memory import LiveMemory
 from mmsimmim.models import ColourClusterTarget
 from mmsimmim.models.targets import colour_clusters
 from tests.models.tiny import NOT_NORMALISED, build, levels, preprocess, write_palette

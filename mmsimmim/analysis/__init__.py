@@ -1,0 +1,1 @@
+"""Measuring a model: its memory, operations and the bytes that its training sends."""

@@ -1,0 +1,92 @@
+"""The checkpoint to resume from: the last one that was written to its end."""
+
+import os
+import re
+import zipfile
+from collections.abc import Sequence
+
+from ..errors import UserError
+from .files import read_file
+
+
+def find_checkpoint(folders: Sequence[str]) -> tuple[str | None, list[str]]:
+    """Look for the last whole checkpoint of a run.
+
+    MMEngine's note ``last_checkpoint`` names it, unless a kill came between: the note may then be empty, name a file
+    that is gone or cut off, or be one checkpoint behind.
+
+    Args:
+        folders (Sequence[str]): The work folder, and where else checkpoints are written.
+
+    Returns:
+        tuple[str | None, list[str]]: The path, or None if there is no whole one; and a message for each file that was
+        passed over.
+    """
+    messages = []
+    for path in _by_age(folders):
+        fault = find_fault(path)
+        if fault is None:
+            return path, messages
+        messages.append(f'The checkpoint {path} is not used: {fault}.')
+    return None, messages
+
+
+def find_fault(path: str) -> str | None:
+    """Read a checkpoint to its end and compare the checksums in it.
+
+    Args:
+        path (str): A file of ``torch.save`` or safetensors.
+
+    Returns:
+        str | None: What is wrong with the file, or None if it is whole.
+    """
+    try:
+        if not zipfile.is_zipfile(path):
+            return _find_other_fault(path)
+        with zipfile.ZipFile(path) as archive:
+            broken = archive.testzip()
+    except Exception as error:  # zipfile and zlib raise several types on a broken file.
+        return f'it is cut off or not a checkpoint ({error or type(error).__name__})'
+    return f'its part {broken} does not match its checksum' if broken else None
+
+
+def _find_other_fault(path: str) -> str | None:
+    try:
+        read_file(path)
+    except UserError as error:
+        return 'it ' + str(error).removeprefix(f'{path} ').rstrip('. ')
+    return None
+
+
+def _by_age(folders: Sequence[str]) -> list[str]:
+    """Checkpoints of epochs or iterations, the newest first."""
+    paths = [os.path.join(folder, name) for folder in dict.fromkeys(folders) if os.path.isdir(folder)
+             for name in os.listdir(folder) if _step(name) is not None]
+    paths.sort(key=_written, reverse=True)
+    noted = _noted(folders[0])
+    if noted is None:
+        return paths
+    # Copying a folder mixes up the times, and a run resumed from far back leaves larger numbers behind. Only a file
+    # that is later in both respects is later than the noted one.
+    newer = [path for path in paths if _step(path) > (_step(noted) or 0) and _written(path) > _written(noted)]
+    return list(dict.fromkeys([*newer, noted, *paths]))
+
+
+def _noted(folder: str) -> str | None:
+    """The file that MMEngine's note names, also after the folder was moved."""
+    note = os.path.join(folder, 'last_checkpoint')
+    if not os.path.isfile(note):
+        return None
+    with open(note) as file:
+        path = file.read().strip()
+    moved = os.path.join(folder, os.path.basename(path))
+    return next((place for place in (path, moved) if os.path.isfile(place)), None)
+
+
+def _step(path: str) -> int | None:
+    match = re.fullmatch(r'(?!best_).*?(\d+)\.pth', os.path.basename(path))
+    return int(match[1]) if match else None
+
+
+def _written(path: str) -> int:
+    return os.stat(path).st_mtime_ns

@@ -1,0 +1,78 @@
+"""MMEngine reads checkpoints through this package: every kind of file, and no code from any.
+
+Importing this module registers readers with MMEngine's ``CheckpointLoader``, so that ``init_cfg``, ``load_from``,
+``resume``, ``load_checkpoint`` and the inferencers of all frameworks use them, for models of any package. MMEngine
+0.10.7 lets code run from an address, and before PyTorch 2.6 from every file. What becomes of the names of the
+parameters: :mod:`mmsimmim.models.foreign_names`.
+"""
+
+import os
+import os.path as osp
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlparse
+
+import torch
+from mmengine.dist import barrier, get_dist_info
+from mmengine.runner import checkpoint as mmengine_checkpoint
+from mmengine.runner.checkpoint import CheckpointLoader
+
+from .files import is_safetensors, read_file
+from .weights import find_weights, has_weights
+
+
+def load_from_local(filename: str, map_location: Any = None) -> Any:
+    """Read a local file for MMEngine.
+
+    Args:
+        filename (str): The file.
+        map_location (Any): As of ``torch.load``.
+
+    Returns:
+        Any: What is in it. Parameters that stand under the key of another code base are under ``'state_dict'`` too,
+        where MMEngine looks; those of a safetensors file are there alone. Their names are as in the file.
+
+    Raises:
+        UserError: If it cannot be read.
+    """
+    content = read_file(filename, map_location)
+    if is_safetensors(filename):
+        return dict(state_dict=content)
+    if isinstance(content, Mapping) and 'state_dict' not in content and has_weights(content):
+        weights = find_weights(content)
+        return content if weights is content else {**content, 'state_dict': weights}
+    return content
+
+
+def load_from_http(filename: str, map_location: Any = None, model_dir: str | None = None,
+                   progress: bool = os.isatty(0)) -> Any:
+    """Fetch a file into torch's cache, unless it is there, and read it.
+
+    Args:
+        filename (str): Its address.
+        map_location (Any): As of ``torch.load``.
+        model_dir (str, optional): Folder instead of the cache. Defaults to None.
+        progress (bool): Show how far the transfer is.
+
+    Returns:
+        Any: As :func:`load_from_local`.
+    """
+    folder = model_dir or osp.join(torch.hub.get_dir(), 'checkpoints')
+    path = osp.join(folder, osp.basename(urlparse(filename).path))
+    if get_dist_info()[0] == 0:
+        _fetch(filename, path, progress)
+    barrier()
+    _fetch(filename, path, progress)  # other computers may have other folders
+    return load_from_local(path, map_location)
+
+
+def _fetch(address: str, path: str, progress: bool) -> None:
+    if not osp.exists(path):
+        os.makedirs(osp.dirname(path), exist_ok=True)
+        torch.hub.download_url_to_file(address, path, progress=progress)
+
+
+CheckpointLoader.register_scheme('', load_from_local, force=True)
+CheckpointLoader.register_scheme(('http://', 'https://'), load_from_http, force=True)
+# The loaders of torchvision://, openmmlab:// and mmcls:// call it by this name.
+mmengine_checkpoint.load_from_http = load_from_http

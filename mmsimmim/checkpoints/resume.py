@@ -1,0 +1,90 @@
+"""Going on with an interrupted run."""
+
+import os
+import os.path as osp
+
+from mmengine.config import Config
+
+from ..errors import UserError
+from .files import read_checkpoint
+from .finder import find_checkpoint, find_fault
+
+
+def set_resume(cfg: Config, resume: str | None) -> list[str]:
+    """Let the config resume from a whole checkpoint, with the seed of the run that wrote it.
+
+    Args:
+        cfg (Config): With ``work_dir``. ``resume``, ``load_from`` and ``randomness.seed`` are changed in place.
+        resume (str, optional): 'auto' for the last whole checkpoint of the work folder (if there is none, training
+            starts from the beginning, from ``load_from`` if that is set), the path of a checkpoint, or None to leave
+            it to the config.
+
+    Returns:
+        list[str]: Messages for the log.
+
+    Raises:
+        UserError: The given checkpoint does not exist, is not whole, or holds parameters alone.
+    """
+    if resume is None:
+        if not cfg.get('resume'):
+            return []
+        resume = cfg.get('load_from') or 'auto'
+    if resume == 'auto':
+        path, messages = find_checkpoint(_folders(cfg))
+        if path is None:
+            cfg.resume = False
+            return [*messages, f'--resume: no whole checkpoint in {cfg.work_dir}; training starts from the beginning.']
+    else:
+        path, messages = check_checkpoint(resume), []
+    cfg.resume, cfg.load_from = True, path
+    return [*messages, f'Resuming from {path}.', *_take_seed(cfg, path)]
+
+
+def check_checkpoint(path: str) -> str:
+    """Make sure that a checkpoint can be read.
+
+    Args:
+        path (str): A file, or an address (with '://') which is not checked.
+
+    Returns:
+        str: The same.
+
+    Raises:
+        UserError: There is no such file, or it is not whole.
+    """
+    if '://' in path:
+        return path
+    if osp.isdir(path):
+        raise UserError(f'{path} is a folder; give a checkpoint file (.pth) in it.')
+    if not osp.isfile(path):
+        raise UserError(f'The checkpoint {path} does not exist (working folder: {os.getcwd()}).')
+    fault = find_fault(path)
+    if fault:
+        raise UserError(f'The checkpoint {path} cannot be used: {fault}. Give another one (tools/train.py --resume '
+                        'without a path takes the last whole one).')
+    return path
+
+
+def _folders(cfg: Config) -> list[str]:
+    """The work folder, and the one that CheckpointHook's ``out_dir`` makes of it."""
+    folders = [cfg.work_dir]
+    out_dir = ((cfg.get('default_hooks') or {}).get('checkpoint') or {}).get('out_dir')
+    if out_dir:
+        folders.append(osp.join(out_dir, osp.basename(osp.abspath(cfg.work_dir))))
+    return folders
+
+
+def _take_seed(cfg: Config, path: str) -> list[str]:
+    """MMEngine restores the seed when the data loaders already have theirs: too late for the order of the data."""
+    if '://' in path:
+        return []
+    meta = read_checkpoint(path, mmap=True).get('meta', {})
+    if not {'epoch', 'iter', 'seed'} & set(meta):
+        raise UserError(f'{path} holds no state of a training that could go on. To start from its parameters, leave '
+                        f'out --resume and give --cfg-options load_from={path}')
+    seed = meta.get('seed')
+    randomness = cfg.get('randomness') or {}
+    if seed is None or seed == randomness.get('seed'):
+        return []
+    cfg.randomness = {**randomness, 'seed': seed}
+    return [f'The seed is {seed}, as in the run that is resumed.']

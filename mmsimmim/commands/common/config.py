@@ -1,0 +1,90 @@
+"""The config of a command, with its options applied."""
+
+import argparse
+import difflib
+import os
+import os.path as osp
+
+from mmengine.config import Config
+from mmengine.device import get_device
+
+from ...errors import UserError
+from .options import merge_options
+
+# The names that MMEngine gives hooks without being asked.
+MMENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
+
+
+
+def load_config(args: argparse.Namespace, needed: tuple[str, ...]) -> tuple[Config, list[str]]:
+    """Read the config and apply the common arguments to it.
+
+    Args:
+        args (argparse.Namespace): With ``config`` and what :func:`add_common_arguments` adds.
+        needed (tuple[str]): Sections without which the tool can do nothing.
+
+    Returns:
+        tuple[Config, list[str]]: The config and messages for the log.
+
+    Raises:
+        UserError: The config is missing or broken, lacks a section, or an option does not fit into it.
+    """
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    cfg = _read(args.config)
+    messages = merge_options(cfg, args.cfg_options or {})
+    missing = [section for section in needed if cfg.get(section) is None]
+    if missing:
+        raise UserError(f'The config {args.config} does not set {", ".join(missing)}, without which there is nothing '
+                        'to do here. Is it one of the files below configs/_base_?')
+    cfg.launcher = args.launcher
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or osp.join(
+        'work_dirs', osp.splitext(osp.basename(args.config))[0])
+    drop_disabled_hooks(cfg)
+    set_up_loaders(cfg, args.no_pin_memory, args.no_persistent_workers)
+    return cfg, messages
+
+
+def drop_disabled_hooks(cfg: Config) -> None:
+    """Let ``default_hooks.NAME=None`` switch off any hook; MMEngine knows that for its own ones only.
+
+    Args:
+        cfg (Config): Changed in place.
+    """
+    hooks = cfg.get('default_hooks') or {}
+    for name in [name for name, hook in hooks.items() if hook is None and name not in MMENGINE_HOOKS]:
+        hooks.pop(name)
+
+
+def set_up_loaders(cfg: Config, no_pin_memory: bool, no_persistent_workers: bool) -> None:
+    """Give all data loaders OpenMMLab's defaults, and settings that go with their number of workers.
+
+    Args:
+        cfg (Config): Changed in place.
+        no_pin_memory (bool): Pin no memory, whatever the config says.
+        no_persistent_workers (bool): End workers with each epoch, whatever the config says.
+    """
+    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        loader = cfg.get(name)
+        if loader is None:
+            continue
+        loader.setdefault('pin_memory', True)
+        loader.setdefault('persistent_workers', True)
+        if cfg.get('default_scope') == 'mmpretrain':
+            # mmpretrain's models take stacked images, the others' lists: MMEngine's own default.
+            loader.setdefault('collate_fn', dict(type='default_collate'))
+        if no_pin_memory or get_device() == 'cpu':
+            loader.pin_memory = False
+        if no_persistent_workers or not loader.get('num_workers'):
+            loader.persistent_workers = False
+
+
+def _read(path: str) -> Config:
+    if not osp.isfile(path):
+        folder = osp.dirname(path) or '.'
+        similar = difflib.get_close_matches(osp.basename(path), os.listdir(folder) if osp.isdir(folder) else [], 3)
+        hint = f' Did you mean {" or ".join(osp.join(folder, name) for name in similar)}?' if similar else ''
+        raise UserError(f'The config {path} does not exist (working folder: {os.getcwd()}).{hint}')
+    try:
+        return Config.fromfile(path)
+    except Exception as error:  # A config is a program of the user's: anything can go wrong in it.
+        raise UserError(f'The config {path} cannot be read: {type(error).__name__}: {error}') from error

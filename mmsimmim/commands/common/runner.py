@@ -1,0 +1,31 @@
+"""The runner of a config."""
+
+from mmengine.config import Config
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+from ...engine.compiling import read_switch
+from .distributed import carry_unused_parameters
+from .model_files import check_palettes
+
+
+def build_runner(cfg: Config) -> Runner:
+    """MMEngine's Runner, or the kind of runner that the config names.
+
+    Args:
+        cfg (Config): The config.
+
+    Returns:
+        Runner: The runner.
+
+    Raises:
+        UserError: A palette that the model needs is missing or broken, ``compile`` is neither a switch nor options, or
+            ``find_unused_parameters`` is contradicted by ``model_wrapper_cfg``.
+    """
+    check_palettes(cfg)
+    read_switch(cfg)
+    carry_unused_parameters(cfg)
+    if 'runner_type' not in cfg:
+        return Runner.from_cfg(cfg)
+    cfg.setdefault('env_cfg', {})  # which FlexibleRunner does not do without
+    return RUNNERS.build(cfg)

@@ -1,0 +1,144 @@
+"""Say what a checkpoint holds, and which configs of this project it fits."""
+
+import argparse
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from torch import Tensor
+
+from ..checkpoints import Contents, read_checkpoint, recognise, state_dict_of
+from ..checkpoints.report import join
+from ..errors import UserError
+from ..models.backbones.encoder import Encoder
+from ..models.backbones.loading import CheckpointMismatch
+from ..registry import MODELS
+from ..shipped import configs_folder
+from .common.mistakes import report_mistakes
+
+EXAMPLES = """examples:
+  python tools/model_converters/inspect_checkpoint.py simmim_pretrain__swin_base.pth
+  python tools/model_converters/inspect_checkpoint.py model.safetensors --configs my_configs/
+"""
+ENCODERS = {'swin': 'Swin Transformer', 'swin_v2': 'Swin Transformer V2', 'vit': 'Vision Transformer (BEiT)'}
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('file', metavar='FILE', help='checkpoint: .pth, .pt, .bin or .safetensors')
+    parser.add_argument('--configs', default=str(configs_folder()), metavar='FOLDER',
+                        help='configs to compare with, searched with all below it (default: those of the project)')
+    parser.add_argument('--ema', action='store_true', help='take the running average of the parameters in the file')
+    return parser.parse_args(argv)
+
+
+@report_mistakes
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    checkpoint = read_checkpoint(args.file, mmap=True)
+    try:
+        weights = state_dict_of(checkpoint, args.ema)
+        contents = recognise(weights)
+    except ValueError as error:
+        raise UserError(f'{args.file}: {error}') from error
+    print(f'{args.file}: {contents.title}')
+    for name, value in describe(contents, weights, checkpoint):
+        print(f'  {name:<16}{value}')
+    exact, resized, skipped = find_configs(Path(args.configs), weights)
+    print_configs('Fits exactly', exact)
+    print_configs('Fits with resized position tables', resized)
+    print_configs('Could not be compared', skipped)
+
+
+def describe(contents: Contents, weights: dict[str, Tensor], checkpoint: dict) -> Iterator[tuple[str, str]]:
+    """What is known, as names and values."""
+    unknown = 'not to be told from the file'
+    yield 'names of', contents.family
+    yield 'encoder', f'{ENCODERS[contents.encoder]}, {contents.arch or "of its own size"}'
+    yield 'channels', str(contents.embed_dims or unknown)
+    yield 'blocks', join(contents.depths)
+    yield 'heads', join(contents.num_heads)
+    yield 'windows', join(contents.windows) if any(contents.windows) else unknown
+    yield 'patch', f'{contents.patch_size} px' if contents.patch_size else unknown
+    yield 'resolution', f'{contents.resolution} px' if contents.resolution else unknown
+    yield 'image channels', str(contents.in_channels or unknown)
+    if contents.encoder == 'vit':
+        kinds = {True: 'one table, shared by all blocks', False: 'a table per block', None: 'none'}
+        yield 'position bias', kinds[contents.shared_table]
+    yield 'mask token', 'yes' if contents.mask_token else 'no'
+    yield 'SimMIM decoder', 'yes' if contents.decoder else 'no'
+    yield 'classifier', f'{contents.num_classes} classes' if contents.num_classes else 'no'
+    yield 'other parts', ', '.join(contents.other_parts) or 'none'
+    kinds = sorted({str(tensor.dtype).removeprefix('torch.') for tensor in weights.values()})
+    total = sum(tensor.numel() for tensor in weights.values())
+    yield 'tensors', f'{len(weights)}, {total / 1e6:.1f} million values, {", ".join(kinds)}'
+    yield 'trained', progress(checkpoint)
+
+
+def progress(checkpoint: dict) -> str:
+    """Epoch and iteration that the file says it was written at, as it counts them."""
+    meta = checkpoint.get('meta')
+    notes = {**(meta if isinstance(meta, dict) else {}), **checkpoint}
+    found = [f'{name} {notes[name]}' for name in ('epoch', 'iter') if isinstance(notes.get(name), int)]
+    return ', '.join(found) or 'not noted in the file'
+
+
+def find_configs(folder: Path, weights: dict[str, Tensor]) -> tuple[list[str], list[str], list[str]]:
+    """Compare with the backbone of every config.
+
+    Args:
+        folder (Path): Searched with all below it; folders named _base_ are not.
+        weights (dict[str, Tensor]): As in the file.
+
+    Returns:
+        tuple[list[str], list[str], list[str]]: Configs that fit, that fit after resizing, and, with the reason, those
+        that cannot be read here.
+    """
+    exact, resized, skipped, known = [], [], [], {}
+    shapes = {name: tensor.to('meta') for name, tensor in weights.items()}
+    for path in sorted(path for path in folder.rglob('*.py') if '_base_' not in path.parts):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter('ignore')  # MMEngine's use of pkg_resources
+                settings = backbone_settings(Config.fromfile(path))
+        except Exception as error:  # A config is a program, and may need what is not installed.
+            skipped.append(f'{os.path.relpath(path)} ({type(error).__name__}: {error})')
+            continue
+        if settings is not None:
+            key = repr(settings)
+            fit = known[key] = known[key] if key in known else compare(settings, shapes)
+            (exact if fit == 'exact' else resized if fit == 'resized' else []).append(os.path.relpath(path))
+    return exact, resized, skipped
+
+
+def backbone_settings(cfg: Config) -> dict | None:
+    """Settings of the backbone, if it is one of this project."""
+    backbone = (cfg.get('model') or {}).get('backbone') or {}
+    if not str(backbone.get('type')).startswith('mmsimmim.'):
+        return None
+    return {key: value for key, value in backbone.to_dict().items() if key != 'init_cfg'}
+
+
+def compare(settings: dict, shapes: dict[str, Tensor]) -> str | None:
+    """'exact', 'resized', or None if the file does not fit."""
+    with torch.device('meta'):
+        encoder = MODELS.build(settings)
+    if not isinstance(encoder, Encoder):
+        return None
+    try:
+        report = encoder.compare(shapes)
+    except CheckpointMismatch:
+        return None
+    return 'resized' if report.resized else 'exact'
+
+
+def print_configs(title: str, paths: list[str]) -> None:
+    """A title and a list below it, unless that is empty."""
+    if paths or title.startswith('Fits'):
+        print(f'{title}:{"" if paths else " none"}')
+        print(*(f'  {path}' for path in paths), sep='\n', end='\n' if paths else '')
+

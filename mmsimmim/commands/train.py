@@ -1,0 +1,68 @@
+"""Train any config: SimMIM pre-training and mmpretrain, mmdet or mmseg models on top of it."""
+
+import argparse
+
+from mmengine.config import Config
+
+from ..checkpoints.resume import set_resume
+from ..engine.hooks.check_architecture import require_same_architecture
+from ..engine.hooks.keep_implementation import keep_implementation
+from .common.auto_scale_lr import scale_lr
+from .common.config import load_config
+from .common.data_files import check_data_files
+from .common.distributed import connect_on_cpu, ending_connection, get_world_size
+from .common.mistakes import report_mistakes
+from .common.mixed_precision import enable_amp
+from .common.model_files import check_initial_weights, skip_initial_weights
+from .common.options import add_common_arguments
+from .common.runner import build_runner
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
+                        help='go on from a checkpoint; without a path, from the last whole one in the work folder')
+    parser.add_argument('--amp', action='store_true', help='train in mixed precision (bfloat16 where there is)')
+    parser.add_argument('--no-validate', action='store_true', help='do not evaluate during the training')
+    parser.add_argument('--auto-scale-lr', action='store_true',
+                        help='scale all learning rates to the number of images per optimizer step: batch size x '
+                             'processes x accumulated steps, relative to auto_scale_lr.base_batch_size')
+    add_common_arguments(parser)
+    return parser.parse_args()
+
+
+def skip_validation(cfg: Config) -> None:
+    """Train without the validation set, and without the pictures that the default hook draws of it."""
+    cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    pictures = (cfg.get('default_hooks') or {}).get('reconstruction')
+    if pictures and not pictures.get('images'):
+        cfg.default_hooks.pop('reconstruction')
+
+
+@report_mistakes
+@ending_connection()
+def main() -> None:
+    args = parse_args()
+    cfg, messages = load_config(args, needed=('model', 'train_cfg', 'train_dataloader', 'optim_wrapper'))
+    world_size = get_world_size(args.launcher)
+    if args.no_validate:
+        skip_validation(cfg)
+    if args.amp:
+        enable_amp(cfg)
+    if args.auto_scale_lr or (cfg.get('auto_scale_lr') or {}).get('enable'):
+        messages += scale_lr(cfg, world_size)
+    messages += set_resume(cfg, args.resume)
+    check_initial_weights(cfg)
+    check_data_files(cfg, ('train', 'val'))
+    connect_on_cpu(cfg)
+
+    runner = build_runner(cfg)
+    if cfg.get('resume'):
+        require_same_architecture(runner)
+        skip_initial_weights(runner)
+        keep_implementation(runner)
+    for message in messages:
+        runner.logger.info(message)
+    runner.train()
+

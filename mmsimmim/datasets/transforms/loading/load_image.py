@@ -1,0 +1,99 @@
+"""Reading an image file completely, or saying why that cannot be done."""
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+from PIL import Image, ImageOps
+
+from ....registry import TRANSFORMS
+from .image_bytes import ImageBytes, UnreadableImage, pillow_limit, reason_of
+from .jpeg import decode, turn_upright
+
+__all__ = ['LoadImage', 'UnreadableImage']
+
+
+@TRANSFORMS.register_module()
+class LoadImage(BaseTransform):
+    """Read an image as three channels of 8 bits, in the order blue, green, red that OpenMMLab's pipelines expect.
+
+    A file that lacks some of its pixels is reported, whatever the format, where other readers fill in grey. The
+    rotation written in the EXIF data is applied. Greyscale, palette and CMYK images are converted to RGB; an alpha
+    channel is dropped. Whole JPEG files of 8 bits in one or three components are decoded by OpenCV, which takes less
+    time for the same pixels; Pillow decodes all else.
+
+    More than 8 bits: colour images keep the upper 8 bits of each channel. Single-channel images of 16 or 32 bits and
+    of floating point are scaled so that ``max_value`` becomes 255, and clipped to 0..255.
+
+    **Required Keys:** ``img_path``, or ``img_bytes`` (bytes, the content of a file), which is read in its place
+
+    **Added Keys:** ``img`` (np.ndarray, (H, W, 3), uint8), ``img_shape``, ``ori_shape`` ((H, W))
+
+    Args:
+        max_value (float, optional): The brightest value of single-channel images with more than 8 bits: 4095 for a
+            12-bit camera, 1 for floats in [0, 1]. Defaults to None: 65535 for integers; floats count as unreadable.
+        max_pixels (int, optional): Images with more pixels (height x width) count as unreadable: a small file can
+            unfold to more than the memory holds. Defaults to None: Pillow's limit, about 179 million. Set it for
+            large images from a source that you trust, such as aerial mosaics.
+
+    Examples:
+        >>> LoadImage()(dict(img_path='demo.png'))['img'].shape
+        (192, 192, 3)
+    """
+
+    def __init__(self, max_value: float | None = None, max_pixels: int | None = None) -> None:
+        name = type(self).__name__
+        if max_value is not None and not max_value > 0:
+            raise ValueError(f'{name}: max_value must be above 0, got {max_value}.')
+        if max_pixels is not None and not (isinstance(max_pixels, int) and max_pixels > 0):
+            raise ValueError(f'{name}: max_pixels must be an integer above 0 or None, got {max_pixels!r}.')
+        self.max_value = max_value
+        self.max_pixels = max_pixels
+
+    def transform(self, results: dict) -> dict:
+        """Add the image to the results.
+
+        Args:
+            results (dict): With ``img_path`` or ``img_bytes``.
+
+        Returns:
+            dict: With the added keys.
+
+        Raises:
+            UnreadableImage: The file is missing, cut off, broken or not an image.
+        """
+        try:
+            image = self.decode(ImageBytes(results))
+        except MemoryError:
+            raise
+        except Exception as error:  # Pillow's decoders raise nearly every type there is on a broken file.
+            raise UnreadableImage(reason_of(error)) from error
+        results['img'] = np.ascontiguousarray(image)
+        results['img_shape'] = results['ori_shape'] = image.shape[:2]
+        return results
+
+    def decode(self, file: ImageBytes) -> np.ndarray:
+        """All pixels of an image, upright: uint8, (H, W, 3), blue, green, red; perhaps not contiguous."""
+        if file.is_within(self.max_pixels):
+            image = decode(file.data)
+            if image is not None:
+                return turn_upright(image, file.header.orientation)
+        with pillow_limit(self.max_pixels), Image.open(file.source()) as image:
+            self._check_size(*image.size)
+            return self._to_rgb(ImageOps.exif_transpose(image))[..., ::-1]
+
+    def _check_size(self, width: int, height: int) -> None:
+        if self.max_pixels is not None and width * height > self.max_pixels:
+            raise ValueError(f'{width} x {height} pixels are more than LoadImage(max_pixels={self.max_pixels}) allows')
+
+    def _to_rgb(self, image: Image.Image) -> np.ndarray:
+        if image.mode == 'F' or image.mode.startswith('I'):
+            grey = np.asarray(image, dtype=np.float32) * (255 / self._brightest(image.mode))
+            return np.repeat(grey.clip(0, 255).round().astype(np.uint8)[..., None], 3, axis=2)
+        return np.asarray(image.convert('RGB'))
+
+    def _brightest(self, mode: str) -> float:
+        if self.max_value is None and mode == 'F':
+            raise ValueError('floating point pixels, whose range is unknown: set LoadImage(max_value=...)')
+        return self.max_value or 65535
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(max_value={self.max_value}, max_pixels={self.max_pixels})'

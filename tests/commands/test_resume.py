@@ -1,0 +1,134 @@
+"""A training run that is killed and resumed ends with the weights of one that was not."""
+
+import os
+import runpy
+import signal
+import sys
+
+import pytest
+import torch
+
+import mmsimmim  # noqa: F401  lets torch read MMEngine's checkpoints
+from mmsimmim.datasets import ImageFolder
+from tests.commands.conftest import CONFIG, REPO
+
+
+@pytest.fixture(scope='module')
+def train(run_tool):
+    """A function that runs tools/train.py on the tiny model."""
+
+    def train(work_dir, *arguments, options=()):
+        return run_tool('tools/train.py', CONFIG, '--work-dir', work_dir, *arguments, options=options)
+
+    return train
+
+
+@pytest.fixture(scope='module')
+def uninterrupted(train, tmp_path_factory):
+    """The checkpoint and the output of a run from beginning to end."""
+    folder = tmp_path_factory.mktemp('uninterrupted')
+    code, output = train(folder)
+    assert code == 0, output
+    return torch.load(folder / 'epoch_4.pth', weights_only=True), output
+
+
+def assert_identical(ours, theirs):
+    """Bit for bit, tensors or anything else, however nested."""
+    if isinstance(ours, torch.Tensor):
+        assert torch.equal(ours, theirs)
+    elif isinstance(ours, dict):
+        assert ours.keys() == theirs.keys()
+        for key in ours:
+            assert_identical(ours[key], theirs[key])
+    elif isinstance(ours, (list, tuple)):
+        assert len(ours) == len(theirs)
+        for pair in zip(ours, theirs):
+            assert_identical(*pair)
+    else:
+        assert ours == theirs
+
+
+def killer(name, **moment):
+    """Options that add a hook of killers.py."""
+    return [f'default_hooks.killer.type=mmsimmim.{name}',
+            *(f'default_hooks.killer.{key}={value}' for key, value in moment.items())]
+
+
+def assert_same_end(folder, uninterrupted):
+    resumed = torch.load(folder / 'epoch_4.pth', weights_only=True)
+    for part in ('state_dict', 'optimizer', 'param_schedulers'):
+        assert_identical(resumed[part], uninterrupted[part])
+
+
+@pytest.mark.slow
+def test_progress_and_time_left_are_shown(uninterrupted):
+    assert 'Epoch(train) [4][3/3]' in uninterrupted[1] and 'eta: ' in uninterrupted[1]
+
+
+@pytest.mark.slow
+def test_killed_between_and_during_checkpoints(train, uninterrupted, tmp_path):
+    code, output = train(tmp_path, options=killer('KillAfterIteration', iteration=5))
+    assert code == -signal.SIGKILL, output
+    assert sorted(file.name for file in tmp_path.glob('*.pth*')) == ['epoch_1.pth']
+
+    code, output = train(tmp_path, '--resume', options=killer('KillDuringSave', epoch=3))
+    assert code == -signal.SIGKILL, output
+    assert 'resumed epoch: 1, iter: 3' in output
+    assert sorted(file.name for file in tmp_path.glob('*.pth*')) == ['epoch_2.pth', 'epoch_3.pth.tmp']
+
+    code, output = train(tmp_path, '--resume')
+    assert code == 0, output
+    assert f'Resuming from {tmp_path}/epoch_2.pth' in output and 'resumed epoch: 2, iter: 6' in output
+    assert sorted(file.name for file in tmp_path.glob('*.pth*')) == ['epoch_4.pth']
+    assert_same_end(tmp_path, uninterrupted[0])
+
+
+@pytest.mark.slow
+def test_killed_while_mmengines_hook_writes_in_place(train, uninterrupted, tmp_path):
+    plain = ['default_hooks.checkpoint.type=CheckpointHook', 'default_hooks.checkpoint.max_keep_ckpts=2']
+    code, output = train(tmp_path, options=[*plain, *killer('KillDuringSave', epoch=2)])
+    assert code == -signal.SIGKILL, output
+    assert os.path.getsize(tmp_path / 'epoch_2.pth') < os.path.getsize(tmp_path / 'epoch_1.pth')
+
+    code, output = train(tmp_path, '--resume', options=plain)
+    assert code == 0, output
+    assert f'The checkpoint {tmp_path}/epoch_2.pth is not used: it is cut off' in output
+    assert f'Resuming from {tmp_path}/epoch_1.pth' in output
+    assert_same_end(tmp_path, uninterrupted[0])
+
+
+@pytest.fixture
+def train_here(monkeypatch, images):
+    """A function that runs tools/train.py in this process, in a loop counted in iterations."""
+
+    def train_here(folder, *arguments, options=()):
+        monkeypatch.setattr(sys, 'argv', [
+            'train.py', str(CONFIG), '--no-validate', '--work-dir', str(folder), *arguments, '--cfg-options',
+            f'train_dataloader.dataset.data_root={images}', 'train_dataloader.batch_size=4',
+            'train_dataloader.sampler.type=mmsimmim.SeededInfiniteSampler',
+            'train_cfg._delete_=True', 'train_cfg.type=IterBasedTrainLoop',
+            'param_scheduler.convert_to_iter_based=False', 'param_scheduler.by_epoch=False', 'param_scheduler.end=10',
+            'default_hooks.checkpoint.by_epoch=False', 'default_hooks.checkpoint.interval=3',
+            'default_hooks.checkpoint.max_keep_ckpts=-1', *options])
+        runpy.run_path(str(REPO / 'tools' / 'train.py'), run_name='__main__')
+
+    return train_here
+
+
+@pytest.mark.parametrize('loop, workers, batches_read', [
+    ('IterBasedTrainLoop', 0, 10), ('mmsimmim.IterBasedTrainLoop', 0, 1), ('mmsimmim.IterBasedTrainLoop', 1, 0)])
+def test_loops_counted_in_iterations_resume_within_a_pass(train_here, tmp_path, monkeypatch, loop, workers,
+                                                          batches_read):
+    kind = [f'train_cfg.type={loop}', f'train_dataloader.num_workers={workers}']
+    train_here(tmp_path / 'whole', options=['train_cfg.max_iters=10', 'randomness.seed=5', *kind])
+    train_here(tmp_path / 'parts', options=['train_cfg.max_iters=9', 'randomness.seed=5', *kind])
+    read = []
+    get = ImageFolder.__getitem__
+    monkeypatch.setattr(ImageFolder, '__getitem__', lambda self, index: read.append(index) or get(self, index))
+    train_here(tmp_path / 'parts', '--resume', options=['train_cfg.max_iters=10', 'randomness.seed=None', *kind])
+    assert len(read) == 4 * batches_read  # in this process
+    whole, parts = (torch.load(tmp_path / name / 'iter_10.pth', weights_only=True) for name in ('whole', 'parts'))
+    for part in ('state_dict', 'optimizer', 'param_schedulers'):
+        assert_identical(parts[part], whole[part])
+    earlier = torch.load(tmp_path / 'whole' / 'iter_9.pth', weights_only=True)['state_dict']
+    assert any(not torch.equal(earlier[name], value) for name, value in whole['state_dict'].items())
