@@ -107,8 +107,8 @@ def test_every_other_round_is_backwards():
 
 
 def test_parts_make_the_step(script):
-    step = load_script('step.training_step').TrainingStep(model := torch.nn.Linear(4, 4), lambda x: model(x).sum(), 'cpu',
-                                                     torch.float32)
+    model = torch.nn.Linear(4, 4)
+    step = load_script('step.training_step').TrainingStep(model, lambda x: model(x).sum(), 'cpu', torch.float32)
     before = model.weight.clone()
     step.warm_up((torch.ones(1, 4), ), 1)
     for _ in range(3):
@@ -124,8 +124,8 @@ def test_parts_make_the_step(script):
 
 
 def test_memory_counts_what_lasts(script):
-    step = load_script('step.training_step').TrainingStep(model := torch.nn.Linear(8, 8), lambda x: model(x).sum(), 'cpu',
-                                                     torch.float32)
+    model = torch.nn.Linear(8, 8)
+    step = load_script('step.training_step').TrainingStep(model, lambda x: model(x).sum(), 'cpu', torch.float32)
     assert step.lasting_bytes() == 72 * 4
     step.warm_up((torch.ones(1, 8), ), 1)
     assert step.lasting_bytes() == 3 * 72 * 4 + 2 * 4  # and AdamW's count of steps, of each of two parameters
