@@ -1,0 +1,119 @@
+"""Fault: MMEngine finds configs such as ``'mmdet::...'`` by a table of distributions, which lacks some and misses others.
+
+``_base_`` and ``mmengine.hub.get_config`` look a package up in ``MODULE2PACKAGE``, then its distribution in the
+metadata. The table has no ``mmsimmim``, and names distributions of upstream only: under the maintained fork, ``mmseg::``
+is not found, and ``get_config`` would have pip write ``mmsegmentation`` over the fork's files. MMEngine 0.10.7 needs
+``pkg_resources`` for it, which setuptools no longer has, and gives a folder that is not there for an editable install.
+Both read all metafiles of a package for each base before they look whether the file is there.
+
+Repair: the table has ``mmsimmim`` and the distributions of the family that is installed; a package that can be imported
+lies where Python finds it; a file that is there is taken, and one that is not is told with names that are like it.
+"""
+
+import difflib
+import importlib.util
+import sys
+from functools import wraps
+from pathlib import Path
+from types import ModuleType
+
+from mmengine.config.utils import MODULE2PACKAGE
+
+from mmsimmim.compat.import_hook import after_import
+from mmsimmim.compat.stacks import MODULES, find_installed, stack_in_use
+
+SELF = 'mmsimmim'
+# Modules of MMEngine that define these functions, or have them by name.
+UTILS = ('mmengine.utils.package_utils', 'mmengine.utils')
+USERS = ('mmengine.config.utils', 'mmengine.config.config', 'mmengine.hub.hub')
+
+
+def apply() -> None:
+    """Complete the table, and replace MMEngine's look-ups by ones that hold for either family."""
+    MODULE2PACKAGE[SELF] = SELF
+    stack = stack_in_use({module: find_installed(module) for module in MODULES})
+    for module, requirement in stack.packages.items():
+        if module in MODULE2PACKAGE:
+            MODULE2PACKAGE[module] = requirement.name
+    for name in UTILS:
+        _replace(sys.modules[name])
+    for name in USERS:
+        after_import(name, _replace)
+
+
+def find_folder(package: str) -> str | None:
+    """Folder of a package that can be imported.
+
+    Args:
+        package (str): Name of a distribution in MMEngine's table, or of an import package.
+
+    Returns:
+        str, optional: The folder, or None if Python finds no such package.
+    """
+    module = next((module for module, name in MODULE2PACKAGE.items() if name == package), package)
+    if not module.isidentifier():
+        return None
+    spec = importlib.util.find_spec(module)
+    return str(Path(spec.origin).parent) if spec is not None and spec.origin is not None else None
+
+
+def _replace(module: ModuleType) -> None:
+    for name, wrap in WRAPPERS.items():
+        function = vars(module).get(name)
+        if function is not None and not hasattr(function, '__wrapped__'):
+            setattr(module, name, wrap(function))
+
+
+def _is_installed(original):
+    @wraps(original)
+    def is_installed(package: str) -> bool:
+        return find_folder(package) is not None or original(package)
+
+    return is_installed
+
+
+def _get_installed_path(original):
+    @wraps(original)
+    def get_installed_path(package: str) -> str:
+        return find_folder(package) or original(package)
+
+    return get_installed_path
+
+
+def _get_external_cfg_path(original):
+    """Of a file that has no entry in a metafile the original reads all of them; here it is looked for first."""
+
+    @wraps(original)
+    def get_external_cfg_path(package_path: str, cfg_file: str) -> str:
+        path = _configs(package_path) / cfg_file
+        return str(path) if path.is_file() else original(package_path, cfg_file)
+
+    return get_external_cfg_path
+
+
+def _get_external_cfg_base_path(original):
+    """The last place where MMEngine looks, so that a name which is wrong ends here."""
+
+    @wraps(original)
+    def get_external_cfg_base_path(package_path: str, cfg_name: str) -> str:
+        folder, package = _configs(package_path), Path(package_path).name
+        if folder.is_dir() and not (folder / cfg_name).is_file():
+            names = [path.relative_to(folder).as_posix() for path in folder.rglob('*.py')]
+            similar = difflib.get_close_matches(cfg_name, names, 3)
+            hint = ' Did you mean ' + ' or '.join(f'{package}::{name}' for name in similar) + '?' if similar else ''
+            raise FileNotFoundError(f'{package} has no config {cfg_name} (looked in {folder}).{hint}')
+        return original(package_path, cfg_name)
+
+    return get_external_cfg_base_path
+
+
+def _configs(package_path: str) -> Path:
+    return Path(package_path) / '.mim' / 'configs'
+
+
+WRAPPERS = dict(
+    is_installed=_is_installed,
+    get_installed_path=_get_installed_path,
+    _get_external_cfg_path=_get_external_cfg_path,
+    _get_external_cfg_base_path=_get_external_cfg_base_path,
+)
