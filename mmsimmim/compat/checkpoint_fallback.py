@@ -3,9 +3,9 @@
 Its ``_safe_torch_load`` first admits the plain ``getattr``, through which a file can reach any attribute, and where
 PyTorch refuses a file nevertheless, it logs a warning and runs the code that is in the file.
 
-Repair: the function reads with ``weights_only=True`` and what :mod:`.checkpoint_globals` admits, and raises what PyTorch
-raises. Local files and addresses do not come here, as the package has readers of its own for them; those of MMEngine's
-other schemes do. Upstream has no such function.
+Repair: the function reads with ``weights_only=True`` and what :mod:`.checkpoint_globals` admits, and raises what
+PyTorch raises. Local files and addresses do not come here, as the package has readers of its own for them; those of
+MMEngine's other schemes do. Upstream has no such function.
 """
 
 from types import ModuleType

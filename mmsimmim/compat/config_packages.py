@@ -1,13 +1,15 @@
-"""Fault: MMEngine finds configs such as ``'mmdet::...'`` by a table of distributions, which lacks some and misses others.
+"""Fault: MMEngine looks for configs such as ``'mmdet::...'`` in a table of distributions that does not hold here.
 
 ``_base_`` and ``mmengine.hub.get_config`` look a package up in ``MODULE2PACKAGE``, then its distribution in the
-metadata. The table has no ``mmsimmim``, and names distributions of upstream only: under the maintained fork, ``mmseg::``
+metadata. The table has no ``mmsimmim``, and names distributions of upstream only: under the maintained fork ``mmseg::``
 is not found, and ``get_config`` would have pip write ``mmsegmentation`` over the fork's files. MMEngine 0.10.7 needs
 ``pkg_resources`` for it, which setuptools no longer has, and gives a folder that is not there for an editable install.
-Both read all metafiles of a package for each base before they look whether the file is there.
+Both read all metafiles of a package for each base before they look whether the file is there, and would look up what a
+base ``'mmsimmim::...'`` names in that scope alone, though our configs are for the scope of a framework.
 
 Repair: the table has ``mmsimmim`` and the distributions of the family that is installed; a package that can be imported
 lies where Python finds it; a file that is there is taken, and one that is not is told with names that are like it.
+Bases of ours read as if they were named by their path.
 """
 
 import difflib
@@ -39,6 +41,7 @@ def apply() -> None:
         _replace(sys.modules[name])
     for name in USERS:
         after_import(name, _replace)
+    after_import('mmengine.config.config', _leave_scope)
 
 
 def find_folder(package: str) -> str | None:
@@ -91,6 +94,17 @@ def _get_external_cfg_path(original):
     return get_external_cfg_path
 
 
+def _get_cfg_metainfo(original):
+    @wraps(original)
+    def get_cfg_metainfo(package_path: str, cfg_path: str) -> dict:
+        if not _configs(package_path).is_dir():
+            raise FileNotFoundError(f'{package_path} has no folder .mim with configs: the package is on the path and '
+                                    'not installed. Command: pip install -e FOLDER_OF_ITS_SETUP_PY')
+        return original(package_path, cfg_path)
+
+    return get_cfg_metainfo
+
+
 def _get_external_cfg_base_path(original):
     """The last place where MMEngine looks, so that a name which is wrong ends here."""
 
@@ -107,6 +121,19 @@ def _get_external_cfg_base_path(original):
     return get_external_cfg_base_path
 
 
+def _leave_scope(module: ModuleType) -> None:
+    original = module.Config._get_cfg_path
+    if hasattr(original, '__wrapped__'):
+        return
+
+    @wraps(original)
+    def get_cfg_path(cfg_path: str, filename: str) -> tuple[str, str | None]:
+        path, scope = original(cfg_path, filename)
+        return path, None if scope == SELF else scope
+
+    module.Config._get_cfg_path = staticmethod(get_cfg_path)
+
+
 def _configs(package_path: str) -> Path:
     return Path(package_path) / '.mim' / 'configs'
 
@@ -115,5 +142,6 @@ WRAPPERS = dict(
     is_installed=_is_installed,
     get_installed_path=_get_installed_path,
     _get_external_cfg_path=_get_external_cfg_path,
+    _get_cfg_metainfo=_get_cfg_metainfo,
     _get_external_cfg_base_path=_get_external_cfg_base_path,
 )

@@ -158,7 +158,7 @@ def _version_in_sources(spec) -> str | None:
 
 
 def stack_in_use(found: dict[str, list[Installed]]) -> Stack:
-    """The family that the installed packages are of: that of MMEngine if it is clear, else that of most, else the default.
+    """The family that is installed: that of MMEngine if it is clear, else that of most packages, else the default.
 
     Args:
         found (dict[str, list[Installed]]): What fills each folder, as :func:`find_installed` gives it.

@@ -159,7 +159,7 @@ def _check_mixture(found: dict[str, list[Installed]], stack: Stack, doubtful: li
 
 def _check_helpers(found: dict[str, list[Installed]], stack: Stack, doubtful: list[str]) -> None:
     if stack is UPSTREAM and importlib.util.find_spec('pkg_resources') is None:
-        wanted = "<81 (MMEngine needs its pkg_resources for config bases such as 'mmdet::...')"
+        wanted = "<81 (without mmsimmim MMEngine needs its pkg_resources for config bases such as 'mmdet::...')"
         doubtful.append(_line('setuptools', installed_version('setuptools') or 'nothing', wanted,
                               "pip install 'setuptools<81'"))
     if found['mmseg']:
