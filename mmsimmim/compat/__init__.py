@@ -17,10 +17,11 @@ from mmsimmim.compat import (  # noqa: E402
     mmcv_ops,
     mmdet_bf16_rois,
     mmpretrain_multimodal,
+    pkg_resources_gone,
 )
 
 REPAIRS = (checkpoint_globals, checkpoint_fallback, config_packages, amp_on_cpu, mmcv_ops, mmpretrain_multimodal,
-           mmdet_bf16_rois)
+           mmdet_bf16_rois, pkg_resources_gone)
 
 
 def apply_repairs() -> None:

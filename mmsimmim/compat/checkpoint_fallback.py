@@ -10,8 +10,6 @@ MMEngine's other schemes do. Upstream has no such function.
 
 from types import ModuleType
 
-import torch
-
 from mmsimmim.compat.import_hook import after_import
 
 LOADER = '_safe_torch_load'
@@ -29,4 +27,5 @@ def _replace(module: ModuleType) -> None:
 
 def _load(file, map_location=None, weights_only=None):
     """``torch.load``; what a file may hold is not the caller's to widen."""
+    import torch
     return torch.load(file, map_location=map_location, weights_only=True)

@@ -1,63 +1,43 @@
 """Fault: MMEngine looks for configs such as ``'mmdet::...'`` in a table of distributions that does not hold here.
 
-``_base_`` and ``mmengine.hub.get_config`` look a package up in ``MODULE2PACKAGE``, then its distribution in the
-metadata. The table has no ``mmsimmim``, and names distributions of upstream only: under the maintained fork ``mmseg::``
-is not found, and ``get_config`` would have pip write ``mmsegmentation`` over the fork's files. MMEngine 0.10.7 needs
-``pkg_resources`` for it, which setuptools no longer has, and gives a folder that is not there for an editable install.
-Both read all metafiles of a package for each base before they look whether the file is there, and would look up what a
-base ``'mmsimmim::...'`` names in that scope alone, though our configs are for the scope of a framework.
+``_base_`` and ``mmengine.hub.get_config`` look a package up in ``MODULE2PACKAGE``. The table has no ``mmsimmim``, and
+names distributions of upstream only: under the maintained fork ``mmseg::`` is not found, and ``get_config`` would have
+pip write ``mmsegmentation`` over the fork's files. Both read all metafiles of a package for each base before they look
+whether the file is there, and would look up what a base ``'mmsimmim::...'`` names in that scope alone, though our
+configs are for the scope of a framework.
 
-Repair: the table has ``mmsimmim`` and the distributions of the family that is installed; a package that can be imported
-lies where Python finds it; a file that is there is taken, and one that is not is told with names that are like it.
-Bases of ours read as if they were named by their path.
+Repair: the table has ``mmsimmim`` and the distributions of the family that is installed; a file that is there is taken,
+and one that is not is told with names that are like it. Bases of ours read as if they were named by their path.
 """
 
 import difflib
-import importlib.util
-import sys
 from functools import wraps
 from pathlib import Path
 from types import ModuleType
-
-from mmengine.config.utils import MODULE2PACKAGE
 
 from mmsimmim.compat.import_hook import after_import
 from mmsimmim.compat.stacks import MODULES, find_installed, stack_in_use
 
 SELF = 'mmsimmim'
-# Modules of MMEngine that define these functions, or have them by name.
-UTILS = ('mmengine.utils.package_utils', 'mmengine.utils')
-USERS = ('mmengine.config.utils', 'mmengine.config.config', 'mmengine.hub.hub')
+TABLE = 'mmengine.config.utils'
+# Modules of MMEngine that define the look-ups, or have them by name.
+USERS = (TABLE, 'mmengine.config.config', 'mmengine.hub.hub')
 
 
 def apply() -> None:
-    """Complete the table, and replace MMEngine's look-ups by ones that hold for either family."""
-    MODULE2PACKAGE[SELF] = SELF
-    stack = stack_in_use({module: find_installed(module) for module in MODULES})
-    for module, requirement in stack.packages.items():
-        if module in MODULE2PACKAGE:
-            MODULE2PACKAGE[module] = requirement.name
-    for name in UTILS:
-        _replace(sys.modules[name])
+    """Complete the table, and replace MMEngine's look-ups, when they are imported."""
+    after_import(TABLE, _complete)
     for name in USERS:
         after_import(name, _replace)
     after_import('mmengine.config.config', _leave_scope)
 
 
-def find_folder(package: str) -> str | None:
-    """Folder of a package that can be imported.
-
-    Args:
-        package (str): Name of a distribution in MMEngine's table, or of an import package.
-
-    Returns:
-        str, optional: The folder, or None if Python finds no such package.
-    """
-    module = next((module for module, name in MODULE2PACKAGE.items() if name == package), package)
-    if not module.isidentifier():
-        return None
-    spec = importlib.util.find_spec(module)
-    return str(Path(spec.origin).parent) if spec is not None and spec.origin is not None else None
+def _complete(utils: ModuleType) -> None:
+    stack = stack_in_use({module: find_installed(module) for module in MODULES})
+    for module, requirement in stack.packages.items():
+        if module in utils.MODULE2PACKAGE:
+            utils.MODULE2PACKAGE[module] = requirement.name
+    utils.MODULE2PACKAGE[SELF] = SELF
 
 
 def _replace(module: ModuleType) -> None:
@@ -65,22 +45,6 @@ def _replace(module: ModuleType) -> None:
         function = vars(module).get(name)
         if function is not None and not hasattr(function, '__wrapped__'):
             setattr(module, name, wrap(function))
-
-
-def _is_installed(original):
-    @wraps(original)
-    def is_installed(package: str) -> bool:
-        return find_folder(package) is not None or original(package)
-
-    return is_installed
-
-
-def _get_installed_path(original):
-    @wraps(original)
-    def get_installed_path(package: str) -> str:
-        return find_folder(package) or original(package)
-
-    return get_installed_path
 
 
 def _get_external_cfg_path(original):
@@ -139,8 +103,6 @@ def _configs(package_path: str) -> Path:
 
 
 WRAPPERS = dict(
-    is_installed=_is_installed,
-    get_installed_path=_get_installed_path,
     _get_external_cfg_path=_get_external_cfg_path,
     _get_cfg_metainfo=_get_cfg_metainfo,
     _get_external_cfg_base_path=_get_external_cfg_base_path,

@@ -20,15 +20,16 @@ SWITCH = 'mmpretrain.utils.dependency'
 
 def apply() -> None:
     """Switch mmpretrain's multi-modal models off if the installed transformers would break their import."""
-    found = installed_version('transformers')
-    if found is not None and release(found) >= _first_unsupported() and 'mmpretrain.models' not in sys.modules:
+    if 'mmpretrain.models' not in sys.modules:
         after_import(SWITCH, _switch_off)
+
+
+def _switch_off(dependency: ModuleType) -> None:
+    found = installed_version('transformers')
+    if found is not None and release(found) >= _first_unsupported():
+        dependency.WITH_MULTIMODAL = False
 
 
 def _first_unsupported() -> tuple[int, ...]:
     maintained = any(one.stack is ONEDL for one in find_installed('mmpretrain'))
     return (5,) if maintained else (4, 50)
-
-
-def _switch_off(dependency: ModuleType) -> None:
-    dependency.WITH_MULTIMODAL = False
