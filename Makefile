@@ -1,11 +1,14 @@
 # Everything here needs python3 and a network, and nothing else: the virtual environment is made on first use and made
 # anew when requirements/ or setup.py changed.
 #
+#   make demo STACK=upstream        the last releases of OpenMMLab itself instead of the maintained fork
 #   make demo PYTHON=python3.12     another interpreter
 #   make test VENV=/somewhere/venv  another place for the environment
 #   make test TESTS=tests/compat    some of the tests
 
-VENV ?= .venv
+# Which OpenMMLab: onedl or upstream. Each has an environment of its own.
+STACK ?= onedl
+VENV ?= .venvs/$(STACK)
 PYTHON ?=
 TESTS ?=
 # Processes for the tests. Each loads all of OpenMMLab (about 1 GB) and computes in one thread.
@@ -19,14 +22,15 @@ help:
 	@echo 'make demo         pre-train, look at reconstructions, detect and segment, on the data in demo/data'
 	@echo 'make test         all tests'
 	@echo 'make lint         ruff'
-	@echo 'make test-matrix  the fast tests on the oldest and newest supported PyTorch, and on other Pythons'
+	@echo 'make test-matrix  the fast tests on both OpenMMLabs, the oldest and newest PyTorch, and other Pythons'
 	@echo 'make install      only the virtual environment ($(VENV))'
 	@echo 'make clean        remove what the above made, the environment included'
 
 install: $(VENV)/.installed
 
 $(VENV)/.installed: $(wildcard requirements/*.txt) setup.py .ci/install
-	@PYTHON='$(PYTHON)' .ci/install '$(VENV)'
+	@mkdir -p '$(dir $(VENV))'
+	@STACK='$(STACK)' PYTHON='$(PYTHON)' .ci/install '$(VENV)'
 
 demo: $(VENV)/.installed
 	$(VENV)/bin/python demo/run_demo.py
@@ -37,7 +41,7 @@ test: $(VENV)/.installed
 lint: $(VENV)/.installed
 	$(VENV)/bin/ruff check .
 
-test-matrix: $(VENV)/.installed
+test-matrix:
 	.ci/test_matrix
 
 clean:

@@ -82,9 +82,13 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-extras = {name: read_requirements(name) for name in ('lite', 'downstream', 'analysis', 'packed', 'tests', 'docs')}
-# Without 'lite': it must not be installed over a full mmcv.
-extras['all'] = [line for name, lines in extras.items() if name != 'lite' for line in lines]
+extras = {name: read_requirements(name) for name in ('analysis', 'packed', 'tests', 'docs')}
+# Without OpenMMLab: one family must not be installed over the other.
+extras['all'] = [line for lines in extras.values() for line in lines]
+extras.update({stack: read_requirements(stack) for stack in ('onedl', 'upstream')})
+# Names of 0.1 that brought upstream's packages: they bring nothing, so that old commands do no harm; the first import
+# then says what is missing.
+extras.update(lite=[], downstream=[])
 
 setup(
     name=PACKAGE,

@@ -1,4 +1,4 @@
-"""Repairs for dependencies that no longer release.
+"""Repairs for dependencies.
 
 One file per cause; each says which fault of which release it mends, and does nothing where the fault is absent.
 Importing this package first checks the installed versions, then applies every repair once. It imports neither
@@ -11,13 +11,17 @@ check_versions()
 
 from mmsimmim.compat import (  # noqa: E402
     amp_on_cpu,
+    checkpoint_fallback,
     checkpoint_globals,
+    config_packages,
     mmcv_ops,
     mmdet_bf16_rois,
     mmpretrain_multimodal,
+    pkg_resources_gone,
 )
 
-REPAIRS = (checkpoint_globals, amp_on_cpu, mmcv_ops, mmpretrain_multimodal, mmdet_bf16_rois)
+REPAIRS = (checkpoint_globals, checkpoint_fallback, config_packages, amp_on_cpu, mmcv_ops, mmpretrain_multimodal,
+           mmdet_bf16_rois, pkg_resources_gone)
 
 
 def apply_repairs() -> None:

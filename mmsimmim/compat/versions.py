@@ -4,58 +4,36 @@ Policy:
 
 - Missing or too old, and nothing of this package can work: one :class:`ImportError` that lists every such package with
   what was found, what is wanted and the command that brings it.
-- Newer than anything tested, optional packages (mmdet, mmsegmentation) of an unsupported version, and combinations
-  known to fail later: a warning with the same content, because the part that the user needs may work.
+- Newer than anything tested, optional packages (mmdet, mmsegmentation) of an unsupported version, packages that
+  overwrote each other, and combinations known to fail later: a warning with the same content, because the part that the
+  user needs may work.
 
-Versions are read from the packages' metadata, so nothing heavy is imported.
+Limits and commands are those of the OpenMMLab that is installed; with neither installed, both commands are given.
 """
 
 import importlib
-import importlib.metadata
 import importlib.util
 import re
 import sys
 import warnings
-from dataclasses import dataclass
+
+from mmsimmim.compat.stacks import (
+    MODULES,
+    STACKS,
+    UPSTREAM,
+    Installed,
+    Requirement,
+    Stack,
+    find_installed,
+    installed_version,
+    stack_in_use,
+)
 
 TORCH_COMMAND = "pip install 'torch==2.11.0' 'torchvision==0.26.0'"
-MMCV_COMMAND = "pip install 'mmcv-lite==2.1.0'"
+TORCH = (Requirement('torch', '2.4', '2.15', '2.11.0'), Requirement('torchvision', '0.19', '0.30', '0.26.0'))
 # torchvision 0.N is compiled against torch 2.(N - 15).
 TORCHVISION_MINUS_TORCH = 15
-
-
-@dataclass(frozen=True)
-class Requirement:
-    """The versions of one distribution that this package works with.
-
-    Args:
-        name (str): Name of the distribution.
-        oldest (str): First supported version.
-        newer_than_tested (str): First version that nobody tried with this package.
-        command (str): What brings a version known to work.
-    """
-
-    name: str
-    oldest: str
-    newer_than_tested: str
-    command: str
-
-    @property
-    def wanted(self) -> str:
-        return f'>={self.oldest},<{self.newer_than_tested}'
-
-
-REQUIRED = (
-    Requirement('torch', '2.4', '2.14', TORCH_COMMAND),
-    Requirement('torchvision', '0.19', '0.29', TORCH_COMMAND),
-    Requirement('mmengine', '0.10.7', '0.11', "pip install 'mmengine==0.10.7'"),
-    Requirement('mmpretrain', '1.2.0', '1.3', "pip install 'mmpretrain==1.2.0'"),
-)
-MMCV = Requirement('mmcv', '2.1.0', '2.2.0', MMCV_COMMAND)
-OPTIONAL = (
-    Requirement('mmdet', '3.3.0', '3.4', "pip install 'mmdet==3.3.0'"),
-    Requirement('mmsegmentation', '1.2.2', '1.3', "pip install 'mmsegmentation==1.2.2'"),
-)
+INDISPENSABLE = ('mmengine', 'mmcv', 'mmpretrain')
 
 
 def check_versions() -> None:
@@ -72,30 +50,26 @@ def check_versions() -> None:
 
 
 def find_problems() -> tuple[list[str], list[str]]:
-    """Compare the installed distributions with the requirements.
+    """Compare what is installed with the requirements.
 
     Returns:
         tuple[list[str], list[str]]: One line per problem: first those that make this package unusable, then the others.
     """
     blocking, doubtful = [], []
-    for requirement in REQUIRED:
-        _compare(requirement, installed_version(requirement.name), blocking, doubtful)
+    for requirement in TORCH:
+        _compare(requirement.name, installed_version(requirement.name), requirement, TORCH_COMMAND, blocking, doubtful)
     _check_torch_pair(blocking)
-    _check_mmcv(blocking, doubtful)
-    for requirement in OPTIONAL:
-        found = installed_version(requirement.name)
-        if found is not None:
-            _compare(requirement, found, doubtful, doubtful)
-    _check_helpers(doubtful)
+    found = {module: find_installed(module) for module in MODULES}
+    if any(found.values()):
+        stack = stack_in_use(found)
+        _check_packages(found, stack, blocking, doubtful)
+        _check_shared_folders(found, stack, doubtful)
+        _check_mixture(found, stack, doubtful)
+        _check_helpers(found, stack, doubtful)
+    else:
+        commands = ', or '.join(f'{stack.command} ({stack.title})' for stack in STACKS)
+        blocking.append(f'OpenMMLab: found nothing, wanted one of its two families. Command: {commands}')
     return blocking, doubtful
-
-
-def installed_version(name: str) -> str | None:
-    """Version of an installed distribution as its metadata gives it, or None."""
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def release(version: str) -> tuple[int, ...]:
@@ -104,13 +78,12 @@ def release(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in match.group().split('.')) if match else ()
 
 
-def _compare(requirement: Requirement, found: str | None, too_old: list[str], too_new: list[str]) -> None:
-    if found is None:
-        too_old.append(_line(requirement.name, 'nothing', requirement.wanted, requirement.command))
-    elif _older(found, requirement.oldest):
-        too_old.append(_line(requirement.name, found, requirement.wanted, requirement.command))
-    elif not _older(found, requirement.newer_than_tested):
-        too_new.append(_line(requirement.name, found, f'{requirement.wanted} (tested)', requirement.command))
+def _compare(name: str, found: str | None, requirement: Requirement, command: str, too_old: list[str],
+             too_new: list[str]) -> None:
+    if found is None or release(found) and _older(found, requirement.oldest):
+        too_old.append(_line(name, found or 'nothing', requirement.wanted, command))
+    elif not release(found) or not _older(found, requirement.newer_than_tested):
+        too_new.append(_line(name, found, f'{requirement.wanted} (tested)', command))
 
 
 def _older(version: str, limit: str) -> bool:
@@ -144,26 +117,52 @@ def _torchvision_loads() -> bool:
     return True
 
 
-def _check_mmcv(blocking: list[str], doubtful: list[str]) -> None:
-    full, lite = installed_version('mmcv'), installed_version('mmcv-lite')
-    if full is not None and lite is not None:
-        found = f'mmcv {full} and mmcv-lite {lite}'
-        command = f'pip uninstall -y mmcv mmcv-lite, then install the one you want, for example {MMCV_COMMAND}'
-        doubtful.append(_line('mmcv', found, 'one of the two (each overwrites the files of the other)', command))
-    found = full or lite
-    if found is None or _older(found, MMCV.oldest):
-        blocking.append(_line('mmcv or mmcv-lite', found or 'nothing', MMCV.wanted, MMCV.command))
-    elif not _older(found, MMCV.newer_than_tested):
-        name = 'mmcv' if full else 'mmcv-lite'
-        doubtful.append(_line(name, found, f'{MMCV.wanted} (mmdet and mmsegmentation refuse others)', MMCV.command))
+def _check_packages(found: dict[str, list[Installed]], stack: Stack, blocking: list[str], doubtful: list[str]) -> None:
+    """The version of each package against the limits of the family that it is of."""
+    for module, distributions in found.items():
+        too_old = blocking if module in INDISPENSABLE else doubtful
+        if distributions:
+            one = distributions[0]
+            requirement = (one.stack or stack).packages[module]
+            command = requirement.command if one.name == requirement.name else _exchange([one], requirement)
+            _compare(one.name, one.version, requirement, command, too_old, doubtful)
+        elif module in INDISPENSABLE:
+            requirement = stack.packages[module]
+            _compare(requirement.name, None, requirement, requirement.command, too_old, doubtful)
 
 
-def _check_helpers(doubtful: list[str]) -> None:
-    if importlib.util.find_spec('pkg_resources') is None:
-        wanted = "<81 (MMEngine needs its pkg_resources for config bases such as 'mmdet::...')"
+def _exchange(leaving: list[Installed], *coming: Requirement) -> str:
+    """The command that first takes out what would share a folder with what comes."""
+    pins = ' '.join(requirement.pin for requirement in coming)
+    return f'pip uninstall -y {" ".join(one.name for one in leaving)} && pip install {pins}'
+
+
+def _check_shared_folders(found: dict[str, list[Installed]], stack: Stack, doubtful: list[str]) -> None:
+    shared = {module: distributions for module, distributions in found.items() if len(distributions) > 1}
+    if shared:
+        doubtful.append(_line(
+            ', '.join(shared), ', '.join(' and '.join(map(str, distributions)) for distributions in shared.values()),
+            'one distribution for each (each overwrites the files of the other)',
+            _exchange([one for distributions in shared.values() for one in distributions],
+                      *(stack.packages[module] for module in shared))))
+
+
+def _check_mixture(found: dict[str, list[Installed]], stack: Stack, doubtful: list[str]) -> None:
+    single = [distributions[0] for distributions in found.values() if len(distributions) == 1]
+    strangers = [one for one in single if one.stack not in (stack, None)]
+    if strangers:
+        doubtful.append(_line(
+            ', '.join(one.module for one in strangers), ', '.join(map(str, strangers)),
+            f'packages of the same family as the others, {stack.title}',
+            _exchange(strangers, *(stack.packages[one.module] for one in strangers))))
+
+
+def _check_helpers(found: dict[str, list[Installed]], stack: Stack, doubtful: list[str]) -> None:
+    if stack is UPSTREAM and importlib.util.find_spec('pkg_resources') is None:
+        wanted = "<81 (without mmsimmim MMEngine needs its pkg_resources for config bases such as 'mmdet::...')"
         doubtful.append(_line('setuptools', installed_version('setuptools') or 'nothing', wanted,
                               "pip install 'setuptools<81'"))
-    if installed_version('mmsegmentation') is not None:
+    if found['mmseg']:
         for name in ('ftfy', 'regex'):
             if importlib.util.find_spec(name) is None:
                 wanted = 'any version (mmsegmentation imports it)'

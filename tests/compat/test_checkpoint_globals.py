@@ -5,6 +5,8 @@ import pickle
 import struct
 import zipfile
 from collections import OrderedDict
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.model import BaseModel
-from mmengine.runner import Runner
+from mmengine.runner import Runner, checkpoint
 from mmengine.runner.checkpoint import load_checkpoint
 
 import mmsimmim  # noqa: F401
@@ -153,18 +155,49 @@ def getattr_pickle(*chain: bytes, argument: str) -> bytes:
     return b'\x80\x02' + body + text(argument) + b'\x85R.'
 
 
-@pytest.mark.skipif(TORCH < (2, 6), reason='torch.load of this version runs whatever a file says, unless told not to')
-def test_runner_and_load_checkpoint_refuse_a_pickle_that_would_run_code(tmp_path):
+def initialise(file, work_dir):
+    model = Line()
+    model.init_cfg = dict(type='Pretrained', checkpoint=file)
+    model.init_weights()
+
+
+ROUTES = dict(
+    load_checkpoint=lambda file, work_dir: load_checkpoint(Line(), file),
+    load_from=lambda file, work_dir: make_runner(work_dir, 1, load_from=file).load_or_resume(),
+    resume=lambda file, work_dir: make_runner(work_dir, 1, load_from=file, resume=True).load_or_resume(),
+    init_cfg=initialise,
+    other_storage=lambda file, work_dir: load_checkpoint(Line(), f's3://{file}'),
+)
+
+
+@pytest.fixture
+def s3(monkeypatch):
+    """A storage that MMEngine reads by itself, with the files of this machine in it."""
+    storage = SimpleNamespace(get=lambda name: Path(name.removeprefix('s3://')).read_bytes())
+    monkeypatch.setattr(checkpoint, 'get_file_backend', lambda *args, **kwargs: storage)
+
+
+@pytest.mark.usefixtures('s3')
+@pytest.mark.parametrize('route', ROUTES)
+def test_no_route_into_mmengine_runs_the_code_in_a_file(tmp_path, route):
+    if route == 'other_storage' and TORCH < (2, 6) and not hasattr(checkpoint, '_safe_torch_load'):
+        pytest.skip('torch.load of this version runs whatever a file says, unless told not to')
     victim, file = tmp_path / 'victim', tmp_path / 'file.pth'
     torch.save(dict(state_dict=dict(), meta=WritesFile(str(victim))), file)
     with pytest.raises(pickle.UnpicklingError):
-        load_checkpoint(Line(), str(file))
-    with pytest.raises(pickle.UnpicklingError):
-        make_runner(tmp_path / 'work', 1, load_from=str(file)).load_or_resume()
+        ROUTES[route](str(file), tmp_path / 'work')
     assert not victim.exists()
 
     torch.load(file, weights_only=False)
     assert victim.exists(), 'the file is harmless, so the test above shows nothing'
+
+
+@pytest.mark.usefixtures('s3')
+@pytest.mark.skipif(TORCH < (2, 6), reason='torch.load of this version runs whatever a file says, unless told not to')
+def test_other_storages_give_out_no_attributes_either(tmp_path):
+    save_raw(getattr_pickle(b'__init__', b'__globals__', argument='anything'), tmp_path / 'file.pth')
+    with pytest.raises(pickle.UnpicklingError, match='refused'):
+        ROUTES['other_storage'](str(tmp_path / 'file.pth'), None)
 
 
 @pytest.mark.parametrize(

@@ -193,7 +193,7 @@ def test_detector_trains_a_step_and_predicts(name, dtype, device):
 
 def test_bfloat16_features_leave_the_coordinates_of_rois_exact():
     layer = SingleRoIExtractor(dict(type='RoIAlign', output_size=4, sampling_ratio=2), 2, [4])
-    ramp = torch.arange(256.0).expand(1, 2, 256, 256)  # a feature that is its own x coordinate
+    ramp = torch.arange(256.0).repeat(1, 2, 256, 1)  # a feature that is its own x coordinate
     rois = torch.tensor([[0.0, 601.0, 601.0, 633.0, 633.0]])
     centres = (601 + 4 + 8 * torch.arange(4.0)) / 4 - 0.5
     result = layer((ramp.bfloat16(),), rois)

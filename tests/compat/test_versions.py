@@ -4,51 +4,69 @@ import importlib.util
 
 import pytest
 
-from mmsimmim.compat import versions
+from mmsimmim.compat import stacks, versions
 
-GOOD = {
-    'torch': '2.11.0+cu130',
-    'torchvision': '0.26.0+cu130',
-    'mmengine': '0.10.7',
-    'mmpretrain': '1.2.0',
-    'mmcv-lite': '2.1.0',
-    'mmdet': '3.3.0',
-    'mmsegmentation': '1.2.2',
-    'setuptools': '80.10.2',
-}
+TORCH = {'torch': '2.11.0+cu130', 'torchvision': '0.26.0+cu130', 'setuptools': '80.10.2'}
+UPSTREAM = {'mmengine': '0.10.7', 'mmpretrain': '1.2.0', 'mmcv-lite': '2.1.0', 'mmdet': '3.3.0',
+            'mmsegmentation': '1.2.2'}
+ONEDL = {'onedl-mmengine': '0.10.12', 'onedl-mmpretrain': '1.3.6', 'onedl-mmcv': '2.3.6', 'onedl-mmdetection': '3.5.1',
+         'onedl-mmsegmentation': '1.4.2'}
+FAMILIES = dict(upstream=UPSTREAM, onedl=ONEDL)
+EVERY_UPSTREAM = ("pip install 'mmengine==0.10.7' 'mmcv-lite==2.1.0' 'mmpretrain==1.2.0' 'mmdet==3.3.0' "
+                  "'mmsegmentation==1.2.2' 'setuptools<81' 'ftfy' 'regex'")
+EVERY_ONEDL = ("pip install 'onedl-mmengine==0.10.12' 'onedl-mmcv==2.3.6' 'onedl-mmpretrain==1.3.6' "
+               "'onedl-mmdetection==3.5.1' 'onedl-mmsegmentation==1.4.2'")
 
 
 @pytest.fixture
 def problems(monkeypatch):
-    """Function of changes to a good set of installed versions; None takes a package away."""
+    """Function of a set of installed versions and of changes to it; None takes a package away."""
 
-    def find(absent_modules=(), torchvision_loads=True, **changes):
-        installed = {**GOOD, **{name.replace('_', '-'): version for name, version in changes.items()}}
-        monkeypatch.setattr(versions, 'installed_version', lambda name: installed.get(name))
-        monkeypatch.setattr(versions, '_torchvision_loads', lambda: torchvision_loads)
-        find_spec = importlib.util.find_spec
-        monkeypatch.setattr(
-            versions.importlib.util, 'find_spec', lambda name: None if name in absent_modules else find_spec('json')
-        )
-        result = versions.find_problems()
-        monkeypatch.undo()
-        return result
+    def find(start=UPSTREAM, absent_modules=(), torchvision_loads=True, **changes):
+        changes = {name.replace('_', '-'): version for name, version in changes.items()}
+        installed = {name: version for name, version in {**TORCH, **start, **changes}.items() if version is not None}
+        folders = {module for module in stacks.MODULES for stack in stacks.STACKS
+                   if set(stack.distributions(module)) & set(installed)}
+        real = importlib.util.find_spec
+
+        def find_spec(name):
+            absent = name in absent_modules or name in stacks.MODULES and name not in folders
+            return None if absent else real('json')
+
+        with monkeypatch.context() as patch:
+            for module in (stacks, versions):
+                patch.setattr(module, 'installed_version', installed.get)
+            patch.setattr(versions, '_torchvision_loads', lambda: torchvision_loads)
+            patch.setattr(importlib.util, 'find_spec', find_spec)
+            return versions.find_problems()
 
     return find
 
 
-def test_tested_versions_give_no_message(problems):
-    assert problems() == ([], [])
+@pytest.mark.parametrize('start', FAMILIES.values(), ids=FAMILIES)
+def test_tested_versions_give_no_message(problems, start):
+    assert problems(start) == ([], [])
 
 
 def test_oldest_and_newest_pair_give_no_message(problems):
     assert problems(torch='2.4.1+cu121', torchvision='0.19.1+cu121') == ([], [])
-    assert problems(torch='2.13.0', torchvision='0.28.0') == ([], [])
+    assert problems(torch='2.14.1', torchvision='0.29.1') == ([], [])
 
 
 def test_missing_package_is_named_with_what_is_wanted_and_the_command(problems):
     blocking, doubtful = problems(mmengine=None)
     assert blocking == ["mmengine: found nothing, wanted >=0.10.7,<0.11. Command: pip install 'mmengine==0.10.7'"]
+    assert doubtful == []
+    blocking, doubtful = problems(ONEDL, onedl_mmcv=None)
+    assert blocking == ["onedl-mmcv: found nothing, wanted >=2.3.6,<2.4. Command: pip install 'onedl-mmcv==2.3.6'"]
+    assert doubtful == []
+
+
+def test_with_neither_family_both_commands_are_given_and_the_default_is_first(problems):
+    blocking, doubtful = problems({})
+    assert blocking == [
+        f'OpenMMLab: found nothing, wanted one of its two families. Command: {EVERY_ONEDL} (the maintained fork), '
+        f'or {EVERY_UPSTREAM} (the last releases of OpenMMLab itself)']
     assert doubtful == []
 
 
@@ -56,10 +74,10 @@ def test_all_problems_are_listed_together(problems):
     blocking, _ = problems(mmengine='0.9.1', mmpretrain=None, mmcv_lite=None)
     assert [line.split(',')[0] for line in blocking] == [
         'mmengine: found 0.9.1',
+        'mmcv-lite: found nothing',
         'mmpretrain: found nothing',
-        'mmcv or mmcv-lite: found nothing',
     ]
-    assert "pip install 'mmcv-lite==2.1.0'" in blocking[2]
+    assert "pip install 'mmcv-lite==2.1.0'" in blocking[1]
 
 
 def test_old_torch_blocks(problems):
@@ -69,9 +87,12 @@ def test_old_torch_blocks(problems):
 
 
 def test_untried_newer_version_only_warns(problems):
-    blocking, doubtful = problems(torch='2.14.0', torchvision='0.29.0', mmpretrain='1.10.0')
+    blocking, doubtful = problems(torch='2.15.0', torchvision='0.30.0', mmpretrain='1.10.0')
     assert blocking == []
     assert [line.split(':')[0] for line in doubtful] == ['torch', 'torchvision', 'mmpretrain']
+    blocking, doubtful = problems(ONEDL, onedl_mmdetection='3.6.0')
+    assert blocking == []
+    assert [line.split('.')[0] for line in doubtful] == ['onedl-mmdetection: found 3']
 
 
 def test_torchvision_of_another_release_blocks(problems):
@@ -94,24 +115,60 @@ def test_optional_package_of_unsupported_version_warns(problems, name, found):
 
 def test_optional_packages_may_be_absent(problems):
     assert problems(mmdet=None, mmsegmentation=None) == ([], [])
+    assert problems(ONEDL, onedl_mmdetection=None, onedl_mmsegmentation=None) == ([], [])
 
 
 def test_both_mmcv_are_reported(problems):
     blocking, doubtful = problems(mmcv='2.1.0')
     assert blocking == []
-    assert 'mmcv 2.1.0 and mmcv-lite 2.1.0' in doubtful[0] and 'pip uninstall -y mmcv mmcv-lite' in doubtful[0]
+    assert doubtful == [
+        'mmcv: found mmcv 2.1.0 and mmcv-lite 2.1.0, wanted one distribution for each (each overwrites the files of '
+        "the other). Command: pip uninstall -y mmcv mmcv-lite && pip install 'mmcv-lite==2.1.0'"]
 
 
-def test_mmcv_that_mmdet_refuses_is_reported(problems):
+def test_a_family_over_the_other_is_taken_apart_and_the_default_comes_back(problems):
+    blocking, doubtful = problems({**UPSTREAM, **ONEDL})
+    assert blocking == []
+    line, = doubtful
+    assert line.startswith('mmengine, mmcv, mmpretrain, mmdet, mmseg: found onedl-mmengine 0.10.12 and mmengine 0.10.7')
+    command = line.partition(' Command: ')[2]
+    assert set(command.partition(' && ')[0].split()[3:]) == {*UPSTREAM, *ONEDL}
+    assert command.partition(' && ')[2] == EVERY_ONEDL
+
+
+@pytest.mark.parametrize('start, shared, pin', [(UPSTREAM, 'onedl-mmengine', 'mmengine==0.10.7'),
+                                                (ONEDL, 'mmengine', 'onedl-mmengine==0.10.12')])
+def test_one_package_over_its_twin_leaves_the_family_of_the_others(problems, start, shared, pin):
+    blocking, doubtful = problems({**start, shared: {**UPSTREAM, **ONEDL}[shared]})
+    assert blocking == []
+    assert doubtful[0].endswith(f"Command: pip uninstall -y onedl-mmengine mmengine && pip install '{pin}'")
+
+
+def test_a_mixture_of_families_is_reported_with_what_makes_one_of_it(problems):
+    blocking, doubtful = problems({**ONEDL, 'onedl-mmdetection': None, 'mmdet': '3.3.0'})
+    assert blocking == []
+    assert doubtful == [
+        'mmdet: found mmdet 3.3.0, wanted packages of the same family as the others, the maintained fork. Command: pip '
+        "uninstall -y mmdet && pip install 'onedl-mmdetection==3.5.1'"]
+
+
+def test_mmcv_that_mmdet_refuses_is_reported_and_leaves_before_another_fills_its_folder(problems):
     blocking, doubtful = problems(mmcv='2.2.0', mmcv_lite=None)
     assert blocking == []
     assert doubtful[0].startswith('mmcv: found 2.2.0, wanted >=2.1.0,<2.2.0')
+    assert doubtful[0].endswith("Command: pip uninstall -y mmcv && pip install 'mmcv-lite==2.1.0'")
+    blocking, _ = problems(mmcv_full='1.7.2', mmcv_lite=None)
+    assert blocking[0].endswith("Command: pip uninstall -y mmcv-full && pip install 'mmcv-lite==2.1.0'")
 
 
 def test_missing_pkg_resources_and_ftfy_are_reported(problems):
     _, doubtful = problems(absent_modules=('pkg_resources', 'ftfy'), setuptools='82.0.0')
     assert doubtful[0].startswith('setuptools: found 82.0.0, wanted <81')
     assert doubtful[1].startswith('ftfy: found nothing')
+
+
+def test_the_fork_needs_no_pkg_resources(problems):
+    assert problems(ONEDL, absent_modules=('pkg_resources',), setuptools='82.0.0') == ([], [])
 
 
 def test_check_versions_raises_one_import_error(monkeypatch):

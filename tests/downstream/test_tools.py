@@ -12,6 +12,7 @@ from pathlib import Path
 import mmengine
 import pytest
 import torch
+import yapf.yapflib.yapf_api
 from mmengine.registry import DefaultScope
 
 from mmsimmim.layers import resize_bias_table
@@ -47,7 +48,9 @@ def weights_of(checkpoint):
 def plain_configs():
     """MMEngine lays out the text of a config anew each time that it writes it, which takes longer than the training."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mmengine.config.config, 'FormatCode', lambda text, **style: (text, False))
+        # upstream has the function by name since it was imported, the fork imports it where it is called
+        for owner in (mmengine.config.config, yapf.yapflib.yapf_api):
+            patch.setattr(owner, 'FormatCode', lambda text, **style: (text, False), raising=False)
         yield
 
 
