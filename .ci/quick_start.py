@@ -41,7 +41,7 @@ def main() -> None:
     check_installation()
 
     command = re.search(r'^python (-m mmsimmim train mmsimmim::pretrain/(?:.*\\\n)*.*)$', readme, re.M)[1]
-    command = command.replace('/data/aerial', str(data / 'nuclei' / 'train'))
+    command = command.replace('\\\n', ' ').replace('/data/aerial', str(data / 'nuclei' / 'train'))
     run(shlex.split(command) + list(SHORT), 'pretrain.log')
     check_losses('work_dirs/pretrain', 'loss')
     checkpoint = Path('work_dirs/pretrain/epoch_1.pth')
