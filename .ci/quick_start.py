@@ -42,7 +42,7 @@ def main() -> None:
 
     command = re.search(r'^python (-m mmsimmim train mmsimmim::pretrain/(?:.*\\\n)*.*)$', readme, re.M)[1]
     command = command.replace('\\\n', ' ').replace('/data/aerial', str(data / 'nuclei' / 'train'))
-    run(shlex.split(command) + list(SHORT), 'pretrain.log')
+    run([*shlex.split(command), *SHORT, 'param_scheduler.warmup=0'], 'pretrain.log')
     check_losses('work_dirs/pretrain', 'loss')
     checkpoint = Path('work_dirs/pretrain/epoch_1.pth')
     check(checkpoint.is_file(), f'{checkpoint} is written')

@@ -3,7 +3,6 @@
 import ast
 import difflib
 import importlib
-import os
 import sys
 from pathlib import Path
 
@@ -21,10 +20,6 @@ def main() -> None:
         similar = difflib.get_close_matches(module, _commands(), 1)
         sys.exit(f'error: there is no command {name}.' + (f' Did you mean {similar[0]}?' if similar else '')
                  + ' Without arguments they are listed.')
-    # Before torch is imported, as tools/train.py does.
-    if module in ('train', 'test') and 'OMP_WAIT_POLICY' not in os.environ:
-        os.environ['OMP_WAIT_POLICY'] = 'PASSIVE'
-        os.environ.setdefault('GOMP_SPINCOUNT', '1000')
     sys.argv = [f'mmsimmim {module}', *arguments]
     importlib.import_module(f'mmsimmim.commands.{module}').main()
 
