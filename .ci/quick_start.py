@@ -16,22 +16,24 @@ import subprocess
 import sys
 from pathlib import Path
 
-# Few, small images and no processes for loading them.
-SHORT = ('train_dataloader.batch_size=4', 'train_dataloader.num_workers=0', 'val_dataloader.num_workers=0',
-         'train_cfg.max_epochs=1', 'default_hooks.logger.interval=1')
+# Few steps, and no processes for loading images.
+SHORT = ('train_dataloader.num_workers=0', 'val_dataloader.num_workers=0', 'train_cfg.max_epochs=1',
+         'default_hooks.logger.interval=1')
 DETECTION_DATA = '''
 data_root = {root!r}
 pipeline = [
     dict(type='LoadImageFromFile'), dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
-    dict(type='Resize', scale=(192, 192), keep_ratio=True), dict(type='PackDetInputs')]
+    dict(type='Resize', scale=(128, 128), keep_ratio=True), dict(type='PackDetInputs')]
 dataset = dict(data_root=data_root, pipeline=pipeline, metainfo=dict(classes=('nucleus', )))
 train_dataloader = dict(dataset=dict(
-    ann_file='instances_train.json', data_prefix=dict(img='train/'), **dataset))
+    ann_file='instances_train.json', data_prefix=dict(img='train/'), indices=4, **dataset))
 val_dataloader = dict(dataset=dict(ann_file='instances_val.json', data_prefix=dict(img='val/'), **dataset))
 test_dataloader = val_dataloader
 val_evaluator = dict(ann_file=data_root + '/instances_val.json')
 test_evaluator = val_evaluator
-model['roi_head'] = dict(bbox_head=dict(num_classes=1), mask_head=dict(num_classes=1))
+model.update(
+    roi_head=dict(bbox_head=dict(num_classes=1), mask_head=dict(num_classes=1)),
+    train_cfg=dict(rcnn=dict(sampler=dict(num=32))))
 '''
 
 
@@ -42,7 +44,7 @@ def main() -> None:
 
     command = re.search(r'^python (-m mmsimmim train mmsimmim::pretrain/(?:.*\\\n)*.*)$', readme, re.M)[1]
     command = command.replace('\\\n', ' ').replace('/data/aerial', str(data / 'nuclei' / 'train'))
-    run([*shlex.split(command), *SHORT, 'param_scheduler.warmup=0'], 'pretrain.log')
+    run([*shlex.split(command), *SHORT, 'train_dataloader.batch_size=4', 'param_scheduler.warmup=0'], 'pretrain.log')
     check_losses('work_dirs/pretrain', 'loss')
     checkpoint = Path('work_dirs/pretrain/epoch_1.pth')
     check(checkpoint.is_file(), f'{checkpoint} is written')
@@ -59,7 +61,7 @@ def main() -> None:
 
 def check_installation() -> None:
     """The package is the installed one, and each of its configs is found by its name."""
-    import mmsimmim  # noqa: F401  in the end only, so that an import that fails has said its name
+    import mmsimmim
     from mmengine.config import Config
     from mmengine.hub import get_config
 
@@ -73,8 +75,8 @@ def check_installation() -> None:
         check(Path(found).samefile(configs / name), name, quiet=True)
     for folder in ('pretrain', 'cls', 'det', 'seg'):
         name = next(name for name in sorted(names) if name.startswith(f'{folder}/'))
-        Path('user.py').write_text(f"_base_ = 'mmsimmim::{name}'\n")
-        check(Config.fromfile('user.py').model == get_config(f'mmsimmim::{name}').model, f'mmsimmim::{name} is a base')
+        Path('base.py').write_text(f"_base_ = 'mmsimmim::{name}'\n")
+        check(Config.fromfile('base.py').model == get_config(f'mmsimmim::{name}').model, f'mmsimmim::{name} is a base')
 
 
 def run(arguments: list[str], log: str) -> None:
