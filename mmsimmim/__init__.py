@@ -3,4 +3,4 @@
 from . import compat  # noqa: F401  isort:skip  first, because it mends what the others import
 from . import datasets, engine, evaluation, models  # noqa: F401
 
-__version__ = '0.1.0'
+__version__ = '0.2.0'

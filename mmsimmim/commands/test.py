@@ -16,7 +16,7 @@ from .common.saved_predictions import save_predictions
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='config file')
+    parser.add_argument('config', help='config file, or one that came with a package: mmsimmim::pretrain/NAME.py')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--out', help='file for the results: .pkl for predictions, .json for metrics')
     parser.add_argument('--save-predictions', metavar='DIR',

@@ -20,7 +20,7 @@ from .common.runner import build_runner
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='config file')
+    parser.add_argument('config', help='config file, or one that came with a package: mmsimmim::pretrain/NAME.py')
     parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
                         help='go on from a checkpoint; without a path, from the last whole one in the work folder')
     parser.add_argument('--amp', action='store_true', help='train in mixed precision (bfloat16 where there is)')

@@ -15,12 +15,12 @@ from .options import merge_options
 MMENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 
 
-
 def load_config(args: argparse.Namespace, needed: tuple[str, ...]) -> tuple[Config, list[str]]:
     """Read the config and apply the common arguments to it.
 
     Args:
-        args (argparse.Namespace): With ``config`` and what :func:`add_common_arguments` adds.
+        args (argparse.Namespace): With ``config``, which :func:`find_config` takes, and what
+            :func:`add_common_arguments` adds.
         needed (tuple[str]): Sections without which the tool can do nothing.
 
     Returns:
@@ -30,7 +30,7 @@ def load_config(args: argparse.Namespace, needed: tuple[str, ...]) -> tuple[Conf
         UserError: The config is missing or broken, lacks a section, or an option does not fit into it.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg = _read(args.config)
+    cfg = _read(find_config(args.config))
     messages = merge_options(cfg, args.cfg_options or {})
     missing = [section for section in needed if cfg.get(section) is None]
     if missing:
@@ -42,6 +42,27 @@ def load_config(args: argparse.Namespace, needed: tuple[str, ...]) -> tuple[Conf
     drop_disabled_hooks(cfg)
     set_up_loaders(cfg, args.no_pin_memory, args.no_persistent_workers)
     return cfg, messages
+
+
+def find_config(name: str) -> str:
+    """Path of a config that came with an installed package.
+
+    Args:
+        name (str): As in MMEngine's ``_base_``: ``'mmsimmim::pretrain/NAME.py'``. A path is returned as it is.
+
+    Returns:
+        str: The path.
+
+    Raises:
+        UserError: The package is not installed, or has no such config.
+    """
+    if '::' not in name:
+        return name
+    try:
+        return Config._get_cfg_path(name, '')[0]  # what reads `_base_`
+    except Exception as error:  # of many types, assertions among them
+        raise UserError(f'The config {name} is not found: {error} Give it as PACKAGE::FOLDER/NAME.py, such as '
+                        'mmsimmim::pretrain/NAME.py or mmdet::retinanet/NAME.py.') from error
 
 
 def drop_disabled_hooks(cfg: Config) -> None:
