@@ -1,8 +1,8 @@
 """Repairs for dependencies that no longer release.
 
 One file per cause; each says which fault of which release it mends, and does nothing where the fault is absent.
-Importing this package first checks the installed versions, then applies every repair once. It imports neither
-mmpretrain nor mmdet nor mmseg: what concerns them is mended at the moment somebody else imports them.
+Importing this package first checks the installed versions, then applies every repair once. It imports neither PyTorch
+nor a framework: what concerns them is mended at the moment somebody else imports them.
 """
 
 from mmsimmim.compat.versions import check_versions
@@ -12,12 +12,12 @@ check_versions()
 from mmsimmim.compat import (  # noqa: E402
     amp_on_cpu,
     checkpoint_globals,
-    mmcv_ops,
+    mmcv_extension,
     mmdet_bf16_rois,
     mmpretrain_multimodal,
 )
 
-REPAIRS = (checkpoint_globals, amp_on_cpu, mmcv_ops, mmpretrain_multimodal, mmdet_bf16_rois)
+REPAIRS = (checkpoint_globals, amp_on_cpu, mmcv_extension, mmpretrain_multimodal, mmdet_bf16_rois)
 
 
 def apply_repairs() -> None:
