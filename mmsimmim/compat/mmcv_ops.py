@@ -4,19 +4,16 @@
 and with it the models of mmdet and mmseg. Prebuilt wheels of full mmcv below 2.2, which is mmdet's limit, are for older
 PyTorch only.
 
-Repair: where there is no ``mmcv._ext``, this file puts one in its place. Operators with an exact counterpart in
-torchvision or PyTorch run on that: NMS, RoIAlign (average), deformable convolution with and without modulation,
-multi-scale deformable attention, sigmoid focal loss; soft-NMS is written out. Every other operator resolves, as
-mmcv's import demands, and raises when it is called. Where the real extension is installed, nothing happens.
+Repair: where there is no ``mmcv._ext``, :mod:`.mmcv_extension` puts this file in its place. Operators with an exact
+counterpart in torchvision or PyTorch run on that: NMS, RoIAlign (average), deformable convolution with and without
+modulation, multi-scale deformable attention, sigmoid focal loss; soft-NMS is written out. Every other operator
+resolves, as mmcv's import demands, and raises when it is called. Where the real extension is installed, nothing
+happens.
 
 All functions take what mmcv's Python side passes and, like the compiled ones, write into the tensors it allocated.
 Half and bfloat16 tensors are computed in float32 and rounded once at the end.
 """
 
-import importlib.abc
-import importlib.machinery
-import importlib.util
-import sys
 from types import ModuleType
 
 import torch
@@ -33,28 +30,12 @@ class UnsupportedOpError(NotImplementedError):
     """An operator of mmcv was called that exists in compiled form only."""
 
 
-def apply() -> None:
-    """Provide ``mmcv._ext`` if it is absent."""
-    if EXTENSION in sys.modules or importlib.util.find_spec(EXTENSION) is not None:
-        return
-    spec = importlib.machinery.ModuleSpec(EXTENSION, _Loader(), origin=__name__)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    sys.modules[EXTENSION] = module
-    sys.modules['mmcv']._ext = module
-
-
-class _Loader(importlib.abc.Loader):
-    """Fills the stand-in module; a real loader is what the inspection tools of Python expect in a spec."""
-
-    def create_module(self, spec):
-        return None
-
-    def exec_module(self, module: ModuleType) -> None:
-        for function in SUPPORTED:
-            setattr(module, function.__name__, function)
-        module.__doc__ = __doc__
-        module.__getattr__ = _missing_op
+def fill(module: ModuleType) -> None:
+    """Make a new module what ``import mmcv._ext`` gives."""
+    for function in SUPPORTED:
+        setattr(module, function.__name__, function)
+    module.__doc__ = __doc__
+    module.__getattr__ = _missing_op
 
 
 def _missing_op(name: str):

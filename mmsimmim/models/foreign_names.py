@@ -1,19 +1,15 @@
 """Checkpoints of other code bases for whole models: a SimMIM, a classifier, a detector, a segmentor.
 
-An encoder converts what reaches it, but torch hands to a part of a model only what already bears its name. Importing
-this module wraps MMEngine's ``load_state_dict``, which every way of loading goes through. Models without an encoder of
-this package get the parameters under the names that they have in the file.
+An encoder converts what reaches it, but torch hands to a part of a model only what already bears its name.
+:mod:`mmsimmim.mmengine_loading` puts the conversion before MMEngine's ``load_state_dict``, which every way of loading
+goes through. Models without an encoder of this package get the parameters under the names that they have in the file.
 """
 
 import logging
 from collections.abc import Mapping
-from functools import wraps
-from typing import Any
 
-import mmengine
 from mmengine.logging import print_log
 from mmengine.model import BaseTTAModel, is_model_wrapper
-from mmengine.runner import checkpoint as mmengine_checkpoint
 from torch import Tensor, nn
 
 from ..checkpoints import UnknownCheckpoint, convert_state_dict, known_part, recognise
@@ -78,16 +74,3 @@ def _convert(model: nn.Module, name: str, weights: dict[str, Tensor]) -> dict[st
               f'Not used, as the model has no such parameters: {shorten(left_out) or "none"}',
               logger='current', level=logging.INFO)
     return result
-
-
-_mmengine_load_state_dict = mmengine_checkpoint.load_state_dict
-
-
-@wraps(_mmengine_load_state_dict)
-def load_state_dict(module: nn.Module, state_dict: Mapping[str, Tensor], strict: bool = False,
-                    logger: Any = None) -> None:
-    """MMEngine's function, for state dicts of all code bases; see :func:`convert_for`."""
-    _mmengine_load_state_dict(module, convert_for(module, state_dict), strict, logger)
-
-
-mmengine_checkpoint.load_state_dict = mmengine.runner.load_state_dict = load_state_dict

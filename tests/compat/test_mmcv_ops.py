@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import mmsimmim  # noqa: F401
-from mmsimmim.compat import mmcv_ops
+from mmsimmim.compat import mmcv_extension, mmcv_ops
 from mmsimmim.compat.versions import installed_version
 
 if installed_version('mmcv') is not None:
@@ -493,28 +493,29 @@ def test_module_passes_for_a_real_one():
 
 
 def test_apply_twice_keeps_the_module():
-    extension = sys.modules['mmcv._ext']
-    mmcv_ops.apply()
-    assert sys.modules['mmcv._ext'] is extension
+    extension, finders = sys.modules['mmcv._ext'], list(sys.meta_path)
+    mmcv_extension.apply()
+    assert sys.meta_path == finders
+    assert importlib.import_module('mmcv._ext') is extension
 
 
 def test_steps_aside_for_an_extension_that_is_installed(monkeypatch):
     class Finder:
         @staticmethod
         def find_spec(name, path=None, target=None):
-            return importlib.machinery.ModuleSpec(name, None) if name == 'mmcv._ext' else None
+            return importlib.machinery.ModuleSpec(name, None, origin='installed') if name == 'mmcv._ext' else None
 
     monkeypatch.delitem(sys.modules, 'mmcv._ext')
+    assert importlib.util.find_spec('mmcv._ext').origin == mmcv_extension.__name__
     monkeypatch.setattr(sys, 'meta_path', [Finder, *sys.meta_path])
-    mmcv_ops.apply()
-    assert 'mmcv._ext' not in sys.modules
+    assert importlib.util.find_spec('mmcv._ext').origin == 'installed'
 
 
 def test_steps_aside_for_an_extension_that_is_loaded(monkeypatch):
     loaded = ModuleType('mmcv._ext')
     monkeypatch.setitem(sys.modules, 'mmcv._ext', loaded)
-    mmcv_ops.apply()
-    assert sys.modules['mmcv._ext'] is loaded
+    mmcv_extension.apply()
+    assert importlib.import_module('mmcv._ext') is loaded
     assert not hasattr(loaded, 'nms')
 
 

@@ -5,11 +5,9 @@ import argparse
 from mmengine.config import Config, DictAction
 
 from ...errors import UserError
-from .config_variables import SETTINGS, carry_into_copies, carry_over, used_variables
 
-# Settings of a run that a config need not have for them to count.
-SWITCHES = SETTINGS | {'find_unused_parameters'}
-
+# The keys of mmsimmim.datasets.MASK_STRATEGIES, whose values need PyTorch.
+MASK_NAMES = ('random', 'square', 'central-square', 'block-wise')
 
 
 class OptionsAction(DictAction):
@@ -47,7 +45,11 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def merge_options(cfg: Config, options: dict) -> list[str]:
-    unknown = [key for key in options if key.split('.')[0] not in SWITCHES and not has_key(cfg, key)]
+    from .config_variables import SETTINGS, carry_into_copies, carry_over, used_variables
+
+    # Settings of a run that a config need not have for them to count.
+    switches = SETTINGS | {'find_unused_parameters'}
+    unknown = [key for key in options if key.split('.')[0] not in switches and not has_key(cfg, key)]
     variables = used_variables(cfg, options)
     try:
         carried = carry_into_copies(cfg, options)

@@ -10,7 +10,7 @@ import torch
 import torch._inductor.config
 from torch.autograd import DeviceType
 
-from mmsimmim.commands.get_flops import count
+from mmsimmim.analysis.flops import count
 from mmsimmim.errors import UserError
 from mmsimmim.registry import MODELS
 from tests.tools.benchmarks.benchmark_scripts import load_script
