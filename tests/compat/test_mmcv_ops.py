@@ -12,6 +12,7 @@ import torch
 
 import mmsimmim  # noqa: F401
 from mmsimmim.compat import mmcv_ops
+from mmsimmim.compat.mmcv_ops.nms import nms
 from mmsimmim.compat.versions import installed_version
 
 if installed_version('mmcv') is not None:
@@ -232,7 +233,7 @@ def test_nms_of_nothing(score_threshold):
 def test_nms_of_float_boxes_with_low_precision_scores(dtype):
     generator = torch.Generator().manual_seed(1)
     boxes, scores = random_boxes(40, generator), torch.randperm(40, generator=generator).to(dtype) / 64
-    kept = mmcv_ops.nms(boxes, scores, iou_threshold=0.4, offset=0)
+    kept = nms(boxes, scores, iou_threshold=0.4, offset=0)
     assert kept.tolist() == reference_nms(boxes.double().tolist(), scores.tolist(), 0.4)
 
 
