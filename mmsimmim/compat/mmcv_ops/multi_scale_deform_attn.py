@@ -45,7 +45,8 @@ def ms_deform_attn_backward(
     """Gradients of :func:`ms_deform_attn_forward`, written into the ``grad_*`` tensors."""
     leaves = [tensor.detach().requires_grad_() for tensor in (value, sampling_locations, attention_weights)]
     with torch.enable_grad():
-        result = _sample_maps(leaves[0], value_spatial_shapes, leaves[1], leaves[2])
+        locations = _fixed_beyond_the_edge(leaves[1], value_spatial_shapes)
+        result = _sample_maps(leaves[0], value_spatial_shapes, locations, leaves[2])
     gradients = torch.autograd.grad(result, leaves, grad_output.to(result.dtype))
     for target, gradient in zip((grad_value, grad_sampling_loc, grad_attn_weight), gradients):
         target.copy_(gradient)
@@ -66,3 +67,10 @@ def _sample_maps(value, shapes, locations, weights) -> torch.Tensor:
     weights = weights.to(dtype).transpose(1, 2).reshape(batch * heads, 1, queries, levels * points)
     attended = (torch.cat(samples, dim=-1) * weights).sum(dim=-1)
     return attended.view(batch, heads * channels, queries).transpose(1, 2).contiguous()
+
+
+def _fixed_beyond_the_edge(locations: torch.Tensor, shapes: torch.Tensor) -> torch.Tensor:
+    """Locations without a gradient a pixel outside the map, where ``grid_sample`` takes the slope of moving inwards."""
+    pixels = locations.detach() * shapes.flip(1)[:, None] - 0.5
+    inside = (pixels > -1).all(dim=-1, keepdim=True)
+    return torch.where(inside, locations, locations.detach())

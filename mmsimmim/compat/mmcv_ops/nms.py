@@ -11,19 +11,23 @@ def nms(bboxes: torch.Tensor, scores: torch.Tensor, iou_threshold: float, offset
     Args:
         bboxes (Tensor): Boxes (x1, y1, x2, y2), shape (N, 4).
         scores (Tensor): Shape (N,).
-        iou_threshold (float): A box is dropped if its IoU with a kept one is larger.
+        iou_threshold (float): A box is dropped if its IoU with a kept one is larger. Rounded to the type of the boxes,
+            as mmcv holds it in float32: an IoU of 3/10 does not exceed 0.3.
         offset (int): 0, or 1 where coordinates are inclusive and a width is ``x2 - x1 + 1``.
 
     Returns:
-        Tensor: int64 indices of the kept boxes by falling score; of equal scores the first comes first.
+        Tensor: int64 indices of the kept boxes by falling score; equal scores in the order of ``Tensor.sort``, as with
+        mmcv.
     """
     from torchvision.ops import nms as torchvision_nms
 
+    order = scores.detach().sort(descending=True).indices
     dtype = compute_dtype(bboxes, scores)
     bboxes, scores = bboxes.detach().to(dtype), scores.detach().to(dtype)
     # Moving the lower right corner by one gives intersections and areas the inclusive widths.
     inclusive = bboxes + bboxes.new_tensor([0, 0, offset, offset])
-    return torchvision_nms(inclusive, scores, iou_threshold)
+    kept = torchvision_nms(inclusive[order], scores[order], torch.tensor(iou_threshold, dtype=dtype).item())
+    return order[kept]
 
 
 def softnms(
@@ -49,34 +53,51 @@ def softnms(
         offset (int): 0, or 1 where coordinates are inclusive.
 
     Returns:
-        Tensor: int64 indices of the kept boxes in the order of ``dets``. Equal scores keep the order of the input.
+        Tensor: int64 indices of the kept boxes in the order of ``dets``. Of equal scores the first in the working order
+            is taken, which mmcv changes as it goes: the box that is taken changes places with the first one left, and
+            the last ones fill the places of boxes that are dropped.
     """
-    corners = boxes.detach() + boxes.new_tensor([0, 0, offset, offset])
-    scores = scores.detach().clone()
-    alive = torch.arange(len(boxes), device=boxes.device)
+    boxes, scores = boxes.detach(), scores.detach().clone()
+    left = torch.arange(len(boxes), device=boxes.device)
     kept, kept_scores = [], []
-    while len(alive) > 0:
-        best = scores[alive].argmax()
-        winner = alive[best]
+    while len(left) > 0:
+        best = _first_largest(scores[left])
+        winner = left[best].clone()
         kept.append(winner)
         kept_scores.append(scores[winner])
-        alive = torch.cat([alive[:best], alive[best + 1 :]])
-        overlap = _iou_with_one(corners[winner], corners[alive])
-        scores[alive] *= _soft_nms_weight(overlap, iou_threshold, sigma, method)
-        alive = alive[scores[alive] >= min_score]
+        left[best] = left[0]
+        left = left[1:]
+        overlap = _iou_with_one(boxes[winner], boxes[left], offset)
+        scores[left] *= _soft_nms_weight(overlap, iou_threshold, sigma, method)
+        left = _without(left, scores[left] < min_score)
     if not kept:
-        return alive
+        return left
     indices = torch.stack(kept)
     dets[: len(indices)] = torch.cat([boxes[indices], torch.stack(kept_scores)[:, None]], dim=1)
     return indices
 
 
-def _iou_with_one(box: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+def _first_largest(scores: torch.Tensor) -> torch.Tensor:
+    """Index of the first of the largest; as in a loop that compares with ``<``, NaN wins in the first place only."""
+    others = torch.where(scores.isnan(), -torch.inf, scores)
+    return torch.where(scores[0].isnan(), 0, others.argmax())
+
+
+def _without(items: torch.Tensor, dropped: torch.Tensor) -> torch.Tensor:
+    """The items that are not dropped; from the end, they move to the places of those that are."""
+    count = int((~dropped).sum())
+    moving = items[count:][~dropped[count:]]
+    remaining = items[:count].clone()
+    remaining[dropped[:count]] = moving.flip(0)
+    return remaining
+
+
+def _iou_with_one(box: torch.Tensor, others: torch.Tensor, offset: int) -> torch.Tensor:
     upper_left = torch.maximum(box[:2], others[:, :2])
     lower_right = torch.minimum(box[2:], others[:, 2:])
-    intersection = (lower_right - upper_left).clamp(min=0).prod(dim=1)
-    area = (box[2:] - box[:2]).prod()
-    areas = (others[:, 2:] - others[:, :2]).prod(dim=1)
+    intersection = (lower_right - upper_left + offset).clamp(min=0).prod(dim=1)
+    area = (box[2:] - box[:2] + offset).prod()
+    areas = (others[:, 2:] - others[:, :2] + offset).prod(dim=1)
     return intersection / (area + areas - intersection)
 
 
