@@ -12,12 +12,16 @@ check_versions()
 from mmsimmim.compat import (  # noqa: E402
     amp_on_cpu,
     checkpoint_globals,
+    developer_notices,
     mmcv_ops,
     mmdet_bf16_rois,
     mmpretrain_multimodal,
+    parameter_groups_log,
+    pkg_resources_gone,
 )
 
-REPAIRS = (checkpoint_globals, amp_on_cpu, mmcv_ops, mmpretrain_multimodal, mmdet_bf16_rois)
+REPAIRS = (checkpoint_globals, amp_on_cpu, mmcv_ops, mmpretrain_multimodal, mmdet_bf16_rois, pkg_resources_gone,
+           developer_notices, parameter_groups_log)
 
 
 def apply_repairs() -> None:
