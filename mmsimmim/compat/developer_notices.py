@@ -3,13 +3,15 @@
 Each training warns that ``FileClient`` and ``HardDiskBackend`` are deprecated (MMEngine's own ``CheckpointHook`` asks
 for them and uses neither) and that metrics of mmsegmentation have no prefix; an optimizer with ``paramwise_cfg`` takes
 a line for each setting of each parameter, 120 for a small Swin; and a file that is loaded is announced twice, once past
-the logger and by every process.
+the logger and by every process. Models of mmdet and mmsegmentation warn of functions that they themselves call.
 
-Repair: these messages are at DEBUG level (``log_level='DEBUG'`` in a config shows them). All others are left alone.
+Repair: these messages are at DEBUG level (``log_level='DEBUG'`` in a config shows them), the warnings are ignored. All
+others are left alone.
 """
 
 import logging
 import re
+import warnings
 from functools import wraps
 from types import ModuleType
 
@@ -23,10 +25,14 @@ NOTICES = {
         r'paramwise_options -- |\S+ is skipped since its requires_grad|\S* is duplicate\. It is skipped',
     'mmengine.runner.checkpoint': r'Loads checkpoint by',
 }
+# The beginnings of Python's warnings.
+WARNINGS = ('DeprecationWarning: `num_anchors` is deprecated', '``build_loss`` would be deprecated soon')
 
 
 def apply() -> None:
     """Lower the messages to DEBUG in the modules that are there, and in the others when they are imported."""
+    for message in WARNINGS:
+        warnings.filterwarnings('ignore', message=re.escape(message))
     for module in NOTICES:
         after_import(module, _lower)
 
