@@ -42,9 +42,18 @@ def _make_folder(launcher: str) -> Path:
     else:
         folder = Path(tempfile.gettempdir(), f'mmsimmim_warnings_{os.getuid()}_{os.getppid()}_{start}')
         folder.mkdir(mode=0o700, exist_ok=True)
-    owner = os.getpid()
-    atexit.register(lambda: os.getpid() == owner and shutil.rmtree(folder, ignore_errors=True))
+    user = folder / f'process_{os.getpid()}'
+    user.touch()
+    atexit.register(_leave, user, os.getpid())
     return folder
+
+
+def _leave(user: Path, pid: int) -> None:
+    """The last process that leaves the folder removes it; workers, which are copies of one, do not count."""
+    if os.getpid() == pid:
+        user.unlink(missing_ok=True)
+        if not any(user.parent.glob('process_*')):
+            shutil.rmtree(user.parent, ignore_errors=True)
 
 
 def _start_of(pid: int) -> str | None:
@@ -61,5 +70,5 @@ def _is_new(folder: Path, text: str) -> bool:
             return True
     except FileExistsError:
         return False
-    except OSError:  # the folder has gone with the first process that ended, or the disk is full
+    except OSError:  # no folder, or a full disk
         return True
