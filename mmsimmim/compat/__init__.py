@@ -18,10 +18,11 @@ from mmsimmim.compat import (  # noqa: E402
     mmpretrain_multimodal,
     parameter_groups_log,
     pkg_resources_gone,
+    pycocotools_prints,
 )
 
 REPAIRS = (checkpoint_globals, amp_on_cpu, mmcv_ops, mmpretrain_multimodal, mmdet_bf16_rois, pkg_resources_gone,
-           developer_notices, parameter_groups_log)
+           developer_notices, parameter_groups_log, pycocotools_prints)
 
 
 def apply_repairs() -> None:

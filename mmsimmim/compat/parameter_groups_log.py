@@ -9,11 +9,13 @@ Repair: it logs one summary, a line for each learning rate: how many parameters 
 from collections.abc import Iterator
 from functools import wraps
 from types import ModuleType
-
-from torch import nn
-from torch.optim import Optimizer
+from typing import TYPE_CHECKING
 
 from mmsimmim.compat.import_hook import after_import
+
+if TYPE_CHECKING:  # this file alone brings no torch
+    from torch import nn
+    from torch.optim import Optimizer
 
 CONSTRUCTOR = 'mmengine.optim.optimizer.default_constructor'
 
@@ -39,7 +41,7 @@ def _add_summary(module: ModuleType) -> None:
     constructor.__call__ = wrapped
 
 
-def _summary(model: nn.Module, optimizer: Optimizer) -> Iterator[str]:
+def _summary(model: 'nn.Module', optimizer: 'Optimizer') -> Iterator[str]:
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     rates = {}
     for group in optimizer.param_groups:
