@@ -32,9 +32,9 @@ def _replace(checkpoint: ModuleType) -> None:
 def _converting(original):
     @wraps(original)
     def load_state_dict(module, state_dict, strict=False, logger=None) -> None:
-        """MMEngine's function, for state dicts of all code bases; see :func:`convert_for`."""
-        from .models.foreign_names import convert_for
+        """MMEngine's function, for state dicts of all code bases."""
+        from .models.foreign_names import load_converted
 
-        original(module, convert_for(module, state_dict), strict, logger)
+        load_converted(original, module, state_dict, strict, logger)
 
     return load_state_dict

@@ -14,14 +14,17 @@ from mmsimmim.compat import (  # noqa: E402
     checkpoint_fallback,
     checkpoint_globals,
     config_packages,
+    developer_notices,
     mmcv_extension,
     mmdet_bf16_rois,
     mmpretrain_multimodal,
+    parameter_groups_log,
     pkg_resources_gone,
+    pycocotools_prints,
 )
 
 REPAIRS = (checkpoint_globals, checkpoint_fallback, config_packages, amp_on_cpu, mmcv_extension, mmpretrain_multimodal,
-           mmdet_bf16_rois, pkg_resources_gone)
+           mmdet_bf16_rois, pkg_resources_gone, developer_notices, parameter_groups_log, pycocotools_prints)
 
 
 def apply_repairs() -> None:

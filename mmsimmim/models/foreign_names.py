@@ -6,7 +6,8 @@ goes through. Models without an encoder of this package get the parameters under
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from mmengine.logging import print_log
 from mmengine.model import BaseTTAModel, is_model_wrapper
@@ -17,14 +18,16 @@ from ..checkpoints.report import describe
 from ..checkpoints.weights import find_weights, unwrap_names
 from .backbones.encoder import Encoder
 from .backbones.loading import CheckpointMismatch, elsewhere, shorten
+from .rest_report import RestReport, has_report
 
 
-def convert_for(model: nn.Module, state_dict: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+def convert_for(model: nn.Module, state_dict: Mapping[str, Tensor], report: bool = True) -> Mapping[str, Tensor]:
     """Bring a state dict into the names of a model, if these are not the names that it has.
 
     Args:
         model (nn.Module): Any; what concerns no :class:`Encoder`, or more than one, is left alone.
         state_dict (Mapping[str, Tensor]): Not changed.
+        report (bool): Say in the log what was renamed. Defaults to True.
 
     Returns:
         Mapping[str, Tensor]: ``state_dict`` itself, or a new one: the encoder's parameters, and those of decoder and
@@ -48,7 +51,7 @@ def convert_for(model: nn.Module, state_dict: Mapping[str, Tensor]) -> Mapping[s
     if _is_named(weights, name):
         return weights
     try:
-        return _convert(model, name, known_part(weights) if encoder.min_matched == 0 else weights)
+        return _convert(model, name, known_part(weights) if encoder.min_matched == 0 else weights, report)
     except UnknownCheckpoint as error:
         if encoder.min_matched == 0:
             return state_dict
@@ -60,7 +63,7 @@ def _is_named(state_dict: Mapping[str, Tensor], name: str) -> bool:
     return any(key.startswith(f'{name}.') for key in state_dict)
 
 
-def _convert(model: nn.Module, name: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+def _convert(model: nn.Module, name: str, weights: dict[str, Tensor], report: bool) -> dict[str, Tensor]:
     contents = recognise(weights)
     own, result, left_out = model.state_dict(), {}, []
     for key, value in convert_state_dict(weights, to='mmsimmim').items():
@@ -72,5 +75,29 @@ def _convert(model: nn.Module, name: str, weights: dict[str, Tensor]) -> dict[st
             left_out.append(f'{key} {tuple(value.shape)}')
     print_log(f'The checkpoint holds {describe(contents)}; its parameters were renamed for {type(model).__name__}. '
               f'Not used, as the model has no such parameters: {shorten(left_out) or "none"}',
-              logger='current', level=logging.INFO)
+              logger='current' if report else 'silent', level=logging.INFO)
     return result
+
+
+def load_converted(load: Callable, module: nn.Module, state_dict: Mapping[str, Tensor], strict: bool,
+                   logger: Any) -> None:
+    """Load a state dict of any code base by MMEngine's ``load_state_dict``; see :func:`convert_for`.
+
+    Encoders report what they take. What concerns the rest of the model stands in one more line of the log.
+
+    Args:
+        load (Callable): MMEngine's function.
+        module (nn.Module): As of that function, like all that follow.
+        state_dict (Mapping[str, Tensor]): Not changed.
+        strict (bool): Raise where the names do not match.
+        logger (Any): For what does not match, in a model without an encoder of this package.
+    """
+    state_dict = convert_for(module, state_dict)
+    model = module.module if is_model_wrapper(module) or isinstance(module, BaseTTAModel) else module
+    if strict or not has_report(model):
+        return load(module, state_dict, strict, logger)
+    rest = RestReport(model)
+    with rest.watching():
+        load(module, state_dict, strict, rest)
+    if rest.faults:
+        print_log(str(rest), logger='current', level=logging.WARNING)

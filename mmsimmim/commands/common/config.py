@@ -10,6 +10,7 @@ from mmengine.device import get_device
 
 from ...errors import UserError
 from .options import merge_options
+from .warnings_once import show_warnings_once
 
 # The names that MMEngine gives hooks without being asked.
 MMENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
@@ -30,6 +31,7 @@ def load_config(args: argparse.Namespace, needed: tuple[str, ...]) -> tuple[Conf
         UserError: The config is missing or broken, lacks a section, or an option does not fit into it.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    show_warnings_once(args.launcher)
     cfg = _read(find_config(args.config))
     messages = merge_options(cfg, args.cfg_options or {})
     missing = [section for section in needed if cfg.get(section) is None]
@@ -74,6 +76,17 @@ def drop_disabled_hooks(cfg: Config) -> None:
     hooks = cfg.get('default_hooks') or {}
     for name in [name for name, hook in hooks.items() if hook is None and name not in MMENGINE_HOOKS]:
         hooks.pop(name)
+
+
+def drop_idle_visualization(cfg: Config) -> None:
+    """Leave out mmsegmentation's hook for pictures where it draws none, of which it warns in every run.
+
+    Args:
+        cfg (Config): Changed in place.
+    """
+    hook = (cfg.get('default_hooks') or {}).get('visualization') or {}
+    if str(hook.get('type')).endswith('SegVisualizationHook') and not hook.get('draw') and not hook.get('show'):
+        cfg.default_hooks.pop('visualization')
 
 
 def set_up_loaders(cfg: Config, no_pin_memory: bool, no_persistent_workers: bool) -> None:
