@@ -32,7 +32,8 @@ def test_one_line_for_each_rate(tmp_path, monkeypatch):
 
 
 def test_alike_parameters_have_a_summary_too(tmp_path, monkeypatch):
-    assert log_of(tmp_path, monkeypatch, network()).splitlines()[1:] == ['  lr 0.01: 8 with weight decay 0.05 (0.weight, ...)']
+    lines = log_of(tmp_path, monkeypatch, network()).splitlines()
+    assert lines[1:] == ['  lr 0.01: 8 with weight decay 0.05 (0.weight, ...)']
 
 
 def test_all_of_it_is_at_debug_level(tmp_path, monkeypatch):

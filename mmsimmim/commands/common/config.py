@@ -8,7 +8,7 @@ import os.path as osp
 from mmengine.config import Config
 from mmengine.device import get_device
 
-from ...errors import UserError
+from ...errors import UserError, why_missing
 from .options import merge_options
 from .warnings_once import show_warnings_once
 
@@ -32,7 +32,7 @@ def load_config(args: argparse.Namespace, needed: tuple[str, ...]) -> tuple[Conf
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     show_warnings_once(args.launcher)
-    cfg = _read(find_config(args.config))
+    cfg = read_config(find_config(args.config))
     messages = merge_options(cfg, args.cfg_options or {})
     missing = [section for section in needed if cfg.get(section) is None]
     if missing:
@@ -112,12 +112,17 @@ def set_up_loaders(cfg: Config, no_pin_memory: bool, no_persistent_workers: bool
             loader.persistent_workers = False
 
 
-def _read(path: str) -> Config:
+def read_config(path: str) -> Config:
+    """The config in a file; UserError if there is none, or it cannot be read."""
+    if osp.isdir(path):
+        inside = sorted(name for name in os.listdir(path) if name.endswith('.py'))
+        hint = f', one of those in it: {", ".join(inside[:5])}{", ..." * (len(inside) > 5)}' if inside else ''
+        raise UserError(f'{path} is a folder. Give a config file{hint}.')
     if not osp.isfile(path):
         folder = osp.dirname(path) or '.'
         similar = difflib.get_close_matches(osp.basename(path), os.listdir(folder) if osp.isdir(folder) else [], 3)
         hint = f' Did you mean {" or ".join(osp.join(folder, name) for name in similar)}?' if similar else ''
-        raise UserError(f'The config {path} does not exist (working folder: {os.getcwd()}).{hint}')
+        raise UserError(f'The config {path} {why_missing(path)}.{hint}')
     try:
         return Config.fromfile(path)
     except Exception as error:  # A config is a program of the user's: anything can go wrong in it.

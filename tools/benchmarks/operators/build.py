@@ -56,8 +56,8 @@ def find_source(given: Path | None, scratch: Path) -> Path:
         if (folder / 'ops' / 'csrc' / 'pytorch' / 'pybind.cpp').is_file():
             return folder
     raise NoSource(
-        f'no mmcv/ops/csrc/pytorch/pybind.cpp in {given or candidates[0]}: --source takes a source of mmcv, unpacked or '
-        "packed, as 'pip download --no-deps --no-binary :all: --no-build-isolation mmcv==2.1.0' fetches it"
+        f'no mmcv/ops/csrc/pytorch/pybind.cpp in {given or candidates[0]}: --source takes a source of mmcv, unpacked '
+        "or packed, as 'pip download --no-deps --no-binary :all: --no-build-isolation mmcv==2.1.0' fetches it"
     )
 
 
