@@ -20,8 +20,8 @@ from mmsimmim.compat import (  # noqa: E402
     pkg_resources_gone,
 )
 
-REPAIRS = (checkpoint_globals, checkpoint_fallback, config_packages, amp_on_cpu, mmcv_ops, mmpretrain_multimodal,
-           mmdet_bf16_rois, pkg_resources_gone)
+REPAIRS = (checkpoint_globals, checkpoint_fallback, pkg_resources_gone, config_packages, amp_on_cpu, mmcv_ops,
+           mmpretrain_multimodal, mmdet_bf16_rois)
 
 
 def apply_repairs() -> None:
