@@ -16,12 +16,13 @@ TEST_WORKERS ?= 2
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint test-matrix clean
+.PHONY: help install demo test lint check-wheel test-matrix clean
 
 help:
 	@echo 'make demo         pre-train, look at reconstructions, detect and segment, on the data in demo/data'
 	@echo 'make test         all tests'
 	@echo 'make lint         ruff'
+	@echo 'make check-wheel  the quick start of the README from a wheel in a fresh environment, away from the checkout'
 	@echo 'make test-matrix  the fast tests on both OpenMMLabs, the oldest and newest PyTorch, and other Pythons'
 	@echo 'make install      only the virtual environment ($(VENV))'
 	@echo 'make clean        remove what the above made, the environment included'
@@ -40,6 +41,9 @@ test: $(VENV)/.installed
 
 lint: $(VENV)/.installed
 	$(VENV)/bin/ruff check .
+
+check-wheel: $(VENV)/.installed
+	.ci/check_wheel '$(VENV)' '$(STACK)'
 
 test-matrix:
 	.ci/test_matrix

@@ -6,7 +6,7 @@ custom_imports = dict(imports=['mmsimmim'], allow_failed_imports=False)
 default_hooks = dict(
     runtime_info=dict(type='mmsimmim.RuntimeInfoHook'),
     timer=dict(type='IterTimerHook'),
-    logger=dict(type='LoggerHook', interval=100),
+    logger=dict(type='mmsimmim.LoggerHook', interval=100),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='mmsimmim.CheckpointHook', interval=1, max_keep_ckpts=3),
     sampler_seed=dict(type='DistSamplerSeedHook'),

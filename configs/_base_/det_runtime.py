@@ -6,6 +6,7 @@ custom_imports = dict(imports=['mmsimmim'], allow_failed_imports=False)
 
 default_hooks = dict(
     runtime_info=dict(type='mmsimmim.RuntimeInfoHook'),
+    logger=dict(type='mmsimmim.LoggerHook'),
     checkpoint=dict(type='mmsimmim.CheckpointHook', max_keep_ckpts=3, save_best='coco/bbox_mAP'),
     step_seed=dict(type='mmsimmim.SeedStepHook'),
     classes=dict(type='mmsimmim.CheckClassesHook'))

@@ -7,7 +7,7 @@ custom_imports = dict(imports=['mmsimmim'], allow_failed_imports=False)
 default_hooks = dict(
     runtime_info=dict(type='mmsimmim.RuntimeInfoHook'),
     timer=dict(type='IterTimerHook'),
-    logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
+    logger=dict(type='mmsimmim.LoggerHook', interval=50, log_metric_by_epoch=False),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(
         type='mmsimmim.CheckpointHook', by_epoch=False, interval=16_000, max_keep_ckpts=3, save_best='mIoU'),

@@ -74,6 +74,7 @@ param_scheduler = [
 ]
 train_cfg = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=220, val_interval=220)
 
-default_hooks = dict(logger=dict(interval=100), checkpoint=dict(by_epoch=False, interval=220))
+default_hooks = dict(
+    logger=dict(type='mmsimmim.LoggerHook', interval=100), checkpoint=dict(by_epoch=False, interval=220))
 log_processor = dict(by_epoch=False)
 randomness = dict(seed=0)

@@ -70,6 +70,6 @@ val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 
 default_hooks = dict(
-    logger=dict(type='LoggerHook', interval=20),
+    logger=dict(type='mmsimmim.LoggerHook', interval=20),
     checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=60))
 randomness = dict(seed=0)

@@ -1,21 +1,20 @@
 """MMEngine reads checkpoints through this package: every kind of file, and no code from any.
 
-Importing this module registers readers with MMEngine's ``CheckpointLoader``, so that ``init_cfg``, ``load_from``,
-``resume``, ``load_checkpoint`` and the inferencers of all frameworks use them, for models of any package. MMEngine
-0.10.7 lets code run from an address, and before PyTorch 2.6 from every file. What becomes of the names of the
-parameters: :mod:`mmsimmim.models.foreign_names`.
+:mod:`mmsimmim.mmengine_loading` registers these readers with MMEngine's ``CheckpointLoader``, so that ``init_cfg``,
+``load_from``, ``resume``, ``load_checkpoint`` and the inferencers of all frameworks use them, for models of any
+package. MMEngine 0.10.7 lets code run from an address, and before PyTorch 2.6 from every file. What becomes of the
+names of the parameters: :mod:`mmsimmim.models.foreign_names`.
 """
 
 import os
 import os.path as osp
 from collections.abc import Mapping
+from types import ModuleType
 from typing import Any
 from urllib.parse import urlparse
 
 import torch
 from mmengine.dist import barrier, get_dist_info
-from mmengine.runner import checkpoint as mmengine_checkpoint
-from mmengine.runner.checkpoint import CheckpointLoader
 
 from .files import is_safetensors, read_file
 from .weights import find_weights, has_weights
@@ -72,7 +71,9 @@ def _fetch(address: str, path: str, progress: bool) -> None:
         torch.hub.download_url_to_file(address, path, progress=progress)
 
 
-CheckpointLoader.register_scheme('', load_from_local, force=True)
-CheckpointLoader.register_scheme(('http://', 'https://'), load_from_http, force=True)
-# The loaders of torchvision://, openmmlab:// and mmcls:// call it by this name.
-mmengine_checkpoint.load_from_http = load_from_http
+def register_readers(checkpoint: ModuleType) -> None:
+    """Put the readers in the place of those of ``mmengine.runner.checkpoint``."""
+    checkpoint.CheckpointLoader.register_scheme('', load_from_local, force=True)
+    checkpoint.CheckpointLoader.register_scheme(('http://', 'https://'), load_from_http, force=True)
+    # The loaders of torchvision://, openmmlab:// and mmcls:// call it by this name.
+    checkpoint.load_from_http = load_from_http

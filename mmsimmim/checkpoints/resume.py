@@ -1,11 +1,10 @@
 """Going on with an interrupted run."""
 
-import os
 import os.path as osp
 
 from mmengine.config import Config
 
-from ..errors import UserError
+from ..errors import UserError, why_missing
 from .files import read_checkpoint
 from .finder import find_checkpoint, find_fault
 
@@ -57,7 +56,7 @@ def check_checkpoint(path: str) -> str:
     if osp.isdir(path):
         raise UserError(f'{path} is a folder; give a checkpoint file (.pth) in it.')
     if not osp.isfile(path):
-        raise UserError(f'The checkpoint {path} does not exist (working folder: {os.getcwd()}).')
+        raise UserError(f'The checkpoint {path} {why_missing(path)}.')
     fault = find_fault(path)
     if fault:
         raise UserError(f'The checkpoint {path} cannot be used: {fault}. Give another one (tools/train.py --resume '

@@ -6,25 +6,26 @@ The paper reports that fine-tuning does best at 10 to 20 pixels, for images of 1
 bold in the table and ringed in the plot.
 """
 
+from __future__ import annotations
+
 import argparse
 import io
 import json
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib import colormaps
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator
 
-from ..datasets import MASK_STRATEGIES, MaskGenerator
 from ..errors import UserError
-from ..evaluation import average_distance
-from ..visualization.files import write_file
 from .common.mistakes import report_mistakes
-from .common.options import check_seed
+from .common.options import MASK_NAMES, check_seed
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from ..datasets import MaskGenerator
 
 
 @dataclass
@@ -52,8 +53,8 @@ class Point:
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--strategies', nargs='+', choices=MASK_STRATEGIES, default=['random'],
-                        help=f'some of {", ".join(MASK_STRATEGIES)} (default: random)', metavar='STRATEGY')
+    parser.add_argument('--strategies', nargs='+', choices=MASK_NAMES, default=['random'],
+                        help=f'some of {", ".join(MASK_NAMES)} (default: random)', metavar='STRATEGY')
     parser.add_argument('--input-size', type=int, nargs='+', default=[192], metavar='PIXELS',
                         help='side of the images, or height and width (default: 192)')
     parser.add_argument('--patch-sizes', type=int, nargs='+', default=[4, 8, 16, 32, 64], metavar='PIXELS',
@@ -74,6 +75,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 @report_mistakes
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
+    from ..visualization.files import write_file
+
     check(args)
     kinds = build_generators(args)
     points = {strategy: [measure(strategy, generator, args.masks, args.seed) for generator in generators]
@@ -108,6 +111,8 @@ def build_generators(args: argparse.Namespace) -> dict[str, list[MaskGenerator]]
     Raises:
         UserError: If a size or a ratio cannot be.
     """
+    from ..datasets import MASK_STRATEGIES
+
     size = tuple(args.input_size) if len(args.input_size) == 2 else args.input_size[0]
     try:
         return {strategy: [MASK_STRATEGIES[strategy](size, patch, patch, ratio)
@@ -128,6 +133,8 @@ def measure(strategy: str, generator: MaskGenerator, masks: int, seed: int) -> P
     Returns:
         Point: The mean; its standard error is None for a single mask.
     """
+    from ..evaluation import average_distance
+
     source = np.random.RandomState(seed)
     found = [average_distance(generator.draw(source), generator.model_patch_size) for _ in range(masks)]
     mean, error = float(np.mean(found)), None
@@ -179,6 +186,10 @@ def draw(points: dict[str, list[Point]], band: tuple[float, float]) -> bytes:
     Returns:
         bytes: A PNG file.
     """
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator
+
     patches = sorted({point.patch_size for some in points.values() for point in some})
     colours = dict(zip(patches, colormaps['viridis'](np.linspace(0, 0.85, len(patches)))))
     figure = Figure(figsize=(0.9 + 3.7 * len(points), 3.8), layout='constrained')

@@ -10,8 +10,6 @@ import sys
 
 from mmengine.logging import MMLogger
 
-from ..datasets.checks import Reading, check_config
-from .common.config import load_config
 from .common.mistakes import report_mistakes
 from .common.options import OptionsAction
 
@@ -44,6 +42,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 @report_mistakes
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
+    from ..datasets.checks import Reading, check_config
+    from .common.config import load_config
+
     MMLogger.get_current_instance().setLevel('WARNING')  # the output is the report
     cfg, messages = load_config(args, needed=())
     print(*messages, sep='\n', end='\n' if messages else '', file=sys.stderr)

@@ -7,6 +7,8 @@ output as a Markdown table, with a legend.
         --names 'random' 'block-wise' --strategies random square block-wise --out sheet.png
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 import math
@@ -16,27 +18,23 @@ from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
 from mmengine.config import Config
-from mmengine.device import get_device
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
-from torch import Tensor
 
-from ..datasets.transforms import MASK_STRATEGIES
 from ..errors import UserError
-from ..models import SimMIM
-from ..models.colours import is_rgb
-from ..visualization import PictureLoader, side_multiple
-from ..visualization.comparison import Comparison, borrows_tone, compare, draw_comparisons
-from ..visualization.comparison_table import make_records, make_table
-from ..visualization.files import check_target, find_images, load_all, target_path, write_picture
-from ..visualization.models import build_model, check_channels, load_weights, move
-from ..visualization.pixel_masks import MaskSetting, mask_settings
-from .common.config import load_config
 from .common.mistakes import report_mistakes
-from .common.options import OptionsAction, check_seed
+from .common.options import MASK_NAMES, OptionsAction, check_seed
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..models import SimMIM
+    from ..visualization import PictureLoader
+    from ..visualization.comparison import Comparison
+    from ..visualization.pixel_masks import MaskSetting
 
 LEGEND = """AvgDist: mean distance of masked pixels to the nearest visible one, in pixels.
 loss: of each model's own target, over masked pixels; compares where target and criterion are the same.
@@ -57,6 +55,8 @@ class Compared:
     @property
     def label(self) -> str:
         """The name, marked if its pictures borrow the tone of the image."""
+        from ..visualization.comparison import borrows_tone
+
         return f'{self.name} *' if borrows_tone(self.model) else self.name
 
 
@@ -74,8 +74,8 @@ def parse_args(argv: list[str] | None = None) -> Namespace:
     parser.add_argument('--json', metavar='FILE', help='write what was measured to this file as well')
     masks = parser.add_argument_group('masks', 'All combinations; what is left out is as in the config of the first '
                                       'model.')
-    masks.add_argument('--strategies', nargs='+', choices=list(MASK_STRATEGIES), metavar='NAME',
-                       help=f'of {", ".join(MASK_STRATEGIES)}')
+    masks.add_argument('--strategies', nargs='+', choices=MASK_NAMES, metavar='NAME',
+                       help=f'of {", ".join(MASK_NAMES)}')
     masks.add_argument('--mask-patch-sizes', nargs='+', type=int, metavar='P', help='sides of a masked patch, pixels')
     masks.add_argument('--mask-ratios', nargs='+', type=float, metavar='R', help='shares to mask, in (0, 1]')
     masks.add_argument('--seed', type=int, default=0, help='seed of the masks (default: %(default)s)')
@@ -100,6 +100,9 @@ def parse_args(argv: list[str] | None = None) -> Namespace:
 @report_mistakes
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
+    from ..visualization.comparison_table import make_table
+    from ..visualization.files import check_target, find_images, target_path
+
     MMLogger.get_current_instance().setLevel('WARNING')  # the output is a table
     paths = find_images(args.images, args.num)
     check_target(args.out, paths)
@@ -142,6 +145,11 @@ def choose_names(given: list[str] | None, checkpoints: list[str]) -> list[str]:
 
 def build(name: str, config: str, checkpoint: str, args: Namespace) -> Compared:
     """One of the models, with its weights, on the device."""
+    from mmengine.device import get_device
+
+    from ..visualization.models import build_model, load_weights, move
+    from .common.config import load_config
+
     cfg, messages = load_config(Namespace(**{**vars(args), 'config': config}), needed=('model', ))
     print(*messages, sep='\n', end='\n' if messages else '', file=sys.stderr)
     model = build_model(cfg, config)
@@ -152,6 +160,9 @@ def build(name: str, config: str, checkpoint: str, args: Namespace) -> Compared:
 
 def check_channels_alike(compared: Sequence[Compared], channels: list[int] | None) -> None:
     """Refuse models that cannot see the same image, and channels that do not mean the same to all."""
+    from ..models.colours import is_rgb
+    from ..visualization.models import check_channels
+
     first, *others = compared
     for other in others:
         ours, theirs = first.model.backbone.in_channels, other.model.backbone.in_channels
@@ -166,6 +177,8 @@ def check_channels_alike(compared: Sequence[Compared], channels: list[int] | Non
 
 def make_settings(compared: Sequence[Compared], args: Namespace) -> list[MaskSetting]:
     """The masks, which every model can be shown."""
+    from ..visualization.pixel_masks import mask_settings
+
     trained = picture_loader(compared[0], multiple=1).mask_cfg
     settings = mask_settings(trained, args.strategies, args.mask_patch_sizes, args.mask_ratios)
     for one in compared:
@@ -180,6 +193,8 @@ def make_settings(compared: Sequence[Compared], args: Namespace) -> list[MaskSet
 
 def picture_loader(one: Compared, multiple: int, **settings) -> PictureLoader:
     """What reads images as the config of a model does."""
+    from ..visualization import PictureLoader
+
     init_default_scope(one.cfg.get('default_scope', 'mmengine'))
     return PictureLoader(one.cfg, multiple, **settings)
 
@@ -187,6 +202,10 @@ def picture_loader(one: Compared, multiple: int, **settings) -> PictureLoader:
 def compare_all(compared: Sequence[Compared], settings: Sequence[MaskSetting], paths: list[str],
                 args: Namespace) -> Iterator[tuple[str, list[Comparison]]]:
     """Each image that can be read, under every mask."""
+    from ..visualization import side_multiple
+    from ..visualization.comparison import compare
+    from ..visualization.files import load_all
+
     multiple = math.lcm(*(side_multiple(one.model) for one in compared), *(one.patch_size for one in settings))
     # The loader's own masks are not used; its masked patch must not make the multiple larger.
     loader = picture_loader(compared[0], multiple, size=args.size, mask_patch_size=multiple)
@@ -201,6 +220,8 @@ def compare_all(compared: Sequence[Compared], settings: Sequence[MaskSetting], p
 
 def warn_of_other_readings(compared: Sequence[Compared], path: str, inputs: Tensor, multiple: int) -> None:
     """Say so where a model's own config reads an image in another way than the first one's, such as another range."""
+    import torch
+
     first, *others = compared
     for other in others:
         loader = picture_loader(other, multiple, size=tuple(inputs.shape[2:]), mask_patch_size=multiple)
@@ -213,12 +234,18 @@ def warn_of_other_readings(compared: Sequence[Compared], path: str, inputs: Tens
 
 def draw(path: str, comparisons: Sequence[Comparison], compared: Sequence[Compared], args: Namespace) -> None:
     """Write a sheet, and say where on the error stream, as the output is a table."""
+    from ..visualization.comparison import draw_comparisons
+    from ..visualization.files import write_picture
+
     sheet = draw_comparisons(comparisons, [one.label for one in compared], args.paste_visible)
     print(write_picture(path, sheet), file=sys.stderr)
 
 
 def write_json(path: str, comparisons: Sequence[Comparison], compared: Sequence[Compared]) -> None:
     """Write all measures, and where the models came from."""
+    from ..visualization.comparison import borrows_tone
+    from ..visualization.comparison_table import make_records
+
     models = [dict(name=one.name, config=one.config, checkpoint=one.checkpoint, borrows_tone=borrows_tone(one.model))
               for one in compared]
     content = dict(models=models, **make_records(comparisons, [one.name for one in compared]))

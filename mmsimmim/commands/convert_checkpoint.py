@@ -1,23 +1,17 @@
 """Convert a checkpoint of Swin, Swin V2 or ViT between SimMIM's code bases; what it holds is recognised by content."""
 
+from __future__ import annotations
+
 import argparse
 import os
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from .. import __version__
-from ..checkpoints import (
-    convert_state_dict,
-    read_checkpoint,
-    recognise,
-    state_dict_of,
-    write_checkpoint,
-)
-from ..checkpoints.files import check_target
-from ..checkpoints.report import describe, left_out, uneven
-from ..checkpoints.weights import find_weights
 from ..errors import UserError
 from .common.mistakes import report_mistakes
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # Where each code base looks for the parameters in a .pth file; None: they are the whole file.
 KEYS = dict(mmsimmim='state_dict', official='model', mmpretrain='state_dict', mmdet='state_dict', mmseg='state_dict',
@@ -46,6 +40,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 @report_mistakes
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
+    from torch import Tensor
+
+    from ..checkpoints import convert_state_dict, read_checkpoint, recognise, state_dict_of, write_checkpoint
+    from ..checkpoints.files import check_target
+    from ..checkpoints.report import describe, left_out, uneven
+    from ..checkpoints.weights import find_weights
+
     target = os.path.expanduser(args.target)
     check_target(target, args.force)
     checkpoint = read_checkpoint(args.source, mmap=True)

@@ -13,8 +13,6 @@ import sys
 
 import numpy as np
 
-from ..datasets.image_folder import IMAGE_SUFFIXES, list_files
-from ..datasets.palette import fit_palette, sample_pixels
 from ..errors import UserError
 from .common.mistakes import report_mistakes
 from .common.options import check_seed
@@ -36,6 +34,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 @report_mistakes
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
+    from ..datasets.image_folder import IMAGE_SUFFIXES, list_files
+    from ..datasets.palette import fit_palette, sample_pixels
+
     check(args)
     paths = [os.path.join(args.folder, path) for path in sorted(list_files(args.folder, IMAGE_SUFFIXES))]
     if not paths:

@@ -6,20 +6,20 @@ A row for each image. Above each picture stands what is masked, below it which s
 distance of masked pixels to the nearest visible one.
 """
 
+from __future__ import annotations
+
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..datasets import MASK_STRATEGIES, LoadImage, MaskGenerator
-from ..datasets.transforms import UnreadableImage
 from ..errors import UserError
-from ..evaluation import average_distance
-from ..visualization import draw_row, hide_masked, stack_rows
-from ..visualization.files import check_target, write_picture
-from ..visualization.pictures import resize
 from .common.mistakes import report_mistakes
-from .common.options import check_seed
+from .common.options import MASK_NAMES, check_seed
+
+if TYPE_CHECKING:
+    from ..datasets import MaskGenerator
 
 COLUMNS = ['square:32:0.25', 'block-wise:16:0.6', 'block-wise:32:0.6', 'random:4:0.6', 'random:8:0.6', 'random:16:0.6',
            'random:32:0.6', 'random:64:0.6']
@@ -30,7 +30,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('images', nargs='+', metavar='IMAGE', help='images, a row for each')
     parser.add_argument('--out', required=True, metavar='FILE', help='PNG file to write')
     parser.add_argument('--columns', nargs='+', default=COLUMNS, metavar='STRATEGY:PATCH:RATIO',
-                        help=f'what to mask: one of {", ".join(MASK_STRATEGIES)}, the side of a masked patch, pixels, '
+                        help=f'what to mask: one of {", ".join(MASK_NAMES)}, the side of a masked patch, pixels, '
                              f'and the share to mask, in (0, 1] (default: {" ".join(COLUMNS)})')
     parser.add_argument('--input-size', type=int, nargs='+', default=[192], metavar='PIXELS',
                         help='scale images to cover this and cut out the middle: a side, or height and width (default: '
@@ -42,6 +42,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 @report_mistakes
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
+    from ..visualization import stack_rows
+    from ..visualization.files import check_target, write_picture
+
     check_target(args.out, args.images)
     check_seed(args.seed)
     if len(args.input_size) > 2 or min(args.input_size) < 1:
@@ -70,6 +73,8 @@ def read_column(text: str, height: int, width: int) -> tuple[str, MaskGenerator]
     Raises:
         UserError: If the text is of another form, or there are no such masks.
     """
+    from ..datasets import MASK_STRATEGIES
+
     strategy, *numbers = text.split(':')
     if strategy not in MASK_STRATEGIES or len(numbers) != 2:
         raise UserError(f'--columns {text}: write STRATEGY:PATCH:RATIO, such as random:32:0.6, with one of '
@@ -84,6 +89,9 @@ def read_column(text: str, height: int, width: int) -> tuple[str, MaskGenerator]
 
 def read(path: str) -> np.ndarray:
     """An image in RGB, uint8, shape (H, W, 3)."""
+    from ..datasets import LoadImage
+    from ..datasets.transforms import UnreadableImage
+
     try:
         return LoadImage()(dict(img_path=path))['img'][..., ::-1]
     except UnreadableImage as error:
@@ -92,6 +100,8 @@ def read(path: str) -> np.ndarray:
 
 def cut_middle(image: np.ndarray, height: int, width: int) -> np.ndarray:
     """Scale an image (H, W, C) until it just covers a size, and cut out the middle: (height, width, C)."""
+    from ..visualization.pictures import resize
+
     scale = max(height / image.shape[0], width / image.shape[1])
     sides = [max(wanted, round(side * scale)) for side, wanted in zip(image.shape, (height, width))]
     top, left = (sides[0] - height) // 2, (sides[1] - width) // 2
@@ -110,6 +120,9 @@ def draw_image(picture: np.ndarray, name: str, generators: dict[str, MaskGenerat
     Returns:
         np.ndarray: RGB picture, uint8.
     """
+    from ..evaluation import average_distance
+    from ..visualization import draw_row, hide_masked
+
     tiles, notes = [picture], [name]
     for generator in generators.values():
         mask = generator.draw(np.random.RandomState(seed))

@@ -20,10 +20,6 @@ import sys
 import time
 from collections.abc import Callable
 
-from ..datasets.image_folder import IMAGE_SUFFIXES
-from ..datasets.packed.check import find_faults
-from ..datasets.packed.file import PackedFile
-from ..datasets.packed.packing import pack
 from ..errors import UserError
 from .common.mistakes import report_mistakes
 
@@ -37,14 +33,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--short-side', type=int, metavar='PX',
                         help='make larger images as small as this (default: store files as they are)')
     parser.add_argument('--quality', type=int, metavar='Q', help='of the JPEGs of --short-side (default: 95)')
-    parser.add_argument('--suffixes', nargs='+', default=IMAGE_SUFFIXES, metavar='.SUFFIX',
+    parser.add_argument('--suffixes', nargs='+', metavar='.SUFFIX',
                         help='endings that count as images (default: the common ones)')
     parser.add_argument('--workers', type=int, default=os.cpu_count(), metavar='N',
                         help='threads that read, decode and encode (default: as many as there are cores)')
     parser.add_argument('--check', metavar='FILE', help='verify each record of a packed file instead')
     args = parser.parse_args(argv)
     check_arguments(parser, args)
-    args.suffixes = ['.' + suffix.lower().lstrip('.') for suffix in args.suffixes]
     return args
 
 
@@ -66,12 +61,16 @@ def check_arguments(parser: argparse.ArgumentParser, args: argparse.Namespace) -
 @report_mistakes
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
+    from ..datasets.image_folder import IMAGE_SUFFIXES
+    from ..datasets.packed.packing import pack
+
     if args.check:
         check(args.check, args.workers)
         return
     if not os.path.isdir(args.folder):
         raise UserError(f'There is no folder {args.folder} (working folder: {os.getcwd()}).')
-    packed = pack(args.folder, args.out, args.short_side, args.quality, args.suffixes, args.workers, words('packed'))
+    suffixes = ['.' + suffix.lower().lstrip('.') for suffix in args.suffixes or IMAGE_SUFFIXES]
+    packed = pack(args.folder, args.out, args.short_side, args.quality, suffixes, args.workers, words('packed'))
     for path, reason in packed.unreadable.items():
         print(f"unreadable by LoadImage's defaults, with which a training passes over it: {path}: {reason}",
               file=sys.stderr)
@@ -82,6 +81,9 @@ def main(argv: list[str] | None = None) -> None:
 
 def check(path: str, workers: int) -> None:
     """Name the records that are not as they were packed; exit code 1 if there are any."""
+    from ..datasets.packed.check import find_faults
+    from ..datasets.packed.file import PackedFile
+
     count, faults = PackedFile(path).manifest['count'], 0
     for fault in find_faults(path, workers, words('checked')):
         print(fault)

@@ -12,21 +12,25 @@ iteration a training without epochs was validated, unless the config has default
 such values stand at the last training iteration that was logged before.
 """
 
+from __future__ import annotations
+
 import argparse
 import csv
 import io
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from ..errors import UserError
-from ..visualization.files import write_file
-from ..visualization.training_log import Training, is_number, read_training
 from .common.mistakes import report_mistakes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from ..visualization.training_log import Training
 
 FORMATS = ('.png', '.pdf', '.svg')
 # Okabe and Ito's colours, which stay apart for colour-blind eyes; without yellow, which is faint on white.
@@ -74,6 +78,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 @report_mistakes
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
+    from ..visualization.files import write_file
+    from ..visualization.training_log import read_training
+
     check(args)
     trainings = dict(zip(args.labels or default_labels(args.log), map(read_training, args.log)))
     curves = make_curves(trainings, list(dict.fromkeys(args.keys)), args.x, args.smooth)
@@ -123,6 +130,8 @@ def make_curves(trainings: dict[str, Training], keys: list[str], unit: str, smoo
     Raises:
         UserError: If no log has one of the keys, or a log does not count epochs where these are asked for.
     """
+    from ..visualization.training_log import is_number
+
     known = sorted({key for training in trainings.values() for key in training.keys})
     unknown = [key for key in keys if key not in known]
     if unknown:
@@ -195,6 +204,8 @@ def draw(curves: list[Curve], x: str, smooth: int, log_y: bool, file_format: str
     Returns:
         bytes: A file of this format.
     """
+    from matplotlib.figure import Figure
+
     keys = list(dict.fromkeys(curve.key for curve in curves))
     labels = list(dict.fromkeys(curve.label for curve in curves))
     looks = {label: dict(color=COLOURS[i % len(COLOURS)], ls=STYLES[i // len(COLOURS) % len(STYLES)])

@@ -4,6 +4,8 @@ Give the archives as they were downloaded, or folders that hold their content; d
 unpacked beside their place and moved there when complete, folders are linked, what is in place already stays.
 """
 
+from __future__ import annotations
+
 import argparse
 import os
 import shutil
@@ -12,15 +14,17 @@ import sys
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.utils import get_installed_path
 
-from ..datasets.checks import Reading, Report, check_config
 from ..errors import UserError
 from .common.mistakes import report_mistakes
+
+if TYPE_CHECKING:
+    from ..datasets.checks import Report
 
 EXAMPLES = """examples:
   python tools/dataset_converters/prepare_dataset.py coco train2017.zip val2017.zip annotations_trainval2017.zip
@@ -285,6 +289,8 @@ def check(data_set: DataSet, root: Path, sample: int | None) -> Report:
     Returns:
         Report: What was found.
     """
+    from ..datasets.checks import Reading, check_config
+
     MMLogger.get_current_instance().setLevel('WARNING')
     cfg = read_config(data_set, str(root / data_set.root) + '/')
     report = check_config(cfg, Reading(os.cpu_count() or 1, sample))

@@ -7,24 +7,24 @@ checkpoint may be any that `inspect_checkpoint.py` knows. DATA_DIR holds train/ 
         configs/pretrain/simmim_swin-base-w6_16xb128-amp-steplr-800e_in1k-192px.py official.pth /data/flowers
 """
 
+from __future__ import annotations
+
 import argparse
 import sys
+from typing import TYPE_CHECKING
 
 from mmengine.config import Config
-from mmengine.device import get_device
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
-from mmengine.runner import Runner, load_checkpoint
-from torch import nn
-from torch.utils.data import DataLoader
 
 from ..errors import UserError
-from ..evaluation import extract_features, probe_features
-from ..evaluation.features import without_masks
 from ..registry import MODELS
-from .common.config import load_config
 from .common.mistakes import report_mistakes
 from .common.options import OptionsAction
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.utils.data import DataLoader
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -53,6 +53,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 @report_mistakes
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
+    from mmengine.device import get_device
+    from mmengine.runner import load_checkpoint
+
+    from ..evaluation import extract_features, probe_features
+    from .common.config import load_config
+
     MMLogger.get_current_instance().setLevel('WARNING')  # the output is two numbers
     cfg, messages = load_config(args, needed=('model', 'val_dataloader'))
     print(*messages, sep='\n', end='\n' if messages else '', file=sys.stderr)
@@ -76,6 +82,10 @@ def main(argv: list[str] | None = None) -> None:
 
 def build_loader(cfg: Config, args: argparse.Namespace, side: str) -> DataLoader:
     """A data loader over the labelled images of one folder, read as the config reads images for validation."""
+    from mmengine.runner import Runner
+
+    from ..evaluation.features import without_masks
+
     return Runner.build_dataloader(dict(
         batch_size=args.batch_size,
         num_workers=args.num_workers,

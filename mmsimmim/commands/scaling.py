@@ -30,22 +30,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from ..analysis.image_size import image_size, pipeline_of
 from ..analysis.scaling import KINDS, Load, first_at_fixed_batch, first_to_dominate, first_to_show
-from ..engine.fsdp import BLOCKS, units_of
 from ..errors import UserError
-from ..layers.windows import _cached_shift_mask
 from ..registry import MODELS
-from .common.config import load_config
 from .common.mistakes import report_mistakes
 from .common.options import OptionsAction
-from .get_flops import OnePass, build
 
 
 def load_of(cfg: Config, rows: list[dict], model: str, tflops: float) -> tuple[Load, str]:
@@ -57,6 +50,10 @@ def load_of(cfg: Config, rows: list[dict], model: str, tflops: float) -> tuple[L
         model (str): Whose steps count, such as ``'ours-compiled'``.
         tflops (float): 10^12 operations per second, for a config without a measured step.
     """
+    import torch
+
+    from ..engine.fsdp import BLOCKS, units_of
+
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     with torch.device('meta'):
         network = MODELS.build(cfg.model)
@@ -87,6 +84,11 @@ def measured(cfg: Config, rows: list[dict], model: str) -> tuple[float | None, s
 
 def operations(cfg: Config) -> float:
     """Operations of a forward pass of one image, a multiply-add being two; without memory for the weights."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
+
+    from ..analysis.flops import OnePass, build
+
     height, width = image_size(pipeline_of(cfg, 'train_dataloader'))
     attention = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 
@@ -103,6 +105,10 @@ def operations(cfg: Config) -> float:
 @contextmanager
 def without_memory() -> Iterator[None]:
     """Let tensors have no values, and none of them stay behind in the cache of masks."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    from ..layers.windows import _cached_shift_mask
+
     _cached_shift_mask.cache_clear()
     try:
         with FakeTensorMode():
@@ -184,6 +190,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 @report_mistakes
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
+    from .common.config import load_config
+
     rows, loads = read_rows(args.step_times), {}
     for path in args.config:
         args.config = path

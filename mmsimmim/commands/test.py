@@ -2,21 +2,14 @@
 
 import argparse
 
-from ..checkpoints.resume import check_checkpoint
-from .common import testing
-from .common.config import load_config
-from .common.data_files import check_data_files
-from .common.distributed import connect_on_cpu, ending_connection, get_world_size
 from .common.mistakes import report_mistakes
-from .common.model_files import skip_initial_weights
 from .common.options import add_common_arguments
-from .common.runner import build_runner
-from .common.saved_predictions import save_predictions
+from .common.threads import wait_briefly
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='config file')
+    parser.add_argument('config', help='config file, or one that came with a package: mmsimmim::pretrain/NAME.py')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--out', help='file for the results: .pkl for predictions, .json for metrics')
     parser.add_argument('--save-predictions', metavar='DIR',
@@ -32,9 +25,27 @@ def parse_args() -> argparse.Namespace:
 
 
 @report_mistakes
-@ending_connection()
 def main() -> None:
     args = parse_args()
+    wait_briefly()
+    from .common.distributed import ending_connection
+
+    with ending_connection():
+        test(args)
+
+
+def test(args: argparse.Namespace) -> None:
+    """Test as the arguments say."""
+    from ..checkpoints.resume import check_checkpoint
+    from ..engine.hooks.check_architecture import require_same_architecture
+    from .common import testing
+    from .common.config import load_config
+    from .common.data_files import check_data_files
+    from .common.distributed import connect_on_cpu, get_world_size
+    from .common.model_files import skip_initial_weights
+    from .common.runner import build_runner
+    from .common.saved_predictions import save_predictions
+
     testing.check_output(args.out)
     cfg, messages = load_config(args, needed=('model', ))
     get_world_size(args.launcher)
@@ -49,7 +60,7 @@ def main() -> None:
     connect_on_cpu(cfg)
 
     runner = build_runner(cfg)
-    testing.require_same_architecture(runner)
+    require_same_architecture(runner)
     skip_initial_weights(runner)
     for message in messages:
         runner.logger.info(message)

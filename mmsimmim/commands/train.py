@@ -4,23 +4,14 @@ import argparse
 
 from mmengine.config import Config
 
-from ..checkpoints.resume import set_resume
-from ..engine.hooks.check_architecture import require_same_architecture
-from ..engine.hooks.keep_implementation import keep_implementation
-from .common.auto_scale_lr import scale_lr
-from .common.config import load_config
-from .common.data_files import check_data_files
-from .common.distributed import connect_on_cpu, ending_connection, get_world_size
 from .common.mistakes import report_mistakes
-from .common.mixed_precision import enable_amp
-from .common.model_files import check_initial_weights, skip_initial_weights
 from .common.options import add_common_arguments
-from .common.runner import build_runner
+from .common.threads import wait_briefly
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='config file')
+    parser.add_argument('config', help='config file, or one that came with a package: mmsimmim::pretrain/NAME.py')
     parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
                         help='go on from a checkpoint; without a path, from the last whole one in the work folder')
     parser.add_argument('--amp', action='store_true', help='train in mixed precision (bfloat16 where there is)')
@@ -41,9 +32,28 @@ def skip_validation(cfg: Config) -> None:
 
 
 @report_mistakes
-@ending_connection()
 def main() -> None:
     args = parse_args()
+    wait_briefly()
+    from .common.distributed import ending_connection
+
+    with ending_connection():
+        train(args)
+
+
+def train(args: argparse.Namespace) -> None:
+    """Train as the arguments say."""
+    from ..checkpoints.resume import set_resume
+    from ..engine.hooks.check_architecture import require_same_architecture
+    from ..engine.hooks.keep_implementation import keep_implementation
+    from .common.auto_scale_lr import scale_lr
+    from .common.config import load_config
+    from .common.data_files import check_data_files
+    from .common.distributed import connect_on_cpu, get_world_size
+    from .common.mixed_precision import enable_amp
+    from .common.model_files import check_initial_weights, skip_initial_weights
+    from .common.runner import build_runner
+
     cfg, messages = load_config(args, needed=('model', 'train_cfg', 'train_dataloader', 'optim_wrapper'))
     world_size = get_world_size(args.launcher)
     if args.no_validate:

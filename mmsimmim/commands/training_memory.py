@@ -15,24 +15,27 @@ and fragmentation come on top. Where images of a batch are turned differently, a
 --shape.
 """
 
+from __future__ import annotations
+
 import argparse
 import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from torch import nn
 
 from ..analysis.image_size import image_size, pipeline_of
-from ..analysis.memory.step_memory import Step, measure_activations
-from ..engine.fsdp import BLOCKS, units_of
 from ..errors import UserError
 from ..registry import MODELS
-from .common.config import load_config
 from .common.mistakes import report_mistakes
 from .common.options import OptionsAction
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from ..analysis.memory.step_memory import Step
 
 GIB = 2**30
 # Bytes per parameter. Mixed precision keeps everything that lasts in float32.
@@ -81,18 +84,20 @@ class Size:
         return (PARAMETERS + MOMENTS) * self.parameters
 
 
-def measure(model: nn.Module, blocks: tuple[str, ...] = BLOCKS) -> Size:
+def measure(model: nn.Module, blocks: tuple[str, ...] | None = None) -> Size:
     """Count the parameters of a model, which may be on the meta device.
 
     Args:
         model (nn.Module): The model.
-        blocks (tuple[str]): ``units`` of FSDPStrategy.
+        blocks (tuple[str], optional): ``units`` of FSDPStrategy. Defaults to None: the strategy's own.
 
     Returns:
         Size: Its size.
     """
+    from ..engine.fsdp import BLOCKS, units_of
+
     seen, sizes = set(), []
-    for unit in units_of(model, blocks):
+    for unit in units_of(model, blocks or BLOCKS):
         own = [parameter for parameter in unit.parameters() if id(parameter) not in seen]
         seen.update(map(id, own))
         sizes.append(sum(parameter.numel() for parameter in own))
@@ -105,6 +110,8 @@ def step_of(cfg: Config, args: argparse.Namespace) -> Step:
     Raises:
         UserError: If the config does not tell the size of the images, or their number.
     """
+    from ..analysis.memory.step_memory import Step
+
     shape = tuple(args.shape) if args.shape else image_size(pipeline_of(cfg, 'train_dataloader'))
     number = args.images_per_gpu or (cfg.get('train_dataloader') or {}).get('batch_size')
     if shape is None:
@@ -168,6 +175,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 @report_mistakes
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
+    import torch
+
+    from ..analysis.memory.step_memory import measure_activations
+    from ..engine.fsdp import BLOCKS
+    from .common.config import load_config
+
     sizes, steps = {}, {}
     for path in args.config:
         args.config = path

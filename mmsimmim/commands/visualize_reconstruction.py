@@ -3,13 +3,8 @@
 import argparse
 import sys
 
-from mmengine.device import get_device
 from mmengine.logging import MMLogger
 
-from ..visualization import PictureLoader, draw_sheet, reconstruct, side_multiple
-from ..visualization.files import check_target, find_images, load_all, target_path, write_picture
-from ..visualization.models import build_model, check_channels, load_weights, move
-from .common.config import load_config
 from .common.mistakes import report_mistakes
 from .common.options import OptionsAction, check_seed
 
@@ -45,6 +40,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 @report_mistakes
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
+    from mmengine.device import get_device
+
+    from ..visualization import PictureLoader, draw_sheet, reconstruct, side_multiple
+    from ..visualization.files import check_target, find_images, load_all, target_path, write_picture
+    from ..visualization.models import build_model, check_channels, load_weights, move
+    from .common.config import load_config
+
     MMLogger.get_current_instance().setLevel('WARNING')  # the output is a list of pictures
     paths = find_images(args.images, args.num)
     check_target(args.out, paths)

@@ -1,8 +1,8 @@
 """Repairs for dependencies.
 
 One file per cause; each says which fault of which release it mends, and does nothing where the fault is absent.
-Importing this package first checks the installed versions, then applies every repair once. It imports neither
-mmpretrain nor mmdet nor mmseg: what concerns them is mended at the moment somebody else imports them.
+Importing this package first checks the installed versions, then applies every repair once. It imports neither PyTorch
+nor a framework: what concerns them is mended at the moment somebody else imports them.
 """
 
 from mmsimmim.compat.versions import check_versions
@@ -14,14 +14,17 @@ from mmsimmim.compat import (  # noqa: E402
     checkpoint_fallback,
     checkpoint_globals,
     config_packages,
-    mmcv_ops,
+    developer_notices,
+    mmcv_extension,
     mmdet_bf16_rois,
     mmpretrain_multimodal,
+    parameter_groups_log,
     pkg_resources_gone,
+    pycocotools_prints,
 )
 
-REPAIRS = (checkpoint_globals, checkpoint_fallback, pkg_resources_gone, config_packages, amp_on_cpu, mmcv_ops,
-           mmpretrain_multimodal, mmdet_bf16_rois)
+REPAIRS = (checkpoint_globals, checkpoint_fallback, pkg_resources_gone, config_packages, amp_on_cpu, mmcv_extension,
+           mmpretrain_multimodal, mmdet_bf16_rois, developer_notices, parameter_groups_log, pycocotools_prints)
 
 
 def apply_repairs() -> None:

@@ -10,14 +10,17 @@ has no float16 on CPUs. An empty scaler state is skipped on loading.
 
 import functools
 import warnings
+from types import ModuleType
 
-import torch
-from mmengine.device import get_device
-from mmengine.optim.optimizer import amp_optimizer_wrapper as upstream
+from mmsimmim.compat.import_hook import after_import
 
 
 def apply() -> None:
     """Let ``AmpOptimWrapper`` be built on a machine without an accelerator."""
+    after_import('mmengine.optim.optimizer.amp_optimizer_wrapper', _mend)
+
+
+def _mend(upstream: ModuleType) -> None:
     wrapper = upstream.AmpOptimWrapper
     if hasattr(wrapper.__init__, '__wrapped__'):
         return
@@ -29,6 +32,9 @@ def apply() -> None:
 def _allow_cpu(init):
     @functools.wraps(init)
     def wrapped(self, loss_scale='dynamic', dtype=None, **kwargs):
+        import torch
+        from mmengine.device import get_device
+
         if get_device() == 'cpu' and dtype not in (None, 'bfloat16', torch.bfloat16):
             raise ValueError(
                 f'AmpOptimWrapper was given dtype={str(dtype)!r}, and this machine has no accelerator: on a CPU '

@@ -15,11 +15,13 @@ Stand-ins carry the name they stand for, because tuples of object and name are u
 
 import pickle
 from _codecs import encode
+from types import ModuleType
 
 import numpy as np
-import torch
 from mmengine.config import ConfigDict
 from mmengine.logging import HistoryBuffer
+
+from mmsimmim.compat.import_hook import after_import
 
 STATISTICS = frozenset({'min', 'max', 'mean', 'current'})
 NUMBER_TYPES = ('bool_', 'int8', 'int16', 'int32', 'int64', 'uint8', 'uint16', 'uint32', 'uint64', 'float16', 'float32',
@@ -28,7 +30,11 @@ NUMBER_TYPES = ('bool_', 'int8', 'int16', 'int32', 'int64', 'uint8', 'uint16', '
 
 def apply() -> None:
     """Add MMEngine's checkpoint types to torch's list of safe globals."""
-    torch.serialization.add_safe_globals(list(SAFE_GLOBALS))
+    after_import('torch.serialization', _admit)
+
+
+def _admit(serialization: ModuleType) -> None:
+    serialization.add_safe_globals(list(SAFE_GLOBALS))
 
 
 def guarded_getattr(owner, name):

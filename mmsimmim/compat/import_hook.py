@@ -1,7 +1,6 @@
 """Runs a callback right after a module of another package was imported, without importing it now."""
 
 import importlib.abc
-import importlib.machinery
 import sys
 from collections.abc import Callable
 from types import ModuleType
@@ -24,6 +23,16 @@ def after_import(name: str, callback: Callback) -> None:
         callbacks.append(callback)
 
 
+def import_without(name: str, absent: str) -> None:
+    """While a module is imported, let another one look as if it were not installed, unless it is imported already.
+
+    Args:
+        name (str): Full name of the module, which must be able to do without the other.
+        absent (str): Full name of the other one.
+    """
+    _finder().absent.setdefault(name, set()).add(absent)
+
+
 def _finder() -> '_Finder':
     for finder in sys.meta_path:
         if isinstance(finder, _Finder):
@@ -38,29 +47,42 @@ class _Finder(importlib.abc.MetaPathFinder):
 
     def __init__(self) -> None:
         self.callbacks: dict[str, list[Callback]] = {}
+        self.absent: dict[str, set[str]] = {}
 
     def find_spec(self, fullname, path=None, target=None):
-        if fullname not in self.callbacks:
+        if fullname not in self.callbacks and fullname not in self.absent:
             return None
-        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
-        if spec is None or spec.loader is None:
-            return None
-        spec.loader = _Loader(spec.loader, self.callbacks[fullname])
-        return spec
+        for finder in sys.meta_path:  # all the others: those of editable installs are among them
+            find_spec = None if finder is self else getattr(finder, 'find_spec', None)
+            spec = find_spec and find_spec(fullname, path, target)
+            if spec is not None:
+                if spec.loader is not None:
+                    spec.loader = _Loader(spec.loader, self.callbacks.get(fullname, []), self.absent.get(fullname, ()))
+                return spec
+        return None
 
 
 class _Loader(importlib.abc.Loader):
-    """The module's own loader, followed by the callbacks."""
+    """The module's own loader, in whose place it stands until the module is executed, and then the callbacks."""
 
-    def __init__(self, loader, callbacks: list[Callback]) -> None:
+    def __init__(self, loader, callbacks: list[Callback], absent: set[str]) -> None:
         self.loader = loader
         self.callbacks = callbacks
+        self.absent = absent
 
     def create_module(self, spec):
         return self.loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        self.loader.exec_module(module)
+        module.__spec__.loader = module.__loader__ = self.loader
+        hidden = [name for name in self.absent if name not in sys.modules]
+        sys.modules.update(dict.fromkeys(hidden))  # None makes Python raise ModuleNotFoundError
+        try:
+            self.loader.exec_module(module)
+        finally:
+            for name in hidden:
+                if sys.modules.get(name) is None:
+                    sys.modules.pop(name, None)
         for callback in self.callbacks:
             callback(module)
 

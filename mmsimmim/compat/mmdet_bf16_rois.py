@@ -10,8 +10,6 @@ Repair: with bfloat16 features the extractors work in float32 and return bfloat1
 import functools
 from types import ModuleType
 
-import torch
-
 from mmsimmim.compat.import_hook import after_import
 
 PACKAGE = 'mmdet.models.roi_heads.roi_extractors'
@@ -36,6 +34,8 @@ def _wrap_extractor(module: ModuleType) -> None:
 def _in_float32(forward):
     @functools.wraps(forward)
     def wrapped(self, feats, rois, *args, **kwargs):
+        import torch
+
         if feats[0].dtype is not torch.bfloat16:
             return forward(self, feats, rois, *args, **kwargs)
         with torch.autocast(feats[0].device.type, enabled=False):

@@ -1,6 +1,5 @@
 """Around the training loop."""
 
-from ..checkpoints import loading  # noqa: F401  it makes itself known to MMEngine
 from .fsdp import FSDPStrategy
 from .hooks import (
     CheckClassesHook,

@@ -18,7 +18,8 @@ def knn_classify(train_features: Tensor,
 
     Each of the k neighbours with the largest cosine similarity s votes for its label with the weight
     exp(s / temperature), as in `Wu et al. <https://arxiv.org/abs/1805.01978>`_, section 3.4. Of labels with equal
-    votes the smallest wins.
+    votes the smallest wins. Features may lie close together: differences of similarity below the rounding errors of the
+    similarities themselves still count.
 
     Args:
         train_features (Tensor): Labelled features, shape (N, C), floating point.
@@ -38,10 +39,29 @@ def knn_classify(train_features: Tensor,
         raise ValueError(f'k must lie between 1 and the number of labelled features, {len(train_features)}; got {k}')
     if not temperature > 0:
         raise ValueError(f'temperature must be above 0, got {temperature}')
-    bank = F.normalize(train_features, dim=1).T
+    bank = centred_directions(train_features).T
     num_classes = int(train_labels.max()) + 1
     chunks = F.normalize(features, dim=1).split(max(1, chunk_elements // len(train_features)))
     return torch.cat([_vote(chunk @ bank, train_labels, num_classes, k, temperature) for chunk in chunks])
+
+
+def centred_directions(features: Tensor) -> Tensor:
+    """Unit vectors less their mean.
+
+    Encoders often give all images nearly the same direction, and cosine similarities near 1 differ by little more than
+    their rounding errors. The product of a unit vector with these has only the differences left to be rounded; it is
+    less than the similarity by the same number for every feature, so that order and weights stay.
+
+    Args:
+        features (Tensor): Shape (N, C), floating point.
+
+    Returns:
+        Tensor: Same shape, dtype and device.
+    """
+    mean = F.normalize(features, dim=1).mean(dim=0)
+    precise = torch.float32 if features.device.type == 'mps' else torch.float64  # which MPS has not
+    chunks = features.split(max(1, CHUNK_ELEMENTS // features.shape[1]))
+    return torch.cat([(F.normalize(chunk.to(precise), dim=1) - mean).to(features.dtype) for chunk in chunks])
 
 
 def _vote(similarity: Tensor, labels: Tensor, num_classes: int, k: int, temperature: float) -> Tensor:

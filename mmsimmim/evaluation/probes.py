@@ -1,8 +1,12 @@
 """What frozen features are worth: nearest neighbours and a linear probe, side by side."""
 
+import logging
+
+import torch
+from mmengine.logging import print_log
 from torch import Tensor
 
-from .knn import knn_classify
+from .knn import centred_directions, knn_classify
 from .linear_probe import fit_linear_probe
 
 
@@ -14,6 +18,8 @@ def probe_features(features: Tensor,
                    temperature: float = 0.07,
                    weight_decay: float = 1e-3) -> dict[str, float]:
     """Fit both probes to labelled features, and count how often they are right on others.
+
+    A warning in the log tells when all labelled features have one direction, as those of an encoder that has collapsed.
 
     Args:
         features (Tensor): Shape (N, C), floating point.
@@ -27,7 +33,17 @@ def probe_features(features: Tensor,
     Returns:
         dict[str, float]: ``knn`` and ``linear``, top-1 accuracy in percent.
     """
+    if _have_one_direction(features):
+        print_log(f'The features of all {len(features)} labelled images have the same direction up to rounding errors: '
+                  'the encoder does not tell images apart, and rounding decides which are nearest neighbours.',
+                  logger='current', level=logging.WARNING)
     neighbours = knn_classify(features, labels, val_features, k, temperature)
     probe = fit_linear_probe(features, labels, int(labels.max()) + 1, weight_decay)
     predicted = dict(knn=neighbours, linear=probe.classify(val_features))
     return {name: 100 * (label == val_labels).double().mean().item() for name, label in predicted.items()}
+
+
+def _have_one_direction(features: Tensor) -> bool:
+    # What an encoder computes is exact to some dozens of units in the last place.
+    noise = 100 * torch.finfo(features.dtype).eps
+    return bool(centred_directions(features).norm(dim=1).max() < noise)

@@ -1,19 +1,16 @@
 """Checkpoints of other code bases for whole models: a SimMIM, a classifier, a detector, a segmentor.
 
-An encoder converts what reaches it, but torch hands to a part of a model only what already bears its name. Importing
-this module wraps MMEngine's ``load_state_dict``, which every way of loading goes through. Models without an encoder of
-this package get the parameters under the names that they have in the file.
+An encoder converts what reaches it, but torch hands to a part of a model only what already bears its name.
+:mod:`mmsimmim.mmengine_loading` puts the conversion before MMEngine's ``load_state_dict``, which every way of loading
+goes through. Models without an encoder of this package get the parameters under the names that they have in the file.
 """
 
 import logging
-from collections.abc import Mapping
-from functools import wraps
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import mmengine
 from mmengine.logging import print_log
 from mmengine.model import BaseTTAModel, is_model_wrapper
-from mmengine.runner import checkpoint as mmengine_checkpoint
 from torch import Tensor, nn
 
 from ..checkpoints import UnknownCheckpoint, convert_state_dict, known_part, recognise
@@ -21,14 +18,16 @@ from ..checkpoints.report import describe
 from ..checkpoints.weights import find_weights, unwrap_names
 from .backbones.encoder import Encoder
 from .backbones.loading import CheckpointMismatch, elsewhere, shorten
+from .rest_report import RestReport, has_report
 
 
-def convert_for(model: nn.Module, state_dict: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+def convert_for(model: nn.Module, state_dict: Mapping[str, Tensor], report: bool = True) -> Mapping[str, Tensor]:
     """Bring a state dict into the names of a model, if these are not the names that it has.
 
     Args:
         model (nn.Module): Any; what concerns no :class:`Encoder`, or more than one, is left alone.
         state_dict (Mapping[str, Tensor]): Not changed.
+        report (bool): Say in the log what was renamed. Defaults to True.
 
     Returns:
         Mapping[str, Tensor]: ``state_dict`` itself, or a new one: the encoder's parameters, and those of decoder and
@@ -52,7 +51,7 @@ def convert_for(model: nn.Module, state_dict: Mapping[str, Tensor]) -> Mapping[s
     if _is_named(weights, name):
         return weights
     try:
-        return _convert(model, name, known_part(weights) if encoder.min_matched == 0 else weights)
+        return _convert(model, name, known_part(weights) if encoder.min_matched == 0 else weights, report)
     except UnknownCheckpoint as error:
         if encoder.min_matched == 0:
             return state_dict
@@ -64,7 +63,7 @@ def _is_named(state_dict: Mapping[str, Tensor], name: str) -> bool:
     return any(key.startswith(f'{name}.') for key in state_dict)
 
 
-def _convert(model: nn.Module, name: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+def _convert(model: nn.Module, name: str, weights: dict[str, Tensor], report: bool) -> dict[str, Tensor]:
     contents = recognise(weights)
     own, result, left_out = model.state_dict(), {}, []
     for key, value in convert_state_dict(weights, to='mmsimmim').items():
@@ -76,18 +75,29 @@ def _convert(model: nn.Module, name: str, weights: dict[str, Tensor]) -> dict[st
             left_out.append(f'{key} {tuple(value.shape)}')
     print_log(f'The checkpoint holds {describe(contents)}; its parameters were renamed for {type(model).__name__}. '
               f'Not used, as the model has no such parameters: {shorten(left_out) or "none"}',
-              logger='current', level=logging.INFO)
+              logger='current' if report else 'silent', level=logging.INFO)
     return result
 
 
-_mmengine_load_state_dict = mmengine_checkpoint.load_state_dict
+def load_converted(load: Callable, module: nn.Module, state_dict: Mapping[str, Tensor], strict: bool,
+                   logger: Any) -> None:
+    """Load a state dict of any code base by MMEngine's ``load_state_dict``; see :func:`convert_for`.
 
+    Encoders report what they take. What concerns the rest of the model stands in one more line of the log.
 
-@wraps(_mmengine_load_state_dict)
-def load_state_dict(module: nn.Module, state_dict: Mapping[str, Tensor], strict: bool = False,
-                    logger: Any = None) -> None:
-    """MMEngine's function, for state dicts of all code bases; see :func:`convert_for`."""
-    _mmengine_load_state_dict(module, convert_for(module, state_dict), strict, logger)
-
-
-mmengine_checkpoint.load_state_dict = mmengine.runner.load_state_dict = load_state_dict
+    Args:
+        load (Callable): MMEngine's function.
+        module (nn.Module): As of that function, like all that follow.
+        state_dict (Mapping[str, Tensor]): Not changed.
+        strict (bool): Raise where the names do not match.
+        logger (Any): For what does not match, in a model without an encoder of this package.
+    """
+    state_dict = convert_for(module, state_dict)
+    model = module.module if is_model_wrapper(module) or isinstance(module, BaseTTAModel) else module
+    if strict or not has_report(model):
+        return load(module, state_dict, strict, logger)
+    rest = RestReport(model)
+    with rest.watching():
+        load(module, state_dict, strict, rest)
+    if rest.faults:
+        print_log(str(rest), logger='current', level=logging.WARNING)

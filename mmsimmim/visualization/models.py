@@ -6,7 +6,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import CheckpointLoader
 
-from ..errors import UserError
+from ..errors import UserError, why_missing
 from ..models import SimMIM
 from ..registry import MODELS
 from .reconstruction import require_pixel_model
@@ -51,7 +51,7 @@ def load_weights(model: SimMIM, path: str) -> None:
         UserError: If it cannot be read, or a weight is missing, unexpected or of another shape.
     """
     if '://' not in path and not os.path.isfile(path):
-        raise UserError(f'The checkpoint {path} does not exist (working folder: {os.getcwd()}).')
+        raise UserError(f'The checkpoint {path} {why_missing(path)}.')
     try:
         content = CheckpointLoader.load_checkpoint(path, map_location='cpu', logger='silent')
         weights = {name.removeprefix('module.'): value for name, value in content.get('state_dict', content).items()}

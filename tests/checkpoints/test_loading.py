@@ -1,5 +1,6 @@
 """``load_from`` and ``init_cfg`` of all three frameworks take every kind of file into models with our encoders."""
 
+import logging
 import warnings
 
 import pytest
@@ -304,3 +305,53 @@ def test_files_from_addresses_are_fetched_once_and_not_run(tmp_path, monkeypatch
     (tmp_path / 'checkpoints' / 'x.pth').unlink()
     torch.save(dict(weight=torch.ones(1)), tmp_path / 'checkpoints' / 'x.pth')
     assert torch.equal(load_from_http('https://example.org/x.pth')['weight'], torch.ones(1))
+
+
+def log_of(tmp_path):
+    log, = (tmp_path / 'work').rglob('*.log')
+    return log.read_text()
+
+
+def test_each_loading_has_one_report_and_no_second_opinion(tmp_path):
+    """What a pre-trained file has beside the encoder, and what a classifier lacks, is in a line of its own."""
+    runner = build_runner(tmp_path, 'mmpretrain', dict(BACKBONES['swin'], out_indices=(2, 3)))
+    runner.model.double()
+    path = str(tmp_path / 'ours.pth')
+    state = convert_state_dict(official('swin'), to='mmsimmim')
+    write_checkpoint(path, state | {'head.fc.weight': torch.zeros(7, 32)}, key='state_dict', force=True)
+    runner.load_checkpoint(path)
+    text = log_of(tmp_path)
+    assert 'do not match exactly' not in text and text.count('parameters matched (') == 1
+    assert '2 missing, 0 unexpected' in text
+    line, = [line for line in text.splitlines() if 'outside the encoder' in line]
+    assert 'WARNING - ImageClassifier, outside the encoder: 1 missing, left as they were: head.fc.bias; ' in line
+    assert '2 unexpected, not used: neck.decoder.0.weight, neck.decoder.0.bias' in line
+    assert 'size mismatch for head.fc.weight' in line and 'norm' not in line and 'backbone' not in line
+    with pytest.raises(RuntimeError, match='do not match exactly'):
+        load_checkpoint(runner.model, path, strict=True)
+
+
+def test_init_cfg_is_reported_once(tmp_path):
+    path = list(save_all(tmp_path, 'swin'))[2]
+    init_cfg = dict(type='Pretrained', checkpoint=path, prefix='backbone.')
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        runner = build_runner(tmp_path, 'mmdet', dict(BACKBONES['swin'], out_indices=(3, ), init_cfg=init_cfg))
+        runner.model.init_weights()
+    text = log_of(tmp_path)
+    assert text.count('parameters matched (') == 1 and 'do not match exactly' not in text
+
+
+def test_a_trial_is_not_reported(tmp_path):
+    """tools/test.py and --resume try a checkpoint before they load it."""
+    runner = build_runner(tmp_path, 'mmpretrain', BACKBONES['swin'])
+    runner.register_hook(ArchitectureHook(), priority='VERY_HIGH')
+    path = str(tmp_path / 'whole.pth')
+    write_checkpoint(path, runner.model.state_dict(), key='state_dict', force=True)
+    runner.load_checkpoint(path)
+    assert log_of(tmp_path).count('parameters matched (') == 1
+
+
+def test_models_of_others_keep_the_warning(caplog):
+    logger = logging.getLogger('mmsimmim_others')
+    mmengine_checkpoint.load_state_dict(torch.nn.Linear(2, 2), dict(weight=torch.ones(2, 2)), logger=logger)
+    assert 'do not match exactly' in caplog.text

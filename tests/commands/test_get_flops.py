@@ -14,8 +14,9 @@ from mmengine.utils import digit_version
 from torch import nn
 
 import mmsimmim  # noqa: F401  (repairs before the frameworks)
+from mmsimmim.analysis.flops import Cost, build, cost_of, count, default_shape
 from mmsimmim.analysis.image_size import image_size, pipeline_of
-from mmsimmim.commands.get_flops import Cost, build, cost_of, count, default_shape, main, make_table
+from mmsimmim.commands.get_flops import main, make_table
 from mmsimmim.errors import UserError
 from mmsimmim.models import SwinTransformer, SwinTransformerV2, VisionTransformer
 from mmsimmim.registry import MODELS

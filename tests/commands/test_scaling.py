@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmsimmim.commands.get_flops import cost_of
+from mmsimmim.analysis.flops import cost_of
 from mmsimmim.commands.scaling import main, operations
 from tests.commands.conftest import CONFIG, REPO
 

@@ -10,8 +10,8 @@ import torch.distributed
 from mmengine.config import Config
 
 import mmsimmim  # noqa: F401  lets torch read MMEngine's checkpoints
-from mmsimmim.commands import train
 from mmsimmim.commands.common import config as config_module
+from mmsimmim.commands.common import data_files, runner
 from mmsimmim.commands.common.options import merge_options
 from tests.commands.conftest import CONFIG, REPO
 
@@ -31,8 +31,8 @@ def config_of(monkeypatch, tmp_path):
         raise Built(cfg)
 
     def config_of(*arguments, config=CONFIG):
-        monkeypatch.setattr(train, 'build_runner', build)
-        monkeypatch.setattr(train, 'check_data_files', lambda cfg, names: None)  # COCO and the like are not here
+        monkeypatch.setattr(runner, 'build_runner', build)
+        monkeypatch.setattr(data_files, 'check_data_files', lambda cfg, names: None)  # COCO and the like are not here
         monkeypatch.setattr(sys, 'argv', ['train.py', str(config), '--work-dir', str(tmp_path), *map(str, arguments)])
         with pytest.raises(Built) as caught:
             runpy.run_path(str(REPO / 'tools' / 'train.py'), run_name='__main__')

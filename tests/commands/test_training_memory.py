@@ -7,8 +7,8 @@ import torch
 from mmengine.config import Config
 from torch import nn
 
+from mmsimmim.analysis.memory import step_memory
 from mmsimmim.analysis.memory.step_memory import Step, measure_activations
-from mmsimmim.commands import training_memory
 from mmsimmim.commands.training_memory import GIB, Size, main, make_table, measure
 from mmsimmim.registry import MODELS
 from tests.commands.conftest import CONFIG, REPO
@@ -103,7 +103,7 @@ def test_options_of_a_step(capsys, monkeypatch):
         asked.append((step, device))
         return (2 - cfg.model.backbone.with_cp) * GIB
 
-    monkeypatch.setattr(training_memory, 'measure_activations', measured)
+    monkeypatch.setattr(step_memory, 'measure_activations', measured)
     monkeypatch.setattr('torch.cuda.is_available', lambda: False)
     rows = run(capsys, '--images-per-gpu', '3', '--shape', '64', '96', '--with-cp')
     assert asked == [(Step((64, 96), 3), 'cpu')] * 2

@@ -212,7 +212,8 @@ def test_as_a_program(trained, tmp_path):
     assert 'error: There is no image or folder nowhere' in failed.stderr and 'Traceback' not in failed.stderr
 
 
-@pytest.mark.parametrize('config', sorted((TOOL.parents[2] / 'configs' / 'pretrain').glob('*swin-tiny*.py')), ids=lambda x: x.stem)
+@pytest.mark.parametrize('config', sorted((TOOL.parents[2] / 'configs' / 'pretrain').glob('*swin-tiny*.py')),
+                         ids=lambda x: x.stem)
 def test_shipped_configs(run, tmp_path, config):
     init_default_scope('mmpretrain')
     cfg = Config.fromfile(config)

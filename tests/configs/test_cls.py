@@ -21,6 +21,7 @@ from mmsimmim.commands.common.options import merge_options
 from mmsimmim.errors import UserError
 from mmsimmim.registry import DATASETS, MODELS
 from tests.configs.downstream import without_gradient
+from tests.configs.inferencers import check_classifier
 from tests.configs.schedules import optimizer_of, rates
 from tests.golden import DATA, below, load, relative_error
 
@@ -300,6 +301,7 @@ def test_every_config_trains_and_validates(path, images, tmp_path):
     assert len(unchanged) == len(before) and all(unchanged.values()) == ('linear' in path.stem)
     if 'linear' not in path.stem:
         assert without_gradient(runner.model, runner.optim_wrapper.optimizer) == []
+    check_classifier(config, runner.model, f'{images}/val/a/0.png')
 
 
 def test_the_linear_probe_is_the_average_of_patches_after_block_8(images, tmp_path):

@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 import mmsimmim  # noqa: F401  (repairs before the frameworks)
 from mmsimmim.registry import MODELS
 from tests.configs.downstream import without_gradient
+from tests.configs.inferencers import check_detector, check_segmentor
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / 'configs' / 'demo').glob('*.py'))
@@ -53,3 +54,6 @@ def test_every_config_trains_and_predicts(path, tmp_path, monkeypatch):
                if name not in ('val/time', 'val/data_time'))
     without = without_gradient(runner.model, runner.optim_wrapper.optimizer)
     assert not any(name.startswith('backbone.') for name in without)
+    if 'test_dataloader' in runner.cfg:
+        check = check_detector if runner.cfg.default_scope == 'mmdet' else check_segmentor
+        check(runner.cfg, runner.model, runner.val_dataloader.dataset.get_data_info(0)['img_path'])

@@ -27,6 +27,7 @@ from tests.configs.downstream import (
     write_start,
     writer_of,
 )
+from tests.configs.inferencers import check_detector
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / 'configs' / 'det'
@@ -347,6 +348,7 @@ def test_every_config_trains_and_predicts(path, request, tmp_path):
              if name in start and value.shape == start[name].shape}
     assert len(began) > 0.8 * len(start)
     assert max((value - start[name]).abs().max() for name, value in began.items()) < 1e-6  # one step of warm-up
+    check_detector(config, runner.model, runner.val_dataloader.dataset.get_data_info(0)['img_path'])
 
 
 def test_a_resumed_run_ends_as_the_unbroken_one(coco, tmp_path):

@@ -29,6 +29,7 @@ from tests.configs.downstream import (
     write_start,
     writer_of,
 )
+from tests.configs.inferencers import check_segmentor
 from tests.configs.schedules import optimizer_of
 
 ROOT = Path(__file__).parents[2]
@@ -289,6 +290,7 @@ def test_every_config_trains_and_predicts(path, data_roots, tmp_path):
     moved = [(value - start[name]).abs().max() for name, value in runner.model.state_dict().items()
              if name in start and value.shape == start[name].shape]
     assert len(moved) > 0.75 * len(start) and max(moved) < 1e-2  # two steps away from there
+    check_segmentor(config, runner.model, runner.val_dataloader.dataset.get_data_info(0)['img_path'])
 
 
 def test_a_resumed_run_reads_only_what_is_left_and_ends_the_same(data_roots, tmp_path, monkeypatch):

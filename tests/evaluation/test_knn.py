@@ -39,6 +39,16 @@ def test_equals_brute_force(k, temperature):
     assert len(set(found.tolist())) > 1
 
 
+@pytest.mark.parametrize('deviation', [1e-2, 1e-3])
+def test_features_that_lie_close_together(deviation):
+    """Their cosine similarities differ by less than float32 tells apart near 1."""
+    bank, labels, queries = random_data(channels=16)
+    shift = torch.ones(16, dtype=torch.float64)
+    bank, queries = ((shift + deviation * features).float() for features in (bank, queries / 10))
+    exact = brute_force(bank.double(), labels, queries.double(), 7, 0.07)
+    assert knn_classify(bank, labels, queries, 7).tolist() == exact
+
+
 def test_k_and_temperature_matter():
     bank, labels, queries = random_data()
     usual = knn_classify(bank, labels, queries, 20, 0.07)

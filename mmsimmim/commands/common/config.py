@@ -8,19 +8,20 @@ import os.path as osp
 from mmengine.config import Config
 from mmengine.device import get_device
 
-from ...errors import UserError
+from ...errors import UserError, why_missing
 from .options import merge_options
+from .warnings_once import show_warnings_once
 
 # The names that MMEngine gives hooks without being asked.
 MMENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
-
 
 
 def load_config(args: argparse.Namespace, needed: tuple[str, ...]) -> tuple[Config, list[str]]:
     """Read the config and apply the common arguments to it.
 
     Args:
-        args (argparse.Namespace): With ``config`` and what :func:`add_common_arguments` adds.
+        args (argparse.Namespace): With ``config``, which :func:`find_config` takes, and what
+            :func:`add_common_arguments` adds.
         needed (tuple[str]): Sections without which the tool can do nothing.
 
     Returns:
@@ -30,7 +31,8 @@ def load_config(args: argparse.Namespace, needed: tuple[str, ...]) -> tuple[Conf
         UserError: The config is missing or broken, lacks a section, or an option does not fit into it.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg = _read(args.config)
+    show_warnings_once(args.launcher)
+    cfg = read_config(find_config(args.config))
     messages = merge_options(cfg, args.cfg_options or {})
     missing = [section for section in needed if cfg.get(section) is None]
     if missing:
@@ -44,6 +46,27 @@ def load_config(args: argparse.Namespace, needed: tuple[str, ...]) -> tuple[Conf
     return cfg, messages
 
 
+def find_config(name: str) -> str:
+    """Path of a config that came with an installed package.
+
+    Args:
+        name (str): As in MMEngine's ``_base_``: ``'mmsimmim::pretrain/NAME.py'``. A path is returned as it is.
+
+    Returns:
+        str: The path.
+
+    Raises:
+        UserError: The package is not installed, or has no such config.
+    """
+    if '::' not in name:
+        return name
+    try:
+        return Config._get_cfg_path(name, '')[0]  # what reads `_base_`
+    except Exception as error:  # of many types, assertions among them
+        raise UserError(f'The config {name} is not found: {error} Give it as PACKAGE::FOLDER/NAME.py, such as '
+                        'mmsimmim::pretrain/NAME.py or mmdet::retinanet/NAME.py.') from error
+
+
 def drop_disabled_hooks(cfg: Config) -> None:
     """Let ``default_hooks.NAME=None`` switch off any hook; MMEngine knows that for its own ones only.
 
@@ -53,6 +76,17 @@ def drop_disabled_hooks(cfg: Config) -> None:
     hooks = cfg.get('default_hooks') or {}
     for name in [name for name, hook in hooks.items() if hook is None and name not in MMENGINE_HOOKS]:
         hooks.pop(name)
+
+
+def drop_idle_visualization(cfg: Config) -> None:
+    """Leave out mmsegmentation's hook for pictures where it draws none, of which it warns in every run.
+
+    Args:
+        cfg (Config): Changed in place.
+    """
+    hook = (cfg.get('default_hooks') or {}).get('visualization') or {}
+    if str(hook.get('type')).endswith('SegVisualizationHook') and not hook.get('draw') and not hook.get('show'):
+        cfg.default_hooks.pop('visualization')
 
 
 def set_up_loaders(cfg: Config, no_pin_memory: bool, no_persistent_workers: bool) -> None:
@@ -78,12 +112,17 @@ def set_up_loaders(cfg: Config, no_pin_memory: bool, no_persistent_workers: bool
             loader.persistent_workers = False
 
 
-def _read(path: str) -> Config:
+def read_config(path: str) -> Config:
+    """The config in a file; UserError if there is none, or it cannot be read."""
+    if osp.isdir(path):
+        inside = sorted(name for name in os.listdir(path) if name.endswith('.py'))
+        hint = f', one of those in it: {", ".join(inside[:5])}{", ..." * (len(inside) > 5)}' if inside else ''
+        raise UserError(f'{path} is a folder. Give a config file{hint}.')
     if not osp.isfile(path):
         folder = osp.dirname(path) or '.'
         similar = difflib.get_close_matches(osp.basename(path), os.listdir(folder) if osp.isdir(folder) else [], 3)
         hint = f' Did you mean {" or ".join(osp.join(folder, name) for name in similar)}?' if similar else ''
-        raise UserError(f'The config {path} does not exist (working folder: {os.getcwd()}).{hint}')
+        raise UserError(f'The config {path} {why_missing(path)}.{hint}')
     try:
         return Config.fromfile(path)
     except Exception as error:  # A config is a program of the user's: anything can go wrong in it.

@@ -11,7 +11,7 @@ from ...datasets.checks.config import check_of, read_parts
 from ...datasets.checks.part import Part, classes_of, unwrap
 from ...datasets.checks.report import Report, Section
 from ...datasets.packed.file import PackedFile
-from ...errors import UserError
+from ...errors import UserError, why_missing
 
 PACKED = ('mmsimmim.PackedImageFolder', 'PackedImageFolder')
 
@@ -40,8 +40,8 @@ def check_data_files(cfg: Config, names: Sequence[str]) -> None:
             continue
         for key, path, exists in _files_of(part):
             if path and not exists(path):
-                raise UserError(f'{key}: {path} does not exist (working folder: {os.getcwd()}). Give the data set in '
-                                'data_root, or this key; tools/dataset_converters/check_dataset.py looks at all of it.')
+                raise UserError(f'{key}: {path} {why_missing(path)}. Give the data set in data_root, or this '
+                                'key; tools/dataset_converters/check_dataset.py looks at all of it.')
         if check is check_coco:
             _require_categories(part)
 

@@ -2,29 +2,33 @@
 
 import argparse
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
 from ...errors import UserError
-from .config_variables import SETTINGS, carry_into_copies, carry_over, used_variables
+from .option_values import parse_value
 
-# Settings of a run that a config need not have for them to count.
-SWITCHES = SETTINGS | {'find_unused_parameters'}
+# The keys of mmsimmim.datasets.MASK_STRATEGIES, whose values need PyTorch.
+MASK_NAMES = ('random', 'square', 'central-square', 'block-wise')
 
 
-
-class OptionsAction(DictAction):
-    """MMEngine's parser of ``key=value``, with a message in place of a traceback."""
+class OptionsAction(argparse.Action):
+    """Reads ``key=value`` as MMEngine's action does, but blanks in values stay, and mistakes end in a message."""
 
     def __call__(self, parser, namespace, values, option_string=None) -> None:
-        for value in values:
-            if '=' not in value:
-                parser.error(f'{option_string}: {value!r} is not of the form key=value, such as '
-                             'train_dataloader.batch_size=64 (no blanks around the equals sign)')
-        try:
-            super().__call__(parser, namespace, values, option_string)
-        except (AssertionError, RecursionError, ValueError):
-            parser.error(f'{option_string}: cannot read {" ".join(values)}: values are numbers, words, lists [a,b] and '
-                         'tuples (a,b); set one key of a dictionary at a time, as model.backbone.arch.embed_dims=48')
+        options = dict(getattr(namespace, self.dest, None) or {})
+        for pair in values:
+            key, equals, value = pair.partition('=')
+            if not equals:
+                parser.error(f'{option_string}: {pair!r} is not of the form key=value, such as '
+                             'train_dataloader.batch_size=64 (no blanks around the equals sign; a value with blanks '
+                             'needs quotes, as in classes="[traffic light,car]")')
+            try:
+                options[key] = parse_value(value)
+            except (RecursionError, ValueError) as error:
+                parser.error(f'{option_string}: cannot read {pair}: values are numbers, words, lists [a,b] and tuples '
+                             '(a,b); set one key of a dictionary at a time, as model.backbone.arch.embed_dims=48 '
+                             f'({error})')
+        setattr(namespace, self.dest, options)
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +51,11 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def merge_options(cfg: Config, options: dict) -> list[str]:
-    unknown = [key for key in options if key.split('.')[0] not in SWITCHES and not has_key(cfg, key)]
+    from .config_variables import SETTINGS, carry_into_copies, carry_over, used_variables
+
+    # Settings of a run that a config need not have for them to count.
+    switches = SETTINGS | {'find_unused_parameters'}
+    unknown = [key for key in options if key.split('.')[0] not in switches and not has_key(cfg, key)]
     variables = used_variables(cfg, options)
     try:
         carried = carry_into_copies(cfg, options)

@@ -5,6 +5,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from ...engine.compiling import read_switch
+from .config import drop_idle_visualization
 from .distributed import carry_unused_parameters
 from .model_files import check_palettes
 
@@ -25,6 +26,7 @@ def build_runner(cfg: Config) -> Runner:
     check_palettes(cfg)
     read_switch(cfg)
     carry_unused_parameters(cfg)
+    drop_idle_visualization(cfg)
     if 'runner_type' not in cfg:
         return Runner.from_cfg(cfg)
     cfg.setdefault('env_cfg', {})  # which FlexibleRunner does not do without

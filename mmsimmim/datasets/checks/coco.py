@@ -6,6 +6,7 @@ import os
 from collections import Counter, defaultdict
 from typing import Any
 
+from ...errors import why_missing
 from ..image_folder import IMAGE_SUFFIXES, list_files
 from .categories import compare_categories, repeated
 from .files import Reading, look_into, read_picture
@@ -51,7 +52,7 @@ def _read(part: Part, section: Section) -> dict[str, list] | None:
     """The three sections."""
     path = part.dataset.ann_file
     if not os.path.isfile(path):
-        section.error(f'the annotation file {path} does not exist (working folder: {os.getcwd()})',
+        section.error(f'the annotation file {path} {why_missing(path)}',
                       advice=f'Correct data_root or ann_file of {part.names[0]}_dataloader.')
         return None
     try:
@@ -273,7 +274,7 @@ def _count_classes(section: Section, kept: list[dict], names: dict, classes: lis
 def _check_images(part: Part, section: Section, images: list[dict], classes: list[str], reading: Reading) -> Contents:
     folder = part.dataset.data_prefix.get('img') or ''
     if not os.path.isdir(folder or '.'):
-        section.error(f'the image folder {folder} does not exist (working folder: {os.getcwd()})',
+        section.error(f'the image folder {folder} {why_missing(folder)}',
                       advice=f'Correct data_root or data_prefix of {part.names[0]}_dataloader.')
         return Contents(classes)
     paths = {os.path.join(folder, image['file_name']): image for image in images}

@@ -5,6 +5,7 @@ from .checkpoint import CheckpointHook
 from .compile import CompileHook
 from .compress_gradients import CompressGradientsHook
 from .feature_probe import FeatureProbeHook
+from .logger import LoggerHook
 from .reconstruction import ReconstructionHook
 from .runtime_info import RuntimeInfoHook
 from .seed_step import SeedStepHook
@@ -12,5 +13,5 @@ from .skipped_files import SkippedFilesHook
 
 __all__ = [
     'CheckClassesHook', 'CheckpointHook', 'CompileHook', 'CompressGradientsHook', 'FeatureProbeHook',
-    'ReconstructionHook', 'RuntimeInfoHook', 'SeedStepHook', 'SkippedFilesHook'
+    'LoggerHook', 'ReconstructionHook', 'RuntimeInfoHook', 'SeedStepHook', 'SkippedFilesHook'
 ]

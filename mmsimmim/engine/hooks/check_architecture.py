@@ -10,6 +10,7 @@ from mmengine.runner import FlexibleRunner, Runner
 from torch import Tensor, nn
 
 from ...errors import UserError
+from ...models.backbones.encoder import loading_silently
 from ...models.foreign_names import convert_for
 from ..fsdp import FSDPStrategy
 
@@ -49,7 +50,7 @@ class ArchitectureHook(Hook):
         model = getattr(getattr(runner, 'strategy', None), 'skeleton', None) or runner.model
         while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
             model = model.module
-        faults = find_misfits(model, convert_for(model, checkpoint.get('state_dict', checkpoint)))
+        faults = find_misfits(model, convert_for(model, checkpoint.get('state_dict', checkpoint), report=False))
         if faults:
             raise UserError('The checkpoint is not one of the model in the config: ' + '; '.join(faults) + '. Give '
                             'the config with which it was trained.')
@@ -87,7 +88,8 @@ def _try_to_load(model: nn.Module, weights: dict[str, Tensor]) -> tuple[list[str
         lambda module, keys: names.update(missing=list(keys.missing_keys), unexpected=list(keys.unexpected_keys)))
     errors = ''
     try:
-        model.load_state_dict(weights, strict=False)
+        with loading_silently(model):
+            model.load_state_dict(weights, strict=False)
     except (RuntimeError, ValueError) as error:  # the latter from backbones of this package
         errors = str(error).rstrip('. ')
     finally:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from mmengine.logging import print_log
 from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
 from mmengine.utils.dl_utils.parrots_wrapper import _BatchNorm, _InstanceNorm
 from torch import nn
@@ -141,8 +140,6 @@ class LearningRateDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         group = dict(params=list(members.values()), lr=self.base_lr * setting.lr_scale, lr_scale=setting.lr_scale)
         if setting.weight_decay is not None:
             group['weight_decay'] = setting.weight_decay
-        print_log(f'Learning rate {group["lr"]:.4g}, {setting.lr_scale:.4g} of the full one, weight decay '
-                  f'{setting.weight_decay}: {len(members)} x {min(members)} ...', logger='current')
         return group
 
     def _validate_cfg(self) -> None:

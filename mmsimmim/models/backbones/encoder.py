@@ -1,7 +1,8 @@
 """What all encoders share: the mask token, frozen parts, and loading that leaves nothing out in silence."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -27,6 +28,7 @@ class Encoder(BaseModule):
     min_matched = 0.9
     # What `init_cfg` says beside `checkpoint`, while it is carried out.
     _min_matched_at_first: float | None = None
+    _reports_loading = True
 
     def add_mask_token(self) -> None:
         """Make the learned token that stands for masked ones; downstream models have none, as it gets no gradient."""
@@ -117,11 +119,27 @@ class Encoder(BaseModule):
             self._adapt(state_dict, prefix)
         else:
             report = self._check(own, state_dict, prefix)
-            lacking = any(name.startswith(self.required_parts) for name in report.missing)
-            print_log(f'{type(self).__name__}: {report}', logger='current',
-                      level=logging.WARNING if lacking else logging.INFO)
-            wrong = first_not_finite(below(state_dict, prefix))
-            if wrong is not None:
-                print_log(f'{type(self).__name__}: the checkpoint has values that are infinite or no numbers, first in '
-                          f'{wrong}', logger='current', level=logging.WARNING)
+            if self._reports_loading:
+                self._report(report, first_not_finite(below(state_dict, prefix)))
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def _report(self, report: LoadReport, not_finite: str | None) -> None:
+        lacking = any(name.startswith(self.required_parts) for name in report.missing)
+        print_log(f'{type(self).__name__}: {report}', logger='current',
+                  level=logging.WARNING if lacking else logging.INFO)
+        if not_finite is not None:
+            print_log(f'{type(self).__name__}: the checkpoint has values that are infinite or no numbers, first in '
+                      f'{not_finite}', logger='current', level=logging.WARNING)
+
+
+@contextmanager
+def loading_silently(model: nn.Module) -> Iterator[None]:
+    """Let the encoders of a model report nothing, for a loading by way of trial."""
+    encoders = [module for module in model.modules() if isinstance(module, Encoder)]
+    for encoder in encoders:
+        encoder._reports_loading = False
+    try:
+        yield
+    finally:
+        for encoder in encoders:
+            encoder._reports_loading = True

@@ -55,6 +55,7 @@ def make_config(folder):
                 write_picture(folder / side / name / f'{i}.png', seed=seed)
     config = tiny_config(folder / 'train')
     config.work_dir = str(folder / 'work')
+    config.optim_wrapper.optimizer.lr = 1e-4
     config.custom_hooks = [dict(type='mmsimmim.FeatureProbeHook', train=str(folder / 'train'), val=str(folder / 'val'),
                                 interval=2, k=5)]
     return config

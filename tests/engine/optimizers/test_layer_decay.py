@@ -228,9 +228,10 @@ def test_the_log_names_each_group(tmp_path):
     MMLogger.get_instance('layer_decay', log_file=str(tmp_path / 'run.log'))
     optimizer, _ = build(classifier(SWIN), flat_decay_mult=0.)
     lines = (tmp_path / 'run.log').read_text().splitlines()
-    assert len(lines) == len(optimizer.param_groups)
-    assert lines[1].endswith('Learning rate 0.03125, 0.01562 of the full one, weight decay 0.05: '
-                             '1 x backbone.patch_embed.projection.weight ...')
+    assert len(lines) == 1 + len({group['lr_scale'] for group in optimizer.param_groups})
+    assert lines[1] == ('  lr 0.03125 (0.01562 of the full rate): 1 with weight decay 0.05 '
+                        '(backbone.patch_embed.projection.weight), 3 with weight decay 0 '
+                        '(backbone.patch_embed.projection.bias, ...)')
 
 
 @pytest.mark.parametrize('changes, message', [

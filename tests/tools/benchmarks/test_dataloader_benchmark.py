@@ -1,7 +1,6 @@
 """The benchmark of data loading at toy size: it runs, its figures fit together, mistakes are told."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
@@ -114,7 +113,7 @@ def test_unreadable_files_are_named(tmp_path, content, one_thread):
 
 
 def test_opencv_saying_no_is_not_a_fast_decoder(monkeypatch, tmp_path):
-    files = sys.modules['dataloader_files']
+    files = load_script('data.files')
     (tmp_path / 'a.jpg').write_bytes(b'x')
     monkeypatch.setattr(files, 'DECODERS', {'OpenCV alone': lambda data: None})
     with pytest.raises(UserError, match=r'a\.jpg \(OpenCV alone: no image\)'):

@@ -10,7 +10,7 @@ import torch
 import torch._inductor.config
 from torch.autograd import DeviceType
 
-from mmsimmim.commands.get_flops import count
+from mmsimmim.analysis.flops import count
 from mmsimmim.errors import UserError
 from mmsimmim.registry import MODELS
 from tests.tools.benchmarks.benchmark_scripts import load_script
@@ -51,7 +51,7 @@ def toys(script, monkeypatch, tmp_path):
     """Architectures of a second, a small matrix product, and a module with other contenders."""
     monkeypatch.setitem(script.ARCHITECTURES, 'toy-swin', script.Architecture('swin', SWIN, 64, window=2))
     monkeypatch.setitem(script.ARCHITECTURES, 'toy-vit', script.Architecture('vit', VIT, 64, patch=16))
-    monkeypatch.setattr(sys.modules['matrix_product'], 'SIDES', dict(cpu=(64, 256), cuda=(64, )))
+    monkeypatch.setattr(load_script('step.matrix_product'), 'SIDES', dict(cpu=(64, 256), cuda=(64, )))
     (tmp_path / 'toy_adapter.py').write_text(ADAPTER)
     monkeypatch.syspath_prepend(tmp_path)
     sys.modules.pop('toy_adapter', None)
@@ -107,14 +107,14 @@ def test_every_other_round_is_backwards():
 
 
 def test_parts_make_the_step(script):
-    step = sys.modules['training_step'].TrainingStep(model := torch.nn.Linear(4, 4), lambda x: model(x).sum(), 'cpu',
-                                                     torch.float32)
+    model = torch.nn.Linear(4, 4)
+    step = load_script('step.training_step').TrainingStep(model, lambda x: model(x).sum(), 'cpu', torch.float32)
     before = model.weight.clone()
     step.warm_up((torch.ones(1, 4), ), 1)
     for _ in range(3):
         step.timed((torch.ones(1, 4), ))
     assert not torch.equal(model.weight, before) and model.weight.grad is None and step.cold_start > 0
-    row = sys.modules['throughput_report'].make_row(dict(batch_size=1), step, None, None, 1e6, 1.0, True)
+    row = load_script('step.throughput_report').make_row(dict(batch_size=1), step, None, None, 1e6, 1.0, True)
     totals = sorted(sum(parts.values()) for parts in step.parts)
     assert len(totals) == 3 and row['step_ms'] == pytest.approx(1e3 * totals[1])
     assert row['share_of_peak'] == pytest.approx(1e6 / totals[1] / 1e12)
@@ -124,8 +124,8 @@ def test_parts_make_the_step(script):
 
 
 def test_memory_counts_what_lasts(script):
-    step = sys.modules['training_step'].TrainingStep(model := torch.nn.Linear(8, 8), lambda x: model(x).sum(), 'cpu',
-                                                     torch.float32)
+    model = torch.nn.Linear(8, 8)
+    step = load_script('step.training_step').TrainingStep(model, lambda x: model(x).sum(), 'cpu', torch.float32)
     assert step.lasting_bytes() == 72 * 4
     step.warm_up((torch.ones(1, 8), ), 1)
     assert step.lasting_bytes() == 3 * 72 * 4 + 2 * 4  # and AdamW's count of steps, of each of two parameters
@@ -210,7 +210,7 @@ def test_devices(script, monkeypatch):
 
 def test_parts_have_the_time_of_both_passes_and_ranges_are_no_kernels(script):
     """On a GPU ranges come back as kernels of the operation that opened them, and as events of the device."""
-    module = sys.modules['profile_step']
+    module = load_script('step.profile_step')
 
     def event(name, kernels=(), children=(), device=DeviceType.CPU, number=-1, cpu_time=0.0):
         made = SimpleNamespace(name=name, kernels=[SimpleNamespace(name=k, duration=d) for k, d in kernels],

@@ -32,8 +32,8 @@ from mmengine.registry import init_default_scope  # noqa: E402
 from torch import Tensor  # noqa: E402
 
 import mmsimmim  # noqa: E402, F401
+from mmsimmim.analysis.flops import count  # noqa: E402
 from mmsimmim.commands.common.mistakes import report_mistakes  # noqa: E402
-from mmsimmim.commands.get_flops import count  # noqa: E402
 from mmsimmim.errors import UserError  # noqa: E402
 from tools.benchmarks.kept_parts import write_json  # noqa: E402
 from tools.benchmarks.machine import provenance, require_device  # noqa: E402

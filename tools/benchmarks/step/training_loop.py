@@ -34,6 +34,7 @@ from torch.utils.data import Dataset  # noqa: E402
 import mmsimmim  # noqa: E402, F401
 from mmsimmim.analysis.image_size import image_size, pipeline_of  # noqa: E402
 from mmsimmim.analysis.memory.synthetic_batch import made_up_batch  # noqa: E402
+from mmsimmim.commands.common.config import read_config  # noqa: E402
 from mmsimmim.commands.common.mistakes import report_mistakes  # noqa: E402
 from mmsimmim.datasets.masked_batch import collate_masked  # noqa: E402
 from mmsimmim.errors import UserError  # noqa: E402
@@ -248,7 +249,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     configs = {'tiny': tiny_config()}
     for path in args.config:
-        configs[path.stem] = cfg = Config.fromfile(path)
+        configs[path.stem] = cfg = read_config(str(path))
         cfg.train_dataloader.batch_size = args.batch_size or cfg.train_dataloader.batch_size
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     result = dict(steps=args.steps, rounds=args.rounds, **provenance(device), rows=[])

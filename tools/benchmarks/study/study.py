@@ -11,15 +11,15 @@ import argparse
 import json
 import logging
 import multiprocessing
-import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
-if 'OMP_WAIT_POLICY' not in os.environ:
-    os.environ['OMP_WAIT_POLICY'] = 'PASSIVE'
-    os.environ.setdefault('GOMP_SPINCOUNT', '1000')
+
+from mmsimmim.commands.common.threads import wait_briefly  # noqa: E402
+
+wait_briefly()
 
 import numpy as np  # noqa: E402
 from mmengine.runner import find_latest_checkpoint  # noqa: E402

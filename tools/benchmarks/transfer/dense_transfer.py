@@ -11,15 +11,15 @@ OUT/results.md, all numbers in OUT/results.json.
 import argparse
 import json
 import logging
-import os
 import random
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
-if 'OMP_WAIT_POLICY' not in os.environ:
-    os.environ['OMP_WAIT_POLICY'] = 'PASSIVE'
-    os.environ.setdefault('GOMP_SPINCOUNT', '1000')
+
+from mmsimmim.commands.common.threads import wait_briefly  # noqa: E402
+
+wait_briefly()
 
 from mmengine.runner import find_latest_checkpoint  # noqa: E402
 

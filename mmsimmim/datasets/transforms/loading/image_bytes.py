@@ -26,10 +26,13 @@ class ImageBytes:
 
     Raises:
         OSError: The file cannot be read.
+        ValueError: There is neither.
     """
 
     def __init__(self, results: dict) -> None:
         self.path = results.get('img_path')
+        if self.path is None and 'img_bytes' not in results:
+            raise ValueError('neither img_path nor img_bytes nor img is in the results')
         self.data = results['img_bytes'] if 'img_bytes' in results else _read_if_jpeg(self.path)
         self.header: JpegHeader | None = None if self.data is None else read_header(self.data)
 

@@ -15,6 +15,8 @@ __all__ = ['LoadImage', 'UnreadableImage']
 class LoadImage(BaseTransform):
     """Read an image as three channels of 8 bits, in the order blue, green, red that OpenMMLab's pipelines expect.
 
+    An image that is in the results already, as the inferencers of OpenMMLab put it there, takes the place of a file.
+
     A file that lacks some of its pixels is reported, whatever the format, where other readers fill in grey. The
     rotation written in the EXIF data is applied. Greyscale, palette and CMYK images are converted to RGB; an alpha
     channel is dropped. Whole JPEG files of 8 bits in one or three components are decoded by OpenCV, which takes less
@@ -23,7 +25,8 @@ class LoadImage(BaseTransform):
     More than 8 bits: colour images keep the upper 8 bits of each channel. Single-channel images of 16 or 32 bits and
     of floating point are scaled so that ``max_value`` becomes 255, and clipped to 0..255.
 
-    **Required Keys:** ``img_path``, or ``img_bytes`` (bytes, the content of a file), which is read in its place
+    **Required Keys:** ``img_path``; or ``img_bytes`` (bytes, the content of a file), which is read in its place; or
+    ``img`` (np.ndarray, (H, W, 3) or (H, W, 4), uint8, blue, green, red; or (H, W), grey), which comes before both
 
     **Added Keys:** ``img`` (np.ndarray, (H, W, 3), uint8), ``img_shape``, ``ori_shape`` ((H, W))
 
@@ -52,16 +55,16 @@ class LoadImage(BaseTransform):
         """Add the image to the results.
 
         Args:
-            results (dict): With ``img_path`` or ``img_bytes``.
+            results (dict): With ``img_path``, ``img_bytes`` or ``img``.
 
         Returns:
             dict: With the added keys.
 
         Raises:
-            UnreadableImage: The file is missing, cut off, broken or not an image.
+            UnreadableImage: The file is missing, cut off, broken or not an image; or the array is no image.
         """
         try:
-            image = self.decode(ImageBytes(results))
+            image = self.given_image(results) if 'img' in results else self.decode(ImageBytes(results))
         except MemoryError:
             raise
         except Exception as error:  # Pillow's decoders raise nearly every type there is on a broken file.
@@ -69,6 +72,17 @@ class LoadImage(BaseTransform):
         results['img'] = np.ascontiguousarray(image)
         results['img_shape'] = results['ori_shape'] = image.shape[:2]
         return results
+
+    def given_image(self, results: dict) -> np.ndarray:
+        """The image that is in the results already: uint8, (H, W, 3), blue, green, red; perhaps not contiguous."""
+        image = results['img']
+        shape, kind = getattr(image, 'shape', ()), getattr(image, 'dtype', type(image).__name__)
+        if len(shape) == 3 and shape[2] in (3, 4) and kind == np.uint8:
+            return image[..., :3]
+        if isinstance(image, np.ndarray) and (len(shape) == 2 or len(shape) == 3 and shape[2] == 1):
+            return self._to_rgb(Image.fromarray(image.reshape(shape[:2])))
+        raise ValueError(f'img must be an array of uint8 and of shape (H, W, 3), in the order blue, green, red, or of '
+                         f'shape (H, W); got {kind} of shape {tuple(shape)}')
 
     def decode(self, file: ImageBytes) -> np.ndarray:
         """All pixels of an image, upright: uint8, (H, W, 3), blue, green, red; perhaps not contiguous."""

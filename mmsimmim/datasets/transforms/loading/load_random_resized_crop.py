@@ -35,7 +35,7 @@ class LoadRandomResizedCrop(LoadImage):
     epoch, the index), with or without :class:`SeedSample`. Transforms that follow and draw by themselves do need
     ``SeedSample`` before them.
 
-    **Required Keys:** ``img_path`` or ``img_bytes``, ``sample_idx`` (SampleIndex)
+    **Required Keys:** ``img_path``, ``img_bytes`` or ``img``, see :class:`LoadImage`; ``sample_idx`` (SampleIndex)
 
     **Added Keys:** ``img`` (np.ndarray, (H, W, 3), uint8, blue, green, red), ``img_shape`` ((H, W)), ``ori_shape``,
     ``crop_box`` (top, left, height, width in pixels of the upright image), ``flip`` (bool), ``flip_direction``
@@ -93,18 +93,18 @@ class LoadRandomResizedCrop(LoadImage):
         """Add the image to the results.
 
         Args:
-            results (dict): With ``img_path`` or ``img_bytes``, and ``sample_idx``.
+            results (dict): With ``img_path``, ``img_bytes`` or ``img``, and ``sample_idx``.
 
         Returns:
             dict: With the added keys.
 
         Raises:
-            UnreadableImage: The file is missing, cut off, broken or not an image.
+            UnreadableImage: The file is missing, cut off, broken or not an image; or the array is no image.
             TypeError: The index carries no key, because the sampler is another one.
         """
         random = KeyedRandom(CROP, key_of(results, type(self).__name__))
         try:
-            crop, box, shape = self._read(ImageBytes(results), random)
+            crop, box, shape = self._read(results, random)
         except MemoryError:
             raise
         except Exception as error:  # Pillow's decoders raise nearly every type there is on a broken file.
@@ -116,14 +116,19 @@ class LoadRandomResizedCrop(LoadImage):
             flip=flip, flip_direction='horizontal' if flip else None)
         return results
 
-    def _read(self, file: ImageBytes, random: KeyedRandom) -> tuple[np.ndarray, Box, tuple[int, int]]:
+    def _read(self, results: dict, random: KeyedRandom) -> tuple[np.ndarray, Box, tuple[int, int]]:
         """The pixels of a box, the box, and the shape of the whole."""
+        if 'img' in results:
+            return self._draw_part(self.given_image(results), random)
+        file = ImageBytes(results)
         if file.is_within(self.max_pixels):
             box = self.draw_box(random, *file.header.shape)
             crop, box = self._read_part(file, box)
             if crop is not None:
                 return crop, box, file.header.shape
-        image = self.decode(file)
+        return self._draw_part(self.decode(file), random)
+
+    def _draw_part(self, image: np.ndarray, random: KeyedRandom) -> tuple[np.ndarray, Box, tuple[int, int]]:
         box = self.draw_box(random, *image.shape[:2])
         return cut(image, box), box, image.shape[:2]
 

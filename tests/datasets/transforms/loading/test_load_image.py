@@ -115,3 +115,28 @@ def test_large_images_need_a_limit_of_their_own(tmp_path, monkeypatch):
     assert Image.MAX_IMAGE_PIXELS == 1000
     with pytest.raises(ValueError, match='max_pixels'):
         LoadImage(max_pixels='1e9')
+
+
+@pytest.mark.parametrize('mode', ['L', 'RGB', 'RGBA', 'I;16'])
+def test_an_image_that_is_there_gives_what_its_file_gives(tmp_path, mode):
+    """The inferencers of OpenMMLab hand over what OpenCV reads, or what a camera gives."""
+    deep = RGB[..., 0].astype(np.uint16) * 257
+    (Image.fromarray(deep) if mode == 'I;16' else Image.fromarray(RGB).convert(mode)).save(tmp_path / 'x.png')
+    given = cv2.imread(str(tmp_path / 'x.png'), cv2.IMREAD_UNCHANGED)
+    results = LoadImage()(dict(img=given, img_path='of another image', img_shape=None))
+    assert np.array_equal(results['img'], load(tmp_path / 'x.png'))
+    assert results['img'].flags.c_contiguous and results['img'].dtype == np.uint8
+    assert results['img_shape'] == results['ori_shape'] == (40, 60)
+
+
+@pytest.mark.parametrize('given, got', [
+    (RGB.astype(np.float32), r'float32 of shape \(40, 60, 3\)'), (RGB[..., :2], r'uint8 of shape \(40, 60, 2\)'),
+    (RGB[None], r'uint8 of shape \(1, 40, 60, 3\)'), (None, 'NoneType'), (Image.fromarray(RGB), 'Image')])
+def test_an_array_that_is_no_image_is_refused(given, got):
+    with pytest.raises(UnreadableImage, match=f'img must be an array of uint8 .* blue, green, red.* got {got}'):
+        LoadImage()(dict(img=given))
+
+
+def test_nothing_to_read_is_told():
+    with pytest.raises(UnreadableImage, match='neither img_path nor img_bytes nor img'):
+        LoadImage()(dict(sample_idx=0))

@@ -140,3 +140,13 @@ def test_broken_files_and_indices_without_a_key_are_refused(tmp_path):
 def test_arguments_that_make_no_sense_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         LoadRandomResizedCrop(**{'scale': 24, **arguments})
+
+
+def test_an_image_that_is_there_is_cropped_as_its_file(tmp_path):
+    index = SampleIndex(3, key=(0, 0, 3))
+    given = np.asarray(Image.open(io.BytesIO(SLOW['PNG'])))[..., ::-1]
+    found = LoadRandomResizedCrop(24)(dict(img=given, sample_idx=index))
+    expected = read(SLOW['PNG'], 3)
+    assert all(np.array_equal(found[key], expected[key]) for key in ('img', 'ori_shape', 'crop_box'))
+    with pytest.raises(UnreadableImage, match='img must be an array of uint8'):
+        LoadRandomResizedCrop(24)(dict(img=given / 255, sample_idx=index))

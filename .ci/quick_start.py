@@ -1,0 +1,111 @@
+"""The quick start of the README, from an installed wheel: pre-training, then mmdet's Mask R-CNN from it, both short.
+
+    cd EMPTY_FOLDER && PYTHON_OF_THE_ENVIRONMENT quick_start.py DATA
+
+DATA is a folder like demo/data. Commands and config are those of the README that is in the wheel's metadata; only what
+makes them short on a CPU is added. Ends with 1 where something does not hold.
+"""
+
+import importlib.metadata
+import json
+import math
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+# Few steps, and no processes for loading images.
+SHORT = ('train_dataloader.num_workers=0', 'val_dataloader.num_workers=0', 'train_cfg.max_epochs=1',
+         'default_hooks.logger.interval=1')
+DETECTION_DATA = """
+data_root = {root!r}
+pipeline = [
+    dict(type='LoadImageFromFile'), dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
+    dict(type='Resize', scale=(128, 128), keep_ratio=True), dict(type='PackDetInputs')]
+dataset = dict(data_root=data_root, pipeline=pipeline, metainfo=dict(classes=('nucleus', )))
+train_dataloader = dict(dataset=dict(
+    ann_file='instances_train.json', data_prefix=dict(img='train/'), indices=4, **dataset))
+val_dataloader = dict(dataset=dict(ann_file='instances_val.json', data_prefix=dict(img='val/'), **dataset))
+test_dataloader = val_dataloader
+val_evaluator = dict(ann_file=data_root + '/instances_val.json')
+test_evaluator = val_evaluator
+model.update(
+    roi_head=dict(bbox_head=dict(num_classes=1), mask_head=dict(num_classes=1)),
+    train_cfg=dict(rcnn=dict(sampler=dict(num=32))))
+"""
+
+
+def main() -> None:
+    data = Path(sys.argv[1]).resolve()
+    readme = importlib.metadata.metadata('mmsimmim').get_payload()
+    check_installation()
+
+    command = re.search(r'^python (-m mmsimmim train mmsimmim::pretrain/(?:.*\\\n)*.*)$', readme, re.M)[1]
+    command = command.replace('\\\n', ' ').replace('/data/aerial', str(data / 'nuclei' / 'train'))
+    run([*shlex.split(command), *SHORT, 'train_dataloader.batch_size=4', 'param_scheduler.warmup=0'], 'pretrain.log')
+    check_losses('work_dirs/pretrain', 'loss')
+    checkpoint = Path('work_dirs/pretrain/epoch_1.pth')
+    check(checkpoint.is_file(), f'{checkpoint} is written')
+
+    block = next(block for block in re.findall(r'```python\n(.*?)```', readme, re.S) if "'mmdet::" in block)
+    config = Path('detector.py')
+    config.write_text(block.replace('epoch_100.pth', checkpoint.name) + DETECTION_DATA.format(root=f'{data}/nuclei'))
+    run(['-m', 'mmsimmim', 'train', str(config), '--cfg-options', *SHORT], 'detector.log')
+    report = re.search(r'(\d+) of (\d+) parameters', Path('detector.log').read_text())
+    check(report and int(report[1]) > 0.9 * int(report[2]),
+          f'load report: {report and report[0]} of the encoder matched')
+    check_losses('work_dirs/detector', 'loss', 'loss_mask')
+    check(Path('work_dirs/detector/epoch_1.pth').is_file(), 'work_dirs/detector/epoch_1.pth is written')
+
+
+def check_installation() -> None:
+    """The package is the installed one, and each of its configs is found by its name."""
+    from mmengine.config import Config
+    from mmengine.hub import get_config
+
+    import mmsimmim
+
+    package = Path(mmsimmim.__file__).parent
+    check(package.is_relative_to(sys.prefix), f'{package} is in the environment')
+    configs = package / '.mim' / 'configs'
+    names = [path.relative_to(configs).as_posix() for path in configs.rglob('*.py')]
+    check(len(names) > 100, f'{len(names)} configs are installed')
+    for name in names:
+        found, _ = Config._get_cfg_path(f'mmsimmim::{name}', '')
+        check(Path(found).samefile(configs / name), name, quiet=True)
+    for folder in ('pretrain', 'cls', 'det', 'seg'):
+        name = next(name for name in sorted(names) if name.startswith(f'{folder}/'))
+        Path('base.py').write_text(f"_base_ = 'mmsimmim::{name}'\n")
+        check(Config.fromfile('base.py').model == get_config(f'mmsimmim::{name}').model, f'mmsimmim::{name} is a base')
+
+
+def run(arguments: list[str], log: str) -> None:
+    """A command of the documentation, without what would lead it back to a checkout."""
+    print('$ python', shlex.join(arguments), flush=True)
+    environment = {name: value for name, value in os.environ.items() if name != 'PYTHONPATH'}
+    with open(log, 'w') as file:
+        status = subprocess.run([sys.executable, *arguments], env=environment, stdout=file, stderr=file).returncode
+    if status:
+        sys.exit('\n'.join([*Path(log).read_text().splitlines()[-30:], f'FAILED with {status}']))
+
+
+def check_losses(work_dir: str, *names: str) -> None:
+    """Each step is in MMEngine's log of numbers, with losses that are numbers."""
+    scalars, = Path(work_dir).glob('*/vis_data/scalars.json')
+    steps = [step for step in map(json.loads, scalars.read_text().splitlines()) if 'loss' in step]
+    for name in names:
+        values = [step[name] for step in steps]
+        check(len(values) > 1 and all(map(math.isfinite, values)), f'{work_dir}: {name} is {values}')
+
+
+def check(holds: bool, what: str, quiet: bool = False) -> None:
+    if not holds:
+        sys.exit(f'FAILED: {what}')
+    if not quiet:
+        print(f'holds: {what}', flush=True)
+
+
+if __name__ == '__main__':
+    main()

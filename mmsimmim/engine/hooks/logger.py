@@ -1,0 +1,51 @@
+"""Lines of the log in the first seconds of a training, however long its epochs are."""
+
+from mmengine.hooks import LoggerHook as MMEngineLoggerHook
+from mmengine.runner import Runner
+
+from ...registry import HOOKS
+
+# Steps, counted from where a training starts or goes on, after which a line shows that it runs.
+FIRST_STEPS = (1, 2, 5, 10, 20, 50)
+
+
+@HOOKS.register_module()
+class LoggerHook(MMEngineLoggerHook):
+    """MMEngine's hook, with a line after the first steps and after the last one.
+
+    MMEngine's stays silent for ``interval`` iterations, or for a whole epoch where that is shorter, and leaves out what
+    comes after the last multiple of ``interval``. Here lines follow the steps 1, 2, 5, 10, 20 and 50 of the training
+    (as far as they are below ``interval``), each ``interval`` of an epoch, the end of an epoch that is shorter, and the
+    last step of all. An interval for long epochs so serves short ones too.
+
+    Examples:
+        >>> default_hooks = dict(logger=dict(type='mmsimmim.LoggerHook', interval=100))
+    """
+
+    _start = 0
+
+    def before_train(self, runner: Runner) -> None:
+        """Note where the training starts.
+
+        Args:
+            runner (Runner): The runner of the training.
+        """
+        self._start = runner.iter
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
+                         outputs: dict | None = None) -> None:
+        """Write a line if one is due.
+
+        Args:
+            runner (Runner): The runner of the training.
+            batch_idx (int): Index of the batch in its epoch.
+            data_batch (dict, optional): Not used.
+            outputs (dict, optional): Not used.
+        """
+        step, interval = runner.iter + 1 - self._start, self.interval
+        if step in FIRST_STEPS and step < interval or self.is_last_train_iter(runner):
+            self.interval = 1  # MMEngine's then writes the line, once, whatever else makes one due
+        try:
+            super().after_train_iter(runner, batch_idx, data_batch, outputs)
+        finally:
+            self.interval = interval

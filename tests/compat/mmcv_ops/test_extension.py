@@ -1,0 +1,84 @@
+"""The module that takes the place of ``mmcv._ext``."""
+
+import importlib
+import importlib.machinery
+import importlib.util
+import sys
+from types import ModuleType
+
+import pytest
+import torch
+
+from mmsimmim.compat import mmcv_extension, mmcv_ops
+from tests.compat.mmcv_ops.stand_in import ROIS, ops, random_boxes
+
+
+def test_unsupported_op_resolves_and_raises_with_its_name_and_the_cure_when_called():
+    extension = sys.modules['mmcv._ext']
+    op = extension.carafe_forward
+    message = "'carafe_forward'.*pip uninstall -y mmcv-lite && pip install"
+    with pytest.raises(mmcv_ops.UnsupportedOpError, match=message):
+        op(1, two=2)
+
+
+def test_unsupported_op_through_mmcv():
+    with pytest.raises(mmcv_ops.UnsupportedOpError, match='roi_pool_forward'):
+        ops.roi_pool(torch.zeros(1, 1, 8, 8), torch.zeros(1, 5), 2)
+
+
+def test_module_passes_for_a_real_one():
+    import mmcv
+    from mmcv.utils.ext_loader import load_ext
+
+    extension = sys.modules['mmcv._ext']
+    assert importlib.util.find_spec('mmcv._ext') is extension.__spec__
+    assert extension.__spec__.loader is not None
+    assert mmcv._ext is extension
+    assert load_ext('_ext', ['nms', 'roi_pool_forward']) is extension
+    assert not hasattr(extension, '__path__')
+    assert ops.get_compiler_version() == ops.get_compiling_cuda_version() == 'n/a'
+
+
+def test_apply_twice_keeps_the_module():
+    extension, finders = sys.modules['mmcv._ext'], list(sys.meta_path)
+    mmcv_extension.apply()
+    assert sys.meta_path == finders
+    assert importlib.import_module('mmcv._ext') is extension
+
+
+def test_steps_aside_for_an_extension_that_is_installed(monkeypatch):
+    class Finder:
+        @staticmethod
+        def find_spec(name, path=None, target=None):
+            return importlib.machinery.ModuleSpec(name, None, origin='installed') if name == 'mmcv._ext' else None
+
+    monkeypatch.delitem(sys.modules, 'mmcv._ext')
+    assert importlib.util.find_spec('mmcv._ext').origin == mmcv_extension.__name__
+    monkeypatch.setattr(sys, 'meta_path', [Finder, *sys.meta_path])
+    assert importlib.util.find_spec('mmcv._ext').origin == 'installed'
+
+
+def test_steps_aside_for_an_extension_that_is_loaded(monkeypatch):
+    loaded = ModuleType('mmcv._ext')
+    monkeypatch.setitem(sys.modules, 'mmcv._ext', loaded)
+    mmcv_extension.apply()
+    assert importlib.import_module('mmcv._ext') is loaded
+    assert not hasattr(loaded, 'nms')
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+def test_gpu_equals_cpu():
+    generator = torch.Generator().manual_seed(9)
+    boxes, scores = random_boxes(200, generator), torch.rand(200, generator=generator)
+    assert ops.nms(boxes.cuda(), scores.cuda(), 0.5)[1].tolist() == ops.nms(boxes, scores, 0.5)[1].tolist()
+
+    features, rois = torch.randn(3, 2, 9, 8, generator=generator), torch.tensor(ROIS)
+    grads, outputs = [], []
+    for device in ('cpu', 'cuda'):
+        leaf = features.to(device).requires_grad_()
+        output = ops.roi_align(leaf, rois.to(device), (3, 4), 0.25, 0, 'avg', True)
+        (output * output).sum().backward()
+        outputs.append(output.detach().cpu())
+        grads.append(leaf.grad.cpu())
+    torch.testing.assert_close(*outputs)
+    torch.testing.assert_close(*grads)

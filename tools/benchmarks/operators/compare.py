@@ -1,0 +1,144 @@
+"""Compare the stand-ins for mmcv's operators with the real ones, compiled here from a source of mmcv. Needs no GPU.
+
+    python tools/benchmarks/operators/compare.py
+    pip download --no-deps --no-binary :all: --no-build-isolation onedl-mmcv==2.3.6
+    python tools/benchmarks/operators/compare.py --source onedl_mmcv-2.3.6.tar.gz
+
+Needs a C++ compiler and ninja (`pip install ninja`); takes some minutes. Without --source it is the source that the
+installed mmcv or mmcv-lite brings. Every row of the table is a number of cases, each with the same tensors for both,
+forward and gradients. "Same bits" counts the cases in which no bit of any result differs; a difference is relative to
+the largest value of a result. The operators are those for CPUs. Three exist for GPUs only: the focal loss, multi-scale
+deformable attention and the test of overlap of a GPU's NMS are mmcv's kernels, run as loops of one thread.
+
+The exit status is 1 if results differ by more than a row allows and no reason is known.
+"""
+
+import argparse
+import platform
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[3]), str(Path(__file__).resolve().parent)]
+
+import torch  # noqa: E402
+from box_cases import nms_rows, soft_nms_rows  # noqa: E402
+from build import NoSource, build, find_source, source_version  # noqa: E402
+from convolution_cases import convolution_rows  # noqa: E402
+from feature_cases import attention_rows, focal_rows, roi_align_rows  # noqa: E402
+from row import Row  # noqa: E402
+from torch import Tensor  # noqa: E402
+
+ROWS = (nms_rows, soft_nms_rows, roi_align_rows, convolution_rows, attention_rows, focal_rows)
+
+
+@dataclass
+class Outcome:
+    """What the cases of a row came to.
+
+    Attributes:
+        cases (int): How many there are.
+        same_bits (int): In how many nothing differs, or both refuse.
+        refused (int): In how many both refuse.
+        apart (int): In how many something differs by more than the row allows, or one refuses.
+        largest (float): Largest difference, relative to the largest value of its result; of indices, infinite.
+    """
+
+    cases: int = 0
+    same_bits: int = 0
+    refused: int = 0
+    apart: int = 0
+    largest: float = 0.0
+
+
+def compare(row: Row, compiled, stand_ins) -> Outcome:
+    """Runs the cases of a row with both."""
+    outcome = Outcome()
+    for case in row.cases:
+        real, ours = _results(case, compiled), _results(case, stand_ins)
+        outcome.cases += 1
+        if real is None and ours is None:
+            outcome.same_bits += 1
+            outcome.refused += 1
+            continue
+        distance = float('inf')
+        if real is not None and ours is not None:
+            distance = max(difference(real[name], ours[name]) for name in real)
+        outcome.same_bits += distance == 0
+        outcome.apart += distance > row.tolerance
+        outcome.largest = max(outcome.largest, distance)
+    return outcome
+
+
+def _results(case, extension) -> dict[str, Tensor] | None:
+    try:
+        return case(extension)
+    except (RuntimeError, ValueError):  # what an operator raises that refuses its arguments
+        return None
+
+
+def difference(real: Tensor, ours: Tensor) -> float:
+    """Largest difference relative to the largest value of ``real``; infinite for other shapes, indices or NaN."""
+    if real.shape != ours.shape:
+        return float('inf')
+    if torch.equal(real, ours) or real.numel() == 0:
+        return 0.0
+    if not real.is_floating_point() or not torch.equal(real.isfinite(), ours.isfinite()):
+        return float('inf')
+    real, ours = real.double().nan_to_num(), ours.double().nan_to_num()
+    return float((real - ours).abs().max() / real.abs().max().clamp(min=torch.finfo(torch.float64).tiny))
+
+
+def table(rows: list[Row], outcomes: list[Outcome]) -> str:
+    """The table in Markdown."""
+    heads = ('operator', 'cases', 'number', 'same bits', 'largest difference', '')
+    lines = [f'| {" | ".join(heads)} |', '| --- ' * len(heads) + '|']
+    for row, outcome in zip(rows, outcomes):
+        largest = 'other indices' if outcome.largest == float('inf') else f'{outcome.largest:.0e}'
+        cells = (row.operator, row.what, outcome.cases, outcome.same_bits, largest if outcome.largest else '0')
+        lines.append(f'| {" | ".join(map(str, cells))} | {verdict(row, outcome)} |')
+    return '\n'.join(lines)
+
+
+def verdict(row: Row, outcome: Outcome) -> str:
+    """The last cell of a row."""
+    if outcome.apart:
+        return f'{outcome.apart} differ' + (f': {row.known}' if row.known else '')
+    if outcome.refused == outcome.cases:
+        return 'both refuse'
+    return row.known if outcome.largest and row.known else 'equal'
+
+
+def main() -> int:
+    """Builds, compares, prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--source', type=Path, help="a source, unpacked or packed (default: the installed mmcv's)")
+    parser.add_argument('--build', type=Path, help='folder for compiled files, kept for the next call (default: none)')
+    parser.add_argument('--verbose', action='store_true', help="print the compiler's output")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            package = find_source(args.source, Path(scratch) / 'source')
+        except NoSource as error:
+            parser.error(str(error))
+        start = time.perf_counter()
+        compiled = build(package, args.build or Path(scratch) / 'build', args.verbose)
+        seconds = time.perf_counter() - start
+        from mmsimmim.compat.mmcv_ops import SUPPORTED
+
+        stand_ins = SimpleNamespace(**{function.__name__: function for function in SUPPORTED})
+        rows = [row for family in ROWS for row in family()]
+        outcomes = [compare(row, compiled, stand_ins) for row in rows]
+        print(
+            f'{source_version(package)}, torch {torch.__version__}, Python {platform.python_version()}, '
+            f'{platform.machine()}, compiled in {seconds:.0f} s; {sum(outcome.cases for outcome in outcomes)} cases\n'
+        )
+        print(table(rows, outcomes))
+    return int(any(outcome.apart and not row.known for row, outcome in zip(rows, outcomes)))
+
+
+if __name__ == '__main__':
+    sys.exit(main())
