@@ -23,8 +23,8 @@ from mmsimmim.compat import (  # noqa: E402
     pycocotools_prints,
 )
 
-REPAIRS = (checkpoint_globals, checkpoint_fallback, config_packages, amp_on_cpu, mmcv_extension, mmpretrain_multimodal,
-           mmdet_bf16_rois, pkg_resources_gone, developer_notices, parameter_groups_log, pycocotools_prints)
+REPAIRS = (checkpoint_globals, checkpoint_fallback, pkg_resources_gone, config_packages, amp_on_cpu, mmcv_extension,
+           mmpretrain_multimodal, mmdet_bf16_rois, developer_notices, parameter_groups_log, pycocotools_prints)
 
 
 def apply_repairs() -> None:

@@ -19,6 +19,7 @@ from mmsimmim.compat.import_hook import after_import
 from mmsimmim.compat.stacks import MODULES, find_installed, stack_in_use
 
 SELF = 'mmsimmim'
+FOLDER = str(Path(__file__).parents[1])
 TABLE = 'mmengine.config.utils'
 # Modules of MMEngine that define the look-ups, or have them by name.
 USERS = (TABLE, 'mmengine.config.config', 'mmengine.hub.hub')
@@ -45,6 +46,16 @@ def _replace(module: ModuleType) -> None:
         function = vars(module).get(name)
         if function is not None and not hasattr(function, '__wrapped__'):
             setattr(module, name, wrap(function))
+
+
+def _get_installed_path(original):
+    """Of this package the folder that was imported, which another one in the metadata may not be."""
+
+    @wraps(original)
+    def get_installed_path(package: str) -> str:
+        return FOLDER if package == SELF else original(package)
+
+    return get_installed_path
 
 
 def _get_external_cfg_path(original):
@@ -103,6 +114,7 @@ def _configs(package_path: str) -> Path:
 
 
 WRAPPERS = dict(
+    get_installed_path=_get_installed_path,
     _get_external_cfg_path=_get_external_cfg_path,
     _get_cfg_metainfo=_get_cfg_metainfo,
     _get_external_cfg_base_path=_get_external_cfg_base_path,

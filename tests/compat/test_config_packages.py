@@ -1,7 +1,6 @@
 """Configs are found by ``package::name``, under either OpenMMLab, in a checkout and in an installed wheel."""
 
 import mmsimmim  # noqa: F401  (repairs before MMEngine looks anything up)  # isort: skip
-import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -20,14 +19,12 @@ LOADS = [mmengine.hub.get_config, lambda name: Config.fromstring(f"_base_ = '{na
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
-    """This package as a wheel or an editable install lays it out, found by Python in place of the real one."""
+    """This package as a wheel or an editable install lays it out."""
     folder = tmp_path / 'site-packages' / 'mmsimmim'
     (folder / '.mim').mkdir(parents=True)
     for entry in ('configs', 'model-index.yml'):
         (folder / '.mim' / entry).symlink_to(REPO / entry)
-    spec = importlib.util.spec_from_file_location('mmsimmim', folder / '__init__.py')
-    find_spec = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, 'find_spec', lambda name: spec if name == 'mmsimmim' else find_spec(name))
+    monkeypatch.setattr(config_packages, 'FOLDER', str(folder))
     return folder
 
 

@@ -10,9 +10,12 @@ from pathlib import Path
 
 import torch
 
+from mmsimmim.compat.stacks import MODULES, ONEDL, UPSTREAM
 from mmsimmim.errors import UserError
 
-PACKAGES = ('torch', 'torchvision', 'mmengine', 'mmcv', 'mmcv-lite', 'mmpretrain', 'mmdet', 'mmsegmentation',
+# The packages of the maintained fork by those of upstream that they are in the place of.
+TWINS = {ONEDL.packages[module].name: UPSTREAM.packages[module].name for module in MODULES}
+PACKAGES = ('torch', 'torchvision', 'mmengine', 'mmcv', 'mmcv-lite', 'mmpretrain', 'mmdet', 'mmsegmentation', *TWINS,
             'transformers', 'mmsimmim')
 # What makes a CPU's bfloat16 faster than its float32.
 CPU_FLAGS = ('avx2', 'avx512f', 'avx512_bf16', 'amx_bf16')
@@ -84,10 +87,10 @@ def provenance(device: str) -> dict:
 
 
 def heading(origin: dict, packages: Iterable[str] = PACKAGES) -> str:
-    """What :func:`provenance` found, as the line above a table; of the packages only these."""
+    """What :func:`provenance` found, as the line above a table; of the packages only these, or their twins."""
     named = {'python': 'Python', 'mmengine': 'MMEngine'}
     listed = ', '.join(f'{named.get(name, name)} {number}' for name, number in origin['versions'].items()
-                       if name in ('python', *packages))
+                       if TWINS.get(name, name) in ('python', *packages))
     return f"{origin['machine']}; {listed}; {origin['date']}"
 
 
