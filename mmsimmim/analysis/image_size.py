@@ -45,14 +45,14 @@ def _size_after(step: dict) -> tuple[int, int] | None:
     if step.get('crop_type', 'absolute') == 'absolute' and 'crop_size' in step:
         return _pair(step['crop_size'])
     if 'scales' in step:
-        return max(map(_turned_pair, step['scales']), key=lambda size: size[0] * size[1])
-    return _turned_pair(step['scale']) if isinstance(step.get('scale'), (int, tuple, list)) else None
+        return max(map(_height_and_width, step['scales']), key=lambda size: size[0] * size[1])
+    return _height_and_width(step['scale']) if isinstance(step.get('scale'), (int, tuple, list)) else None
 
 
 def _pair(size: int | Sequence[int]) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else tuple(size)
 
 
-def _turned_pair(scale: int | Sequence[int]) -> tuple[int, int]:
+def _height_and_width(scale: int | Sequence[int]) -> tuple[int, int]:
     """Height and width of a scale, which MMCV gives as (width, height)."""
     return _pair(scale)[::-1]

@@ -12,8 +12,8 @@ GPUS_PER_MACHINE = 8
 
 
 @dataclass
-class Traffic:
-    """What each of many GPUs sends in a step, times n / (n - 1).
+class CommunicationVolume:
+    """Bytes that each of n GPUs sends in a step, times n / (n - 1).
 
     Args:
         forward (float): Bytes during the forward pass.
@@ -65,27 +65,28 @@ class Load:
         """Of the computation; a backward pass takes as long as two forward passes, and the recomputed one if any."""
         return 1 / (4 if self.recomputes else 3)
 
-    def traffic(self, kind: str) -> Traffic:
+    def communication(self, kind: str) -> CommunicationVolume:
         """What is sent in a step of the optimizer: ``'DDP'``, ``'DDP, bf16'`` or ``'FSDP'``.
 
         Accumulated passes of DDP send nothing, those of FSDPStrategy as much as the last one.
         """
         if kind == 'FSDP':
             gathered_again = self.parameters - self.outer + self.trained
-            return Traffic(self.accumulated * FLOAT32 * self.parameters, self.accumulated * FLOAT32 * gathered_again)
-        return Traffic(0, 2 * (BFLOAT16 if kind == 'DDP, bf16' else FLOAT32) * self.trained)
+            unit = self.accumulated * FLOAT32
+            return CommunicationVolume(unit * self.parameters, unit * gathered_again)
+        return CommunicationVolume(0, 2 * (BFLOAT16 if kind == 'DDP, bf16' else FLOAT32) * self.trained)
 
 
 KINDS = ('DDP', 'DDP, bf16', 'FSDP')
 
 
-def first_to_dominate(traffic: Traffic, seconds: float, total_images: int, bandwidth: float) -> int | None:
+def first_to_dominate(volume: CommunicationVolume, seconds: float, total_images: int, bandwidth: float) -> int | None:
     """The smallest number of GPUs on which sending takes longer than computing, at a fixed total batch.
 
     (n - 1) / n x bytes / bandwidth > seconds x images / n, that is, n > 1 + seconds x images x bandwidth / bytes.
 
     Args:
-        traffic (Traffic): What is sent.
+        volume (CommunicationVolume): What is sent.
         seconds (float): Of computation per image.
         total_images (int): In a step, of all GPUs together.
         bandwidth (float): Bytes per second between machines.
@@ -93,26 +94,26 @@ def first_to_dominate(traffic: Traffic, seconds: float, total_images: int, bandw
     Returns:
         int | None: A multiple of 8, at least two machines; None if there would be less than one image on each.
     """
-    above = 1 + seconds * total_images * bandwidth / traffic.total
+    above = 1 + seconds * total_images * bandwidth / volume.total
     gpus = max(2, math.floor(above / GPUS_PER_MACHINE) + 1) * GPUS_PER_MACHINE
     return gpus if gpus <= total_images else None
 
 
-def first_at_fixed_batch(traffic: Traffic, available: float, bandwidth: float) -> int | None:
+def first_at_fixed_batch(volume: CommunicationVolume, available: float, bandwidth: float) -> int | None:
     """The smallest number of GPUs on which sending takes longer than some time, at a fixed batch on each GPU.
 
     (n - 1) / n x bytes / bandwidth > available. What a GPU sends grows to ``bytes`` and no further: if that takes no
     longer, no number does.
 
     Args:
-        traffic (Traffic): What is sent.
+        volume (CommunicationVolume): What is sent.
         available (float): Seconds.
         bandwidth (float): Bytes per second between machines.
 
     Returns:
         int | None: A multiple of 8, at least two machines; None for never.
     """
-    ratio = available * bandwidth / traffic.total
+    ratio = available * bandwidth / volume.total
     if ratio >= 1:
         return None
     return max(2, math.floor(1 / (1 - ratio) / GPUS_PER_MACHINE) + 1) * GPUS_PER_MACHINE
@@ -129,7 +130,8 @@ def first_to_show(load: Load, kind: str, bandwidth: float) -> int | None:
     Returns:
         int | None: See :func:`first_at_fixed_batch`.
     """
-    traffic, forward = load.traffic(kind), load.step * load.forward_share
-    parts = ((traffic.forward, forward), (traffic.backward, load.step - forward))
-    found = [first_at_fixed_batch(Traffic(0, sent), available, bandwidth) for sent, available in parts if sent]
+    volume, forward = load.communication(kind), load.step * load.forward_share
+    parts = ((volume.forward, forward), (volume.backward, load.step - forward))
+    found = [first_at_fixed_batch(CommunicationVolume(0, sent), available, bandwidth)
+             for sent, available in parts if sent]
     return min((gpus for gpus in found if gpus), default=None)

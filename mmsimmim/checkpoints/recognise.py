@@ -24,7 +24,7 @@ class Contents:
         embed_dims (int | None): Channels after the patch embedding.
         depths (tuple[int, ...]): Blocks of each stage; a ViT has one stage.
         num_heads (tuple[int | None, ...]): Heads of each stage. A ViT tells them only by its tables.
-        feedforward_channels (int | None): Inner width of the first block's perceptron.
+        feedforward_channels (int | None): Inner width of the first block's MLP.
         extra_norm_every_n_blocks (int): Of a Swin V2, as in H and G; 0 for none.
         windows (tuple[int | None, ...]): Side of each stage's windows, tokens; the grid of a ViT. Swin V2 files tell it
             only where they carry index buffers.

@@ -123,18 +123,18 @@ def make_tables(loads: dict[str, tuple[Load, str]], gigabits: list[float], total
              *(f'{kind}: sent per GPU, MB' for kind in KINDS)]]
     for name, (load, source) in loads.items():
         rows.append([name, f'{load.parameters / 1e6:.0f}M', str(load.images), f'{1e3 * load.step:.0f}', source,
-                     *(f'{load.traffic(kind).total / 1e6:.0f}' for kind in KINDS)])
+                     *(f'{load.communication(kind).total / 1e6:.0f}' for kind in KINDS)])
     tables = [_markdown(rows)]
     for rate in gigabits:
         bandwidth = rate * 1e9 / 8
         rows = [['model', 'sent as', 'sending, ms', 'shows from', 'dominates from', f'with {total} images in all from']]
         for name, (load, _) in loads.items():
             for kind in KINDS:
-                traffic = load.traffic(kind)
-                rows.append([name, kind, f'{1e3 * traffic.total / bandwidth:.0f}',
+                volume = load.communication(kind)
+                rows.append([name, kind, f'{1e3 * volume.total / bandwidth:.0f}',
                              _gpus(first_to_show(load, kind, bandwidth)),
-                             _gpus(first_at_fixed_batch(traffic, load.step, bandwidth)),
-                             _gpus(first_to_dominate(traffic, load.seconds, total, bandwidth))])
+                             _gpus(first_at_fixed_batch(volume, load.step, bandwidth)),
+                             _gpus(first_to_dominate(volume, load.seconds, total, bandwidth))])
         tables.append(f'{rate:g} Gbit/s between machines; numbers of GPUs\n\n{_markdown(rows)}')
     return '\n\n'.join(tables)
 

@@ -4,7 +4,7 @@ From parameter counts alone it is what weights, gradients and the optimizer take
 
     python tools/analysis_tools/training_memory.py configs/pretrain/simmim_swinv2-huge-*-800e_*.py --gpus 8 16
 
-With --step it includes the activations, of a real step on made-up images, as large and as many as the config trains on:
+With --step it includes the activations, of a real step on a synthetic batch of the size that the config trains on:
 
     python tools/analysis_tools/training_memory.py configs/det/mask-rcnn_swin-base-*-1x_*.py --step --with-cp
 
@@ -68,13 +68,13 @@ class Size:
         return (PARAMETERS + GRADIENTS + MOMENTS + buckets) * self.parameters + self._of_the_step()
 
     def with_shares(self, gpus: int) -> int:
-        """Bytes per GPU if each has a share of the model (FSDPStrategy).
+        """Bytes per GPU if the model is sharded (FSDPStrategy).
 
-        Beyond the share there are two whole units, one at work and the next one on its way, and twice the gradient of
+        Beyond the shard there are two full units, one at work and the next one on its way, and twice the gradient of
         one, as it is made and as it is sent.
         """
-        share = (PARAMETERS + GRADIENTS + MOMENTS) * -(-self.parameters // gpus)
-        return share + (2 * PARAMETERS + 2 * GRADIENTS) * self.largest_unit + self._of_the_step()
+        shard = (PARAMETERS + GRADIENTS + MOMENTS) * -(-self.parameters // gpus)
+        return shard + (2 * PARAMETERS + 2 * GRADIENTS) * self.largest_unit + self._of_the_step()
 
     def _of_the_step(self) -> int:
         return AUTOCAST * self.parameters if self.activations is None else self.activations
@@ -137,7 +137,7 @@ def make_table(sizes: dict[str, Size], gpus: list[int], steps: dict[str, Step] |
     """Markdown with a row per model; memory in GiB."""
     steps = steps or {}
     of_step = ['image', 'images', 'activations'] if steps else []
-    head = ['model', 'parameters', *of_step, 'a copy on each GPU', *(f'shares on {number} GPUs' for number in gpus),
+    head = ['model', 'parameters', *of_step, 'a copy on each GPU', *(f'sharded over {number} GPUs' for number in gpus),
             'checkpoint']
     rows = []
     for name, size in sizes.items():
@@ -155,7 +155,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', nargs='+', help='config file, or several')
     parser.add_argument('--gpus', type=int, nargs='*', default=[8, 16, 32], metavar='NUMBER',
-                        help='numbers of GPUs that share the model (default: 8 16 32)')
+                        help='numbers of GPUs over which the model is sharded (default: 8 16 32)')
     parser.add_argument('--step', action='store_true', help='include the activations of a training step')
     parser.add_argument('--images-per-gpu', type=int, metavar='NUMBER',
                         help="in that step (default: the config's batch_size)")

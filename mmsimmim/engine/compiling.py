@@ -66,9 +66,9 @@ def compile_model(model: nn.Module, **options: Any) -> str:
       such as the last one of an epoch, are computed without it. With tokens as targets the graph may break.
     - Another model with a backbone: the backbone, if the first :data:`WATCHED_STEPS` batches have one size.
       Otherwise what is done for each token or window, for any number of them: the attention within windows and the
-      perceptrons. (For symbolic sizes of a whole Swin the compiler takes many minutes, and again when a map fits its
+      MLPs. (For symbolic sizes of a whole Swin the compiler takes many minutes, and again when a map fits its
       windows without padding.)
-    - A model that :class:`FSDPStrategy` has cut: each block, as the pieces come and go between blocks.
+    - A model that :class:`FSDPStrategy` has sharded: each block, as parameters are gathered between blocks.
 
     Parameters keep their names.
 
@@ -181,11 +181,11 @@ def compile_parts(backbone: nn.Module, options: dict) -> int:
 
 
 def _compile_blocks(model: nn.Module, options: dict) -> str:
-    # Where a module is cut its class is another one, with the first one among its bases.
+    # The class of a sharded module is another one, with the first one among its bases.
     blocks = [module for module in model.modules() if {kind.__name__ for kind in type(module).__mro__} & set(BLOCKS)]
     for block in blocks:
         block.forward = _compile_many(block.forward, {'dynamic': False, **options})
-    return f'{len(blocks)} blocks one by one, as the model is cut'
+    return f'{len(blocks)} blocks one by one, as the model is sharded'
 
 
 def _compile_many(function: Callable, options: dict) -> Callable:

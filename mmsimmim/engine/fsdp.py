@@ -1,4 +1,4 @@
-"""Training of encoders that are too large for one GPU: each process keeps a share of everything that is trained."""
+"""Fully sharded data parallelism, for encoders that are too large for one GPU."""
 
 import copy
 import time
@@ -20,7 +20,7 @@ from torch.distributed.device_mesh import init_device_mesh
 
 try:
     from torch.distributed.tensor import DTensor, distribute_tensor
-except ImportError:  # PyTorch 2.4, where no model is cut
+except ImportError:  # PyTorch 2.4, where no model is sharded
     DTensor = ()
 
 from ..errors import UserError
@@ -34,22 +34,22 @@ BLOCKS = ('SwinBlock', 'SwinBlockV2', 'TransformerBlock')
 class FSDPStrategy(SingleDeviceStrategy):
     """PyTorch's fully sharded data parallelism for MMEngine's ``FlexibleRunner``.
 
-    Parameters, gradients and the optimizer's moments are cut into as many shares as there are processes. A unit, which
-    is a block of the encoder, is put together for its forward and its backward pass, and the whole model never is. The
-    numbers are those of ordinary data parallelism, and so are the checkpoints: whole tensors under their own names in
-    one file, the optimizer's state included, that a run of any kind and number of processes resumes.
+    Parameters, gradients and the optimizer's moments are sharded over all processes. A unit, which is a block of the
+    encoder, is gathered for its forward and its backward pass; the whole model never is. Losses and gradients are those
+    of DDP, and so are the checkpoints: full tensors under their own names in one file, the optimizer's state included,
+    which a run of any kind and number of processes resumes.
 
-    MMEngine's own ``FSDPStrategy`` wraps each unit in a ``FullyShardedDataParallel``, which makes every parameter flat:
-    rules for flat parameters (``flat_decay_mult``) then exempt all of them from weight decay, gradients are clipped by
-    the norm of one share, names carry prefixes, and the optimizer's state does not load in PyTorch after 2.0. Here the
-    modules and the shapes stay what they were (``torch.distributed.fsdp.fully_shard``).
+    MMEngine's own ``FSDPStrategy`` wraps each unit in a ``FullyShardedDataParallel``, which flattens every parameter:
+    rules for one-dimensional parameters (``flat_decay_mult``) then exempt all of them from weight decay, gradients are
+    clipped by the norm of one shard, names carry prefixes, and the optimizer's state does not load in PyTorch after
+    2.0. ``torch.distributed.fsdp.fully_shard``, which is used here, leaves modules and shapes as they are.
 
-    With a single process nothing is cut. Recomputation of activations is the encoder's matter (``with_cp=True``), mixed
-    precision that of ``AmpOptimWrapper``.
+    With a single process nothing is sharded. Activation checkpointing is set in the encoder (``with_cp=True``), mixed
+    precision in ``AmpOptimWrapper``.
 
     Args:
-        units (Sequence[str]): Classes of the modules that are put together one at a time. Defaults to the blocks of
-            the three encoders.
+        units (Sequence[str]): Classes of the modules that are gathered one at a time. Defaults to the blocks of the
+            three encoders.
         **kwargs: As of MMEngine's strategies, which the runner fills in.
 
     Raises:
@@ -64,7 +64,7 @@ class FSDPStrategy(SingleDeviceStrategy):
     def __init__(self, *, units: Sequence[str] = BLOCKS, **kwargs) -> None:
         super().__init__(**kwargs)
         self.units = tuple(units)
-        # The model without its weights, on the meta device; None before the model is cut, and where it is not.
+        # The model without its weights, on the meta device; None before the model is sharded, and where it is not.
         self.skeleton: nn.Module | None = None
 
     def _setup_distributed(self, launcher: str, backend: str = 'nccl', **kwargs) -> None:
@@ -72,29 +72,29 @@ class FSDPStrategy(SingleDeviceStrategy):
 
     def _wrap_model(self, model: nn.Module) -> nn.Module:
         if not self.distributed:
-            self.logger.info('FSDPStrategy: there is one process, so the model is not cut.')
+            self.logger.info('FSDPStrategy: there is one process, so the model is not sharded.')
             return super()._wrap_model(model)
         if digit_version(torch.__version__) < digit_version('2.9.0'):
             # There is fully_shard from 2.6 on, but without a GPU it gave wrong gradients in 2.7.
-            raise UserError('FSDPStrategy needs PyTorch 2.9 or newer to cut a model for several processes; this is '
+            raise UserError('FSDPStrategy needs PyTorch 2.9 or newer to shard a model over several processes; this is '
                             f'{torch.__version__}.')
         self.skeleton = without_weights(model)
         shard(model, self.units, self.world_size)
         return model
 
     def build_optim_wrapper(self, optim_wrapper: Any, model: nn.Module | None = None) -> OptimWrapper:
-        """As MMEngine's, except that the norm of clipped gradients is logged for the whole model.
+        """As MMEngine's, except that the norm of clipped gradients is logged for the full model.
 
         Args:
             optim_wrapper (Any): Config or object.
-            model (nn.Module, optional): The cut model.
+            model (nn.Module, optional): The sharded model.
 
         Returns:
             OptimWrapper: The wrapper.
         """
         wrapper = super().build_optim_wrapper(optim_wrapper, model)
         if getattr(wrapper, 'clip_grad_kwargs', None):
-            wrapper.clip_func = _with_whole_norm(wrapper.clip_func)
+            wrapper.clip_func = _with_full_norm(wrapper.clip_func)
         return wrapper
 
     def save_checkpoint(self,
@@ -128,11 +128,11 @@ class FSDPStrategy(SingleDeviceStrategy):
             save_checkpoint(checkpoint, filename, backend_args=dict(backend='AtomicLocalBackend') if local else None)
 
     def model_state_dict(self) -> dict[str, Tensor]:
-        """Whole tensors on the CPU of the main process, None for each on the others; every process must take part."""
+        """Full tensors on the CPU of the main process, None for each on the others; every process must take part."""
         return OrderedDict(gather(self.model.state_dict(), keep=is_main_process()))
 
     def optim_state_dict(self) -> dict:
-        """The state an uncut model's optimizer would have, in the main process; every process must take part."""
+        """The full state of the optimizer, in the main process; every process must take part."""
         return gather(self.optim_wrapper.state_dict(), keep=is_main_process())
 
     def load_checkpoint(self, filename: str, *, map_location: Any = 'cpu', **kwargs) -> dict:
@@ -140,7 +140,7 @@ class FSDPStrategy(SingleDeviceStrategy):
 
         Args:
             filename (str): A file or address.
-            map_location (Any): Not used: whole tensors are read to the CPU, only shares go further.
+            map_location (Any): Not used: full tensors are read to the CPU, and only shards leave it.
             **kwargs: See MMEngine's strategies.
 
         Returns:
@@ -149,9 +149,10 @@ class FSDPStrategy(SingleDeviceStrategy):
         return super().load_checkpoint(filename, map_location='cpu', **kwargs)
 
     def load_model_state_dict(self, state_dict: dict[str, Tensor], **kwargs) -> None:
-        """Load whole tensors.
+        """Load full tensors.
 
-        They go through an uncut model first, so that names are converted and tables resized as in any other run.
+        They go through a model that is not sharded first, so that names are converted and tables resized as in any
+        other run.
 
         Args:
             state_dict (dict[str, Tensor]): The weights.
@@ -166,27 +167,27 @@ class FSDPStrategy(SingleDeviceStrategy):
             whole[name].copy_(tensor)
         _load_checkpoint_to_model(model, state_dict, logger=self.logger, **kwargs)
         for name, tensor in mine.items():
-            tensor.copy_(share_of(whole[name], tensor))
+            tensor.copy_(local_shard(whole[name], tensor))
 
     def load_optim_state_dict(self, state_dict: dict) -> None:
-        """Load the state of an uncut model's optimizer.
+        """Load the full state of the optimizer.
 
         Args:
-            state_dict (dict): With whole tensors, numbered as :meth:`torch.optim.Optimizer.state_dict` does.
+            state_dict (dict): With full tensors, numbered as :meth:`torch.optim.Optimizer.state_dict` does.
         """
         parameters = [parameter for group in self.optim_wrapper.optimizer.param_groups for parameter in group['params']]
-        state = {number: {name: share_of(value, parameters[number]) for name, value in values.items()}
+        state = {number: {name: local_shard(value, parameters[number]) for name, value in values.items()}
                  for number, values in state_dict['state'].items()}
         self.optim_wrapper.load_state_dict({**state_dict, 'state': state})
 
 
 def shard(model: nn.Module, blocks: Sequence[str], world_size: int) -> None:
-    """Cut the parameters of a model in place, and move this process's share to its device.
+    """Shard the parameters of a model in place, and move this process's shards to its device.
 
     Args:
         model (nn.Module): Whole, on the CPU, the same in every process. Its encoder, if it has one by the name
             ``backbone``, can afterwards be called by itself.
-        blocks (Sequence[str]): Classes of the modules that are put together one at a time.
+        blocks (Sequence[str]): Classes of the modules that are gathered one at a time.
         world_size (int): Number of processes.
 
     Raises:
@@ -201,7 +202,7 @@ def shard(model: nn.Module, blocks: Sequence[str], world_size: int) -> None:
 
 
 def units_of(model: nn.Module, blocks: Sequence[str]) -> list[nn.Module]:
-    """The modules that are put together one at a time: the blocks, then what is left of the backbone and the model.
+    """The modules that are gathered one at a time: the blocks, then what is left of the backbone and the model.
 
     Args:
         model (nn.Module): The model.
@@ -216,13 +217,13 @@ def units_of(model: nn.Module, blocks: Sequence[str]) -> list[nn.Module]:
     found = [module for module in model.modules() if type(module).__name__ in blocks]
     if not found:
         raise UserError(f'strategy.units: {type(model).__name__} has no module of the classes {", ".join(blocks)}, so '
-                        'all of it would be put together at once. Name the class of its blocks.')
+                        'all of it would be gathered at once. Name the class of its blocks.')
     backbone = getattr(model, 'backbone', None)
     return [*found, *([backbone] if isinstance(backbone, nn.Module) else []), model]
 
 
 def is_sharded(model: nn.Module) -> bool:
-    """Whether every process must take part in a forward pass of this model, as each holds a share of it."""
+    """Whether the parameters are sharded, so that every process must take part in a forward pass."""
     return any(isinstance(parameter, DTensor) for parameter in model.parameters())
 
 
@@ -235,7 +236,7 @@ def without_weights(model: nn.Module) -> nn.Module:
 
 
 def gather(value: Any, keep: bool = True) -> Any:
-    """Whole tensors, on the CPU, in place of shares, in any nesting of dicts and lists.
+    """Full tensors, on the CPU, in place of shards, in any nesting of dicts and lists.
 
     Args:
         value (Any): With the same tensors in the same order in every process.
@@ -254,24 +255,24 @@ def gather(value: Any, keep: bool = True) -> Any:
     return whole.cpu() if keep else None
 
 
-def share_of(whole: Any, cut: Tensor) -> Any:
+def local_shard(full: Any, like: Tensor) -> Any:
     """What this process holds of a tensor.
 
     Args:
-        whole (Any): The tensor, the same in every process. Anything but a tensor of the shape of ``cut`` is returned
-            as it is.
-        cut (Tensor): A tensor that is cut as this one is to be, or an uncut one.
+        full (Any): The tensor, the same in every process. Anything but a tensor of the shape of ``like`` is returned as
+            it is.
+        like (Tensor): A tensor that is sharded as this one is to be, or one that is not sharded.
 
     Returns:
-        Any: The share, on the device of ``cut``.
+        Any: The shard, on the device of ``like``.
     """
-    if not (isinstance(cut, DTensor) and isinstance(whole, Tensor) and whole.shape == cut.shape):
-        return whole
-    return distribute_tensor(whole, cut.device_mesh, cut.placements, src_data_rank=None)
+    if not (isinstance(like, DTensor) and isinstance(full, Tensor) and full.shape == like.shape):
+        return full
+    return distribute_tensor(full, like.device_mesh, like.placements, src_data_rank=None)
 
 
-def _with_whole_norm(clip: Callable) -> Callable:
-    # PyTorch clips by the norm of all shares, but before 2.10 what it returns is read as that of one.
+def _with_full_norm(clip: Callable) -> Callable:
+    # PyTorch clips by the norm of all shards, but before 2.10 what it returns is read as that of one.
     @wraps(clip)
     def wrapped(*args, **kwargs) -> Tensor | None:
         norm = clip(*args, **kwargs)

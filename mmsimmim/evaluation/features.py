@@ -65,19 +65,19 @@ def without_masks(pipeline: Sequence[dict]) -> list[dict]:
     return [step for step in pipeline if not step['type'].endswith('MaskGenerator')]
 
 
-def gather_in_order(share: Tensor, size: int) -> Tensor:
-    """Join the shares of all processes, which a sampler of MMEngine has dealt out in turn.
+def gather_in_order(own: Tensor, size: int) -> Tensor:
+    """Join the rows of all processes, which a sampler of MMEngine has dealt out in turn.
 
     Args:
-        share (Tensor): Of this process, shape (n, ...), n the same in all processes.
+        own (Tensor): Rows of this process, shape (n, ...), n the same in all processes.
         size (int): Samples in the data set; what the sampler repeated beyond them is cut off.
 
     Returns:
         Tensor: Shape (size, ...), in the order of the data set, on every process.
     """
     if get_world_size() == 1:
-        return share[:size]
-    return torch.stack(all_gather(share.contiguous()), dim=1).flatten(0, 1)[:size]
+        return own[:size]
+    return torch.stack(all_gather(own.contiguous()), dim=1).flatten(0, 1)[:size]
 
 
 @contextmanager

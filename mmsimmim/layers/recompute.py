@@ -1,4 +1,4 @@
-"""Memory for time: blocks whose activations are computed again in the backward pass."""
+"""Activation checkpointing: activations of a block are computed again in the backward pass."""
 
 from typing import Any
 
@@ -13,10 +13,10 @@ try:
 except ImportError:  # PyTorch 2.4, which keeps all or nothing of a block
     CheckpointPolicy = None
 
-# False keeps all activations, True those between blocks; 'cheap' keeps what is dear to compute as well.
+# False keeps all activations, True those between blocks; 'cheap' also keeps what is expensive to compute.
 WITH_CP = (False, True, 'cheap')
 # Matrix products and attention, whatever its kernel.
-DEAR = ('mm', 'addmm', 'bmm', 'baddbmm')
+EXPENSIVE = ('mm', 'addmm', 'bmm', 'baddbmm')
 ATTENTION = '_scaled_dot_product'
 
 
@@ -44,15 +44,15 @@ def call_block(block: nn.Module, with_cp: bool | str, *args: Any) -> Tensor:
     """
     if not with_cp or not torch.is_grad_enabled():
         return block(*args)
-    context = dict(context_fn=_keep_dear) if with_cp == 'cheap' else {}
+    context = dict(context_fn=_selective_contexts) if with_cp == 'cheap' else {}
     return checkpoint(block, *args, use_reentrant=False, **context)
 
 
-def _keep_dear() -> tuple:
-    return create_selective_checkpoint_contexts(_choose)
+def _selective_contexts() -> tuple:
+    return create_selective_checkpoint_contexts(_policy)
 
 
-def _choose(context: Any, operator: Any, *args: Any, **kwargs: Any) -> 'CheckpointPolicy':
+def _policy(context: Any, operator: Any, *args: Any, **kwargs: Any) -> 'CheckpointPolicy':
     name = operator.overloadpacket.__name__
-    dear = name in DEAR or name.startswith(ATTENTION)
-    return CheckpointPolicy.MUST_SAVE if dear else CheckpointPolicy.PREFER_RECOMPUTE
+    expensive = name in EXPENSIVE or name.startswith(ATTENTION)
+    return CheckpointPolicy.MUST_SAVE if expensive else CheckpointPolicy.PREFER_RECOMPUTE

@@ -10,15 +10,15 @@ from .windows import pad_to_windows, window_partition, window_reverse
 
 
 class TransformerBlock(nn.Module):
-    """Attention and a perceptron, each after a norm, scaled channel by channel, and beside a residual connection.
+    """Attention and an MLP, each after a norm, scaled channel by channel, and beside a residual connection.
 
     Args:
         channels (int): Channels of a token.
         num_heads (int): Heads of the attention.
         grid (tuple[int, int]): Rows and columns of tokens that a bias table of its own is for.
-        feedforward_channels (int): Channels between the layers of the perceptron.
+        feedforward_channels (int): Channels between the layers of the MLP.
         layer_scale_init_value (float): Initial scale of both branches; 0 for none.
-        drop_rate (float): Dropout of the attention's output and in the perceptron.
+        drop_rate (float): Dropout of the attention's output and in the MLP.
         attn_drop_rate (float): Dropout of the attention weights.
         drop_path_rate (float): Probability to drop a branch, per image.
         bias (bool | str): See :class:`GlobalAttention`.

@@ -54,13 +54,13 @@ def to_rgb(images: Tensor, preprocessor: nn.Module) -> Tensor:
         Tensor: Shape (B, C, H, W), float32 (float64 if the images are); without gradient. Channels keep their order
         where there are not three of them.
     """
-    return _red_first(denormalise(images.detach(), preprocessor), preprocessor)
+    return _to_rgb_order(denormalise(images.detach(), preprocessor), preprocessor)
 
 
 def from_rgb(colours: Tensor, preprocessor: nn.Module) -> Tensor:
     """The way back from :func:`to_rgb`, same shapes."""
-    return normalise(_red_first(colours, preprocessor), preprocessor)
+    return normalise(_to_rgb_order(colours, preprocessor), preprocessor)
 
 
-def _red_first(images: Tensor, preprocessor: nn.Module) -> Tensor:
+def _to_rgb_order(images: Tensor, preprocessor: nn.Module) -> Tensor:
     return images if images.shape[1] != 3 or is_rgb(preprocessor) else images.flip(1)

@@ -9,10 +9,10 @@ import torch
 from mmengine.registry import init_default_scope
 from mmengine.utils import digit_version
 
-from mmsimmim.analysis.scaling import Load, Traffic, first_at_fixed_batch, first_to_dominate, first_to_show
+from mmsimmim.analysis.scaling import CommunicationVolume, Load, first_at_fixed_batch, first_to_dominate, first_to_show
 from mmsimmim.registry import HOOKS
 from tests.commands.common.test_distributed import REPO
-from tests.engine.gradient_traffic import make_model, refusal
+from tests.engine.gradient_communication import make_model, refusal
 
 # 100 million parameters, 10 of which lie outside of the encoder; 128 images of 1 ms each on a GPU.
 LOAD = Load(parameters=100_000_000, trained=100_000_000, outer=10_000_000, images=128, seconds=1e-3)
@@ -21,44 +21,44 @@ GIGABYTE = 1e9
 
 def test_bytes_by_hand():
     """A ring of 4: sums go around 3 times a quarter, and so do the results; FSDP gathers twice and distributes once."""
-    assert LOAD.traffic('DDP').sent(4) == 2 * 3 * 400e6 / 4 == 600e6
-    assert LOAD.traffic('DDP, bf16').sent(4) == 300e6
-    assert LOAD.traffic('FSDP') == Traffic(400e6, 360e6 + 400e6)
-    assert LOAD.traffic('FSDP').sent(8) == 7 / 8 * 1160e6
+    assert LOAD.communication('DDP').sent(4) == 2 * 3 * 400e6 / 4 == 600e6
+    assert LOAD.communication('DDP, bf16').sent(4) == 300e6
+    assert LOAD.communication('FSDP') == CommunicationVolume(400e6, 360e6 + 400e6)
+    assert LOAD.communication('FSDP').sent(8) == 7 / 8 * 1160e6
 
 
 def test_accumulated_passes_send_nothing_but_with_shares():
     twice = Load(100_000_000, 100_000_000, 10_000_000, 256, 1e-3, accumulated=2)
-    assert twice.traffic('DDP') == LOAD.traffic('DDP')
-    assert twice.traffic('FSDP').total == 2 * LOAD.traffic('FSDP').total
+    assert twice.communication('DDP') == LOAD.communication('DDP')
+    assert twice.communication('FSDP').total == 2 * LOAD.communication('FSDP').total
 
 
 def test_what_does_not_learn_is_gathered_and_not_summed_up():
     frozen = Load(100_000_000, 60_000_000, 10_000_000, 128, 1e-3)
-    assert frozen.traffic('DDP').total == 480e6
-    assert frozen.traffic('FSDP').total == 400e6 + 360e6 + 240e6
+    assert frozen.communication('DDP').total == 480e6
+    assert frozen.communication('FSDP').total == 400e6 + 360e6 + 240e6
 
 
 def test_a_fixed_total_batch_by_hand():
     """800 MB at 10 GB/s: (n - 1) / n x 80 ms; 2048 images of 1 ms on n GPUs: 2048 / n ms. Equal at n = 26.6."""
-    traffic = LOAD.traffic('DDP')
-    assert first_to_dominate(traffic, 1e-3, 2048, 10 * GIGABYTE) == 32
+    volume = LOAD.communication('DDP')
+    assert first_to_dominate(volume, 1e-3, 2048, 10 * GIGABYTE) == 32
     for gpus, dominates in ((24, False), (32, True)):
-        assert (traffic.sent(gpus) / (10 * GIGABYTE) > 2048e-3 / gpus) == dominates
-    assert first_to_dominate(traffic, 1e-3, 2048, GIGABYTE) == 16  # no network below
+        assert (volume.sent(gpus) / (10 * GIGABYTE) > 2048e-3 / gpus) == dominates
+    assert first_to_dominate(volume, 1e-3, 2048, GIGABYTE) == 16  # no network below
     # 2048 images of 1 ms at 1000 GB/s: 0.8 ms of sending, above n = 2561, where there is no image for each
-    assert first_to_dominate(traffic, 1e-3, 2048, 1000 * GIGABYTE) is None
+    assert first_to_dominate(volume, 1e-3, 2048, 1000 * GIGABYTE) is None
 
 
 def test_a_fixed_batch_by_hand():
     """128 ms against at most 80 ms: never. Against 160 ms: (n - 1) / n > 0.8 from 6 on. Against 131 ms: from 44 on."""
-    traffic = LOAD.traffic('DDP')
-    assert first_at_fixed_batch(traffic, 0.128, 10 * GIGABYTE) is None
-    assert first_at_fixed_batch(traffic, 0.128, 5 * GIGABYTE) == 16
+    volume = LOAD.communication('DDP')
+    assert first_at_fixed_batch(volume, 0.128, 10 * GIGABYTE) is None
+    assert first_at_fixed_batch(volume, 0.128, 5 * GIGABYTE) == 16
     bandwidth = 800e6 / 0.131
-    assert first_at_fixed_batch(traffic, 0.128, bandwidth) == 48
+    assert first_at_fixed_batch(volume, 0.128, bandwidth) == 48
     for gpus, dominates in ((40, False), (48, True)):
-        assert (traffic.sent(gpus) / bandwidth > 0.128) == dominates
+        assert (volume.sent(gpus) / bandwidth > 0.128) == dominates
 
 
 def test_what_sending_overlaps_with():
@@ -74,10 +74,10 @@ def test_what_sending_overlaps_with():
 
 @pytest.fixture(scope='module')
 def found(tmp_path_factory):
-    """What the two processes of gradient_traffic.py found."""
-    out = tmp_path_factory.mktemp('traffic') / 'found.pth'
+    """What the two processes of gradient_communication.py found."""
+    out = tmp_path_factory.mktemp('volume') / 'found.pth'
     subprocess.run([sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2', '-m',
-                    'tests.engine.gradient_traffic', str(out)], cwd=REPO, check=True, timeout=300,
+                    'tests.engine.gradient_communication', str(out)], cwd=REPO, check=True, timeout=300,
                    env={**os.environ, 'OMP_NUM_THREADS': '1'})
     return torch.load(out, weights_only=True)
 
@@ -92,8 +92,8 @@ def load_of(model):
 def test_bytes_of_data_parallelism_are_those_that_two_processes_sum_up(found):
     """In two processes a ring sends 2 (n - 1) / n = 1 times what is summed up; an accumulated pass sends nothing."""
     load = load_of(make_model())
-    assert found['ddp'] == dict(all_reduce=load.traffic('DDP').sent(2))
-    assert found['ddp_half'] == dict(all_reduce=load.traffic('DDP, bf16').sent(2))
+    assert found['ddp'] == dict(all_reduce=load.communication('DDP').sent(2))
+    assert found['ddp_half'] == dict(all_reduce=load.communication('DDP, bf16').sent(2))
 
 
 @pytest.mark.slow
@@ -102,7 +102,7 @@ def test_bytes_of_shares_are_those_that_two_processes_gather_and_distribute(foun
     """Odd numbers of rows are filled up, which in this small model is a thousandth."""
     load = load_of(make_model(blocks=2))
     gathered, scattered = (found['shares'][name] / 2 for name in ('all_gather_into_tensor', 'reduce_scatter_tensor'))
-    assert gathered + scattered == pytest.approx(load.traffic('FSDP').sent(2), rel=1e-3)
+    assert gathered + scattered == pytest.approx(load.communication('FSDP').sent(2), rel=1e-3)
     assert gathered == pytest.approx(4 * (2 * load.parameters - load.outer) / 2, rel=1e-3)
 
 

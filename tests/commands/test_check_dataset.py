@@ -5,12 +5,12 @@ import pytest
 
 from mmsimmim.commands import check_dataset
 from tests.commands.conftest import REPO
-from tests.datasets.checks.made_up import CocoFolder, PairFolder
+from tests.datasets.checks.synthetic import CocoFolder, PairFolder
 
 
 @pytest.fixture
 def run(tmp_path, capsys):
-    """A function that checks a made-up set and returns exit code and output, a line for each finding."""
+    """A function that checks a synthetic set and returns exit code and output, a line for each finding."""
 
     def run(folder, *options):
         folder.config().dump(tmp_path / 'config.py')

@@ -48,7 +48,7 @@ def products(tokens, keys, channels):
     return 2 * tokens * keys * channels
 
 
-def perceptron(tokens, channels, ratio=4):
+def mlp(tokens, channels, ratio=4):
     return 2 * tokens * channels * ratio * channels
 
 
@@ -63,7 +63,7 @@ def by_hand_swin(v2=False, shape=(HEIGHT, WIDTH), embed=EMBED, depths=DEPTHS, wi
             normed = channels if v2 else 2 * channels  # of the merged channels, or of the four neighbours
             total += rows * cols * (2 * channels * channels + NORM * normed)
         tokens, padded = rows * cols, up(rows, window) * up(cols, window)
-        block = attend(padded, window**2, channels) + perceptron(tokens, channels) + 2 * NORM * tokens * channels
+        block = attend(padded, window**2, channels) + mlp(tokens, channels) + 2 * NORM * tokens * channels
         if v2:
             block += (2 * window - 1)**2 * 512 * (2 + HEADS[stage])
         total += depth * block
@@ -86,7 +86,7 @@ def test_vit():
     """Two blocks among all of 16 tokens and the class token."""
     arch = dict(embed_dims=12, num_layers=2, num_heads=3, feedforward_channels=24)
     cost = count(VisionTransformer(arch, img_size=64), (64, 64))
-    block = attention(17, 17, 12) + perceptron(17, 12, 2) + 2 * NORM * 17 * 12
+    block = attention(17, 17, 12) + mlp(17, 12, 2) + 2 * NORM * 17 * 12
     assert cost.flops == 16 * 12 * 16 * 16 * 3 + 2 * block + NORM * 17 * 12
     assert cost.attention_flops == 2 * 17 * 17 * 2 * 12
     assert cost.encoder_flops == cost.flops and cost.uncounted['aten::gelu'] == 2
@@ -96,7 +96,7 @@ def test_vit_with_windows():
     """4 x 6 tokens: one block in windows of 3, which are padded to 6 x 6, and one among all."""
     arch = dict(embed_dims=12, num_layers=2, num_heads=3, feedforward_channels=24)
     backbone = VisionTransformer(arch, img_size=48, with_cls_token=False, window_size=3, global_attn_indexes=(1, ))
-    others = 24 * 12 * 16 * 16 * 3 + 2 * perceptron(24, 12, 2) + 5 * NORM * 24 * 12
+    others = 24 * 12 * 16 * 16 * 3 + 2 * mlp(24, 12, 2) + 5 * NORM * 24 * 12
     resizing = 7 * 5 * 5 * 3 + 11 * 7 * 5 * 3  # of the table of 5 x 5 offsets and 3 heads to 7 x 11, for the latter
     flops = count(backbone, (64, 96)).flops
     assert flops == attention(36, 9, 12) + attention(24, 24, 12) + others + resizing

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from mmsimmim.commands import prepare_dataset as prepare
-from tests.datasets.checks.made_up import HEIGHT, WIDTH, annotation, write_image
+from tests.datasets.checks.synthetic import HEIGHT, WIDTH, annotation, write_image
 
 
 @pytest.fixture(scope='module')

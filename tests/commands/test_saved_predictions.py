@@ -17,7 +17,7 @@ from PIL import Image
 
 from mmsimmim.registry import MODELS
 from tests.commands.conftest import REPO
-from tests.datasets.checks.made_up import CocoFolder, PairFolder
+from tests.datasets.checks.synthetic import CocoFolder, PairFolder
 
 SCOPES = dict(tiny_detector='mmdet', tiny_segmentor='mmseg')
 

@@ -54,7 +54,7 @@ def test_bytes_of_a_step():
 
 def test_table():
     rows = make_table(dict(one=Size(GIB, GIB // 16)), [8]).splitlines()
-    assert rows[0] == '| model | parameters | a copy on each GPU | shares on 8 GPUs | checkpoint |'
+    assert rows[0] == '| model | parameters | a copy on each GPU | sharded over 8 GPUs | checkpoint |'
     assert rows[2] == '| one | 1074M | 22.0 | 5.0 | 12.0 |'
 
 

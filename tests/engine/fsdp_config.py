@@ -2,11 +2,11 @@
 
 _base_ = ['../commands/tiny_config.py']
 
-custom_imports = dict(imports=['mmsimmim', 'tests.commands.killers', 'tests.engine.count_share'])
+custom_imports = dict(imports=['mmsimmim', 'tests.commands.killers', 'tests.engine.count_shards'])
 custom_hooks = [
     dict(type='mmsimmim.SeedStepHook'),
     dict(type='mmsimmim.SkippedFilesHook'),
-    dict(type='mmsimmim.CountShare')
+    dict(type='mmsimmim.CountShards')
 ]
 
 model = dict(backbone=dict(with_cp=True))

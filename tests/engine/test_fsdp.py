@@ -15,7 +15,7 @@ from mmengine.utils import digit_version
 
 import mmsimmim  # noqa: F401  lets torch read MMEngine's checkpoints
 from mmsimmim.checkpoints import convert_state_dict
-from mmsimmim.engine.fsdp import gather, share_of, without_weights
+from mmsimmim.engine.fsdp import gather, local_shard, without_weights
 from mmsimmim.registry import MODELS
 
 REPO = Path(__file__).resolve().parents[2]
@@ -82,7 +82,7 @@ class TestTwoProcesses:
     def test_each_process_holds_a_share(self, runs):
         count = sum(tensor.numel() for tensor in checkpoint(runs, 'shares')['state_dict'].values())
         for name, share in (('shares', 0.5), ('whole', 1)):
-            held = [json.loads((runs / name / f'share_{rank}.json').read_text()) for rank in range(2)]
+            held = [json.loads((runs / name / f'shard_{rank}.json').read_text()) for rank in range(2)]
             for kind in ('parameters', 'moments'):
                 assert sum(process[kind] for process in held) == 2 * share * count
                 assert held[0][kind] == pytest.approx(share * count, rel=0.05)
@@ -174,4 +174,4 @@ def test_what_is_not_cut_is_left_as_it_is():
     state = dict(step=torch.tensor(3.), groups=[dict(lr=0.1, betas=(0.9, 0.999))])
     assert gather(state) == state
     assert gather(state, keep=False) == dict(step=None, groups=[dict(lr=0.1, betas=(0.9, 0.999))])
-    assert share_of(state['step'], torch.zeros(5)) is state['step']
+    assert local_shard(state['step'], torch.zeros(5)) is state['step']

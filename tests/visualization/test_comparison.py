@@ -145,14 +145,14 @@ def test_difference_is_a_mean_over_masked_pixels_and_channels():
     assert masked_difference(original, picture, mask) == 261 / 6
 
 
-def made_up(image, setting, *measures, side=32):
+def synthetic(image, setting, *measures, side=32):
     original, picture = np.full((side, side, 3), 50, dtype=np.uint8), np.full((side, side, 3), 90, dtype=np.uint8)
     return Comparison(image, setting, setting.draw(side, side), original,
                       [Outcome(picture + np.uint8(i), *measure) for i, measure in enumerate(measures)])
 
 
 def test_sheet(cfg):
-    one = made_up('a.png', SETTING, (1.0, 2.0), (3.0, 4.0))
+    one = synthetic('a.png', SETTING, (1.0, 2.0), (3.0, 4.0))
     sheet = draw_comparisons([one, one], ['A', 'B'], min_side=1)
     pasted = draw_comparisons([one], ['A', 'B'], with_visible=True, min_side=1)
 
@@ -168,8 +168,8 @@ def test_sheet(cfg):
 
 
 def test_table_and_means():
-    found = [made_up('a|b.png', SETTING, (1.0, 20.0)), made_up('a|b.png', WIDE, (5.0, 6.0)),
-             made_up('c.png', SETTING, (2.0, 30.0)), made_up('c.png', WIDE, (7.0, 8.0), side=64)]
+    found = [synthetic('a|b.png', SETTING, (1.0, 20.0)), synthetic('a|b.png', WIDE, (5.0, 6.0)),
+             synthetic('c.png', SETTING, (2.0, 30.0)), synthetic('c.png', WIDE, (7.0, 8.0), side=64)]
     lines = list(make_table(found, ['A']))
     assert lines[0] == '| image | mask | masked | AvgDist | A: loss | A: diff. |'
     assert lines[2].startswith(r'| a\|b.png | random, 16 px | 50% |') and lines[2].endswith('| 1.0000 | 20.00 |')
@@ -189,5 +189,5 @@ def test_table_and_means():
 
 
 def test_losses_that_are_not_finite_are_no_json():
-    one, = make_records([made_up('a.png', SETTING, (float('nan'), 3.0))], ['A'])['means']
+    one, = make_records([synthetic('a.png', SETTING, (float('nan'), 3.0))], ['A'])['means']
     assert one['loss'] is None and one['difference'] == 3.0

@@ -15,7 +15,7 @@ from .live_memory import Storages
 SMALL = 2**14
 
 
-class HollowTensors(TorchDispatchMode):
+class FakeTensors(TorchDispatchMode):
     """Leaves out the computation of large floating-point tensors that depend on given ones, such as the weights.
 
     Each operation runs for its shapes alone, and its result is zeros that take no memory until they are written to. So
@@ -29,7 +29,7 @@ class HollowTensors(TorchDispatchMode):
     Examples:
         >>> import torch
         >>> weight = torch.ones(200, 200)
-        >>> with HollowTensors([weight]):
+        >>> with FakeTensors([weight]):
         ...     large, small = 2 * weight, weight.mean()
         >>> large.shape, large.sum().item(), small.item()
         (torch.Size([200, 200]), 0.0, 1.0)

@@ -11,10 +11,10 @@ from mmengine.registry import init_default_scope
 from torch import nn
 
 from ...registry import MODELS
-from .fake_tensors import HollowTensors
+from .fake_tensors import FakeTensors
 from .like_cuda import like_cuda
 from .live_memory import LiveMemory
-from .synthetic_batch import made_up_batch, make_up_proposals
+from .synthetic_batch import set_synthetic_proposals, synthetic_batch
 
 
 @dataclass
@@ -35,7 +35,7 @@ def measure_activations(cfg: Config, step: Step, device: str) -> int:
 
     On a GPU they are those of PyTorch's allocator. On a CPU they are an estimate of these: the step keeps what a GPU's
     attention and autocast would keep (:func:`~.like_cuda.like_cuda`), and large tensors are allocated without being
-    computed (:class:`~.fake_tensors.HollowTensors`).
+    computed (:class:`~.fake_tensors.FakeTensors`).
 
     Args:
         cfg (Config): The config, of mmpretrain, mmdet or mmseg.
@@ -53,9 +53,9 @@ def measure_activations(cfg: Config, step: Step, device: str) -> int:
     model.train()
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter) if parameter.requires_grad else None
-    batch = made_up_batch(model, scope, step.shape, step.num_images)
+    batch = synthetic_batch(model, scope, step.shape, step.num_images)
     if getattr(model, 'with_rpn', False):
-        make_up_proposals(model, batch)
+        set_synthetic_proposals(model, batch)
     with counting(model, device) as memory:
         with autocast(cfg, device):
             data = model.data_preprocessor(batch, True)
@@ -71,7 +71,7 @@ def counting(model: nn.Module, device: str) -> Iterator['LiveMemory | CudaMemory
         with CudaMemory() as memory:
             yield memory
         return
-    with HollowTensors(model.parameters()), LiveMemory() as memory, like_cuda(memory):
+    with FakeTensors(model.parameters()), LiveMemory() as memory, like_cuda(memory):
         yield memory
 
 

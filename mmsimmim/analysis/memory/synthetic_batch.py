@@ -11,7 +11,7 @@ from ...errors import UserError
 OBJECTS = 10  # in an image; in COCO there are seven or eight on average
 
 
-def made_up_batch(model: nn.Module, scope: str, shape: tuple[int, int], num_images: int) -> dict[str, Any]:
+def synthetic_batch(model: nn.Module, scope: str, shape: tuple[int, int], num_images: int) -> dict[str, Any]:
     """Images and labels as a data loader would give them.
 
     Detection: ten objects, boxes and masks, in each image. Segmentation: a random class for each pixel. Pre-training:
@@ -40,14 +40,14 @@ def made_up_batch(model: nn.Module, scope: str, shape: tuple[int, int], num_imag
     return dict(inputs=images if scope == 'mmpretrain' else list(images), data_samples=samples)
 
 
-def make_up_proposals(model: nn.Module, batch: dict[str, Any]) -> None:
+def set_synthetic_proposals(model: nn.Module, batch: dict[str, Any]) -> None:
     """Let the first stage of a detector propose as it does after some training: half on objects, half elsewhere.
 
     Random weights find no objects, and masks are made of those that are found only.
 
     Args:
         model (nn.Module): A detector with a region proposal network; changed in place.
-        batch (dict): A batch of :func:`made_up_batch`, the only one that the model can then see.
+        batch (dict): A batch of :func:`synthetic_batch`, the only one that the model can then see.
     """
     number = model.train_cfg.rpn_proposal.max_per_img
     boxes = [_proposals(sample, number) for sample in batch['data_samples']]

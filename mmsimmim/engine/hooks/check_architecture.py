@@ -23,7 +23,7 @@ def require_same_architecture(runner: Runner | FlexibleRunner) -> None:
     """Let a runner refuse a checkpoint of another architecture, which MMEngine would load in part.
 
     Args:
-        runner (Runner | FlexibleRunner): The runner, before it loads. Strategies of others that cut up the model are
+        runner (Runner | FlexibleRunner): The runner, before it loads. Strategies of others that shard the model are
             left alone.
     """
     if isinstance(runner, Runner) or isinstance(runner.strategy, FSDPStrategy) or type(runner.strategy) in WHOLE_MODEL:

@@ -80,7 +80,7 @@ def compare(own: Mapping[str, Tensor], given: Mapping[str, Tensor], sizes: Mappi
 
 
 def own_parameters(module: nn.Module) -> dict[str, Tensor] | None:
-    """Parameters by the names that they have in files; None if FSDP has cut them into pieces without names."""
+    """Parameters by the names that they have in files; None if FSDP has sharded and flattened them."""
     names = dict(module.named_parameters())
     if any('_fsdp_wrapped_module.' in name or name.endswith('_flat_param') for name in names):
         return None

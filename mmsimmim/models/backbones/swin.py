@@ -11,7 +11,7 @@ from .hierarchy import HierarchicalEncoder, Stage, parse_arch, split_drop_path, 
 
 
 class SwinBlock(nn.Module):
-    """Window attention and a perceptron, each after a norm and beside a residual connection.
+    """Window attention and an MLP, each after a norm and beside a residual connection.
 
     Args:
         channels (int): Channels of a token.

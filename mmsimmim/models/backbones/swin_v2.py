@@ -15,7 +15,7 @@ from .hierarchy import HierarchicalEncoder, Stage, parse_arch, per_stage, split_
 
 
 class SwinBlockV2(nn.Module):
-    """Window attention and a perceptron, each followed by a norm and beside a residual connection.
+    """Window attention and an MLP, each followed by a norm and beside a residual connection.
 
     A dropped branch adds nothing, as in the official code; mmpretrain drops before the norm, whose bias then stays.
 

@@ -47,7 +47,7 @@ class VisionTransformer(Encoder):
     final_norm=False, out_type='avg_featmap'``. While loading, in whatever way, a shared bias table becomes one per
     block if the model has these, tables and position embeddings of another image size are resized, and index buffers
     are passed over. Images of any size are accepted: they are seen as by the model of that size into which these
-    weights are loaded. Stochastic depth is the official one (mmpretrain drops the perceptron's branch twice over, and
+    weights are loaded. Stochastic depth is the official one (mmpretrain drops the MLP's branch twice over, and
     ignores dropout in the attention).
 
     Args:
@@ -62,7 +62,7 @@ class VisionTransformer(Encoder):
         in_channels (int): Channels of the images. Defaults to 3.
         out_indices (int | Sequence[int]): Blocks whose output is returned, counted from 0, or from the end below 0;
             outputs come in the order of the blocks, and blocks after the last of them are not run. Defaults to -1.
-        drop_rate (float): Dropout after the embedding, the attention and the layers of the perceptron. Defaults to 0.
+        drop_rate (float): Dropout after the embedding, the attention and the layers of the MLP. Defaults to 0.
         drop_path_rate (float): Rate of stochastic depth at the last block, growing linearly from 0 at the first.
             Defaults to 0.1.
         bias (bool | str): Biases of the projections to query, key and value: True, False, or ``'qv_bias'`` for none of

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mmsimmim.analysis.memory.fake_tensors import SMALL, HollowTensors
+from mmsimmim.analysis.memory.fake_tensors import SMALL, FakeTensors
 from mmsimmim.analysis.memory.live_memory import LiveMemory
 
 SIDE = 150  # SIDE**2 numbers are many
@@ -18,14 +18,14 @@ def weight():
 
 def test_large_results_are_zeros(weight):
     assert SIDE**2 > SMALL
-    with HollowTensors([weight]):
+    with FakeTensors([weight]):
         product = weight @ weight
         assert product.shape == (SIDE, SIDE) and product.abs().max() == 0
         assert (product + 1).max() == 0  # and so is what depends on them
 
 
 def test_small_results_are_computed(weight):
-    with HollowTensors([weight]):
+    with FakeTensors([weight]):
         assert weight.sum() == SIDE**2
         assert (2 * weight[:2]).max() == 2
         assert (weight > 0).all()
@@ -33,13 +33,13 @@ def test_small_results_are_computed(weight):
 
 def test_others_are_computed(weight):
     anchors = torch.full((SIDE, SIDE), 2.)
-    with HollowTensors([weight]):
+    with FakeTensors([weight]):
         assert (anchors * anchors).min() == 4
 
 
 def test_in_place(weight):
     grad = torch.full((SIDE, SIDE), 3.)
-    with HollowTensors([weight]):
+    with FakeTensors([weight]):
         grad.add_(weight @ weight)
         assert grad.min() == 3
         assert (grad * 2).max() == 0  # it would depend on the weight now
@@ -49,33 +49,33 @@ def test_in_place(weight):
 
 
 def test_views(weight):
-    with HollowTensors([weight]):
+    with FakeTensors([weight]):
         assert weight.t()[:2].unflatten(1, (-1, 10)).shape == (2, 15, 10)
         assert (weight.view(-1) * 2).max() == 0  # of a source, too
 
 
 def test_shapes_that_depend_on_values(weight):
-    with HollowTensors([weight]):
+    with FakeTensors([weight]):
         assert weight[weight > 0].shape == (SIDE**2, )
         assert len((2 * weight).nonzero()) == 0
 
 
 def test_several_results(weight):
-    with HollowTensors([weight]):
+    with FakeTensors([weight]):
         values, places = weight.view(1, 1, SIDE, SIDE).topk(140)
         assert values.shape == places.shape == (1, 1, SIDE, 140) and places.dtype == torch.int64
 
 
 def test_addresses_do_not_stay(weight):
     """The place of a tensor that is gone may be given to one that must be computed."""
-    with HollowTensors([weight]):
+    with FakeTensors([weight]):
         for _ in range(50):
             large = weight * 2
             del large
             assert (torch.full((SIDE, SIDE), 2.) * 2).min() == 4
 
 
-def peak(hollow):
+def peak(fake):
     torch.manual_seed(0)
     network = nn.Sequential(
         nn.Conv2d(3, 32, 3), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(32, 64, 3), nn.GroupNorm(8, 64),
@@ -83,14 +83,14 @@ def peak(hollow):
     for parameter in network.parameters():
         parameter.grad = torch.zeros_like(parameter)
     images, labels = torch.rand(2, 3, 52, 52), torch.randint(11, (2, 64))
-    with HollowTensors(network.parameters() if hollow else []), LiveMemory() as memory:
+    with FakeTensors(network.parameters() if fake else []), LiveMemory() as memory:
         loss = F.cross_entropy(network(images).transpose(1, 2), labels)
         loss.backward()
     return memory.peak, loss.isfinite().item(), network[4].weight.grad.abs().max().item()
 
 
 def test_memory_is_that_of_the_real_step():
-    (real, finite, gradient), (hollow, hollow_finite, hollow_gradient) = peak(False), peak(True)
-    assert hollow == real > 1e6
-    assert finite and hollow_finite
-    assert gradient > 0 and hollow_gradient == 0
+    (real, finite, gradient), (fake, fake_finite, fake_gradient) = peak(False), peak(True)
+    assert fake == real > 1e6
+    assert finite and fake_finite
+    assert gradient > 0 and fake_gradient == 0

@@ -10,7 +10,7 @@ from mmengine.registry import DefaultScope
 import mmsimmim  # noqa: F401  (repairs before the frameworks)
 from mmsimmim.analysis.memory import step_memory
 from mmsimmim.analysis.memory.step_memory import Step, autocast, counting, measure_activations
-from mmsimmim.analysis.memory.synthetic_batch import made_up_batch, make_up_proposals
+from mmsimmim.analysis.memory.synthetic_batch import set_synthetic_proposals, synthetic_batch
 from mmsimmim.errors import UserError
 from mmsimmim.registry import MODELS
 from tests.commands.conftest import CONFIG
@@ -80,7 +80,7 @@ def test_without_values_as_with_them(name, monkeypatch):
     found = []
     for real in (False, True):
         if real:
-            monkeypatch.setattr(step_memory, 'HollowTensors', lambda sources: nullcontext())
+            monkeypatch.setattr(step_memory, 'FakeTensors', lambda sources: nullcontext())
         torch.manual_seed(0)
         found.append(measure_activations(load(name), Step((64, 96), 2), 'cpu'))
     # positive anchors are few, and how many of them are drawn is a matter of chance
@@ -136,8 +136,8 @@ def test_proposals():
     from mmengine.registry import init_default_scope
     init_default_scope('mmdet')
     model = MODELS.build(load('mask_rcnn').model).train()
-    batch = made_up_batch(model, 'mmdet', (128, 160), 2)
-    make_up_proposals(model, batch)
+    batch = synthetic_batch(model, 'mmdet', (128, 160), 2)
+    set_synthetic_proposals(model, batch)
     seen = {}
     model.roi_head.mask_head.register_forward_hook(lambda module, args, out: seen.update(masks=len(out)))
     model.roi_head.bbox_head.register_forward_hook(lambda module, args, out: seen.update(boxes=len(out[0])))
@@ -150,4 +150,4 @@ def test_proposals():
 
 def test_unknown_framework():
     with pytest.raises(UserError, match="'mmpose' is none of mmdet, mmseg, mmpretrain"):
-        made_up_batch(None, 'mmpose', (64, 64), 1)
+        synthetic_batch(None, 'mmpose', (64, 64), 1)

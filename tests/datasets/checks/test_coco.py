@@ -12,7 +12,7 @@ from mmsimmim.datasets.checks import Reading, check_config
 from mmsimmim.datasets.checks.categories import read_categories
 from mmsimmim.datasets.checks.coco import find_mask_fault
 
-from .made_up import HEIGHT, WIDTH, CocoFolder, annotation, findings, run_lengths, write_image
+from .synthetic import HEIGHT, WIDTH, CocoFolder, annotation, findings, run_lengths, write_image
 
 ROOT = Path(__file__).resolve().parents[3]
 NUCLEI = ROOT.parent / 'shared' / 'data' / 'nuclei'

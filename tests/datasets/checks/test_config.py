@@ -7,7 +7,7 @@ from mmsimmim.datasets.checks import check_config
 from mmsimmim.datasets.checks.part import unwrap
 from mmsimmim.errors import UserError
 
-from .made_up import CocoFolder, PairFolder, findings
+from .synthetic import CocoFolder, PairFolder, findings
 
 
 def test_wrappers_are_taken_off():

@@ -9,7 +9,7 @@ from PIL import Image
 from mmsimmim.datasets.checks import Reading, check_config
 from mmsimmim.datasets.checks.label_maps import as_loaded
 
-from .made_up import HEIGHT, SPLITS, WIDTH, PairFolder, findings, write_image
+from .synthetic import HEIGHT, SPLITS, WIDTH, PairFolder, findings, write_image
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from torch import nn
 
 from mmsimmim.engine import CheckClassesHook
 from mmsimmim.errors import UserError
-from tests.datasets.checks.made_up import CocoFolder
+from tests.datasets.checks.synthetic import CocoFolder
 
 
 def loader(*classes):

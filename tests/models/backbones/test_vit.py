@@ -265,7 +265,7 @@ def test_drop_path_grows_linearly_over_all_blocks():
     torch.testing.assert_close(torch.tensor(rates), torch.linspace(0, 0.4, 5))
 
 
-def test_dropout_reaches_embedding_attention_and_perceptron():
+def test_dropout_reaches_embedding_attention_and_mlp():
     model = build(drop_rate=0.3, layer_cfgs=[{}, dict(drop_rate=0.1, attn_drop_rate=0.2), {}])
     rates = [module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)]
     assert rates == [0.3] + [0.3] * 3 + [0.1] * 3 + [0.3] * 3

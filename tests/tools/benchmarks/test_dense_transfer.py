@@ -164,7 +164,7 @@ def test_only_one_start_has_the_pretrained_encoder(finished, dense, toy, data, t
 @pytest.mark.slow
 @pytest.mark.parametrize('name', ['cpu', 'gpu'])
 def test_sizes_fit_together(dense, data, name, tmp_path):
-    """One loss of the pre-training, of the detector and of the segmentor, on batches of the made-up data."""
+    """One loss of the pre-training, of the detector and of the segmentor, on batches of the synthetic data."""
     preset = dataclasses.replace(
         dense.PRESETS[name], pretrain_batch=1, det_batch=1, seg_batch=2, crop_size=64, num_workers=0)
     benchmark = dense.Benchmark(preset, data, tmp_path, seeds=1)

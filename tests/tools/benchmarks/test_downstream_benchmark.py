@@ -50,9 +50,9 @@ def test_both_are_the_same_model_and_are_timed(script, task, framework, tmp_path
 def test_proposals_are_made_up_in_training_only(script):
     task = script.TASKS['det']
     model, _ = script.build_pair(script.model_config(task, 'tiny'), 'mmdet')
-    batch = script.made_up_batch(model, 'mmdet', (64, 64), 1)
+    batch = script.synthetic_batch(model, 'mmdet', (64, 64), 1)
     own = model.rpn_head.predict_by_feat
-    script.make_up_training_proposals(model, batch)
+    script.set_synthetic_training_proposals(model, batch)
     scores = [torch.zeros(1, 3, 4, 4)]
     boxes = model.train().rpn_head.predict_by_feat(scores)[0].bboxes
     objects = batch['data_samples'][0].gt_instances.bboxes

@@ -2,7 +2,7 @@
 
     python tools/benchmarks/step/downstream.py --arch base --dtype bfloat16 --device cuda --compile
 
-The models are those of the shipped configs; both Swins have the same random weights, see the same made-up images and
+The models are those of the shipped configs; both Swins have the same random weights, see the same synthetic images and
 labels, and take turns. Training: forward, losses, backward, clipping and fused AdamW; a detector's first stage
 proposes boxes about the objects, as it would after some training, in place of what random weights find. Inference:
 from normalised images to boxes, masks and label maps; random weights find few objects or none, so that what is made
@@ -26,7 +26,7 @@ import torch._inductor.config  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
 import mmsimmim  # noqa: E402, F401
-from mmsimmim.analysis.memory.synthetic_batch import made_up_batch, make_up_proposals  # noqa: E402
+from mmsimmim.analysis.memory.synthetic_batch import set_synthetic_proposals, synthetic_batch  # noqa: E402
 from mmsimmim.commands.common.mistakes import report_mistakes  # noqa: E402
 from mmsimmim.engine.compiling import WATCHED_STEPS, compile_model  # noqa: E402
 from mmsimmim.errors import UserError  # noqa: E402
@@ -65,7 +65,7 @@ class Program:
 
     Args:
         model (nn.Module): The model.
-        batch (dict): Of :func:`made_up_batch`.
+        batch (dict): Of :func:`synthetic_batch`.
         device (str): Where.
         dtype (torch.dtype): Autocast to this; float32 for none.
 
@@ -131,10 +131,10 @@ def start(task: Task, arch: str, args: argparse.Namespace) -> tuple[dict[str, Pr
         try:
             model = build_pair(config, framework)[which].to(args.device)
             torch.manual_seed(0)
-            batch = batch or made_up_batch(model, framework, (size, size), number)
+            batch = batch or synthetic_batch(model, framework, (size, size), number)
             if getattr(model, 'with_rpn', False):
                 torch.manual_seed(0)
-                make_up_training_proposals(model, batch)
+                set_synthetic_training_proposals(model, batch)
             program = Program(model, batch, args.device, getattr(torch, args.dtype))
             with program.training.autocast, torch.no_grad():
                 program.first_loss = program.loss().item()
@@ -153,12 +153,12 @@ def start(task: Task, arch: str, args: argparse.Namespace) -> tuple[dict[str, Pr
     return programs, left_out
 
 
-def make_up_training_proposals(model: nn.Module, batch: dict[str, Any]) -> None:
-    """As :func:`make_up_proposals`, in training only: inference goes through the whole first stage."""
+def set_synthetic_training_proposals(model: nn.Module, batch: dict[str, Any]) -> None:
+    """As :func:`set_synthetic_proposals`, in training only: inference goes through the whole first stage."""
     own = model.rpn_head.predict_by_feat
-    make_up_proposals(model, batch)
-    made_up = model.rpn_head.predict_by_feat
-    model.rpn_head.predict_by_feat = lambda *args, **kwargs: (made_up if model.training else own)(*args, **kwargs)
+    set_synthetic_proposals(model, batch)
+    synthetic = model.rpn_head.predict_by_feat
+    model.rpn_head.predict_by_feat = lambda *args, **kwargs: (synthetic if model.training else own)(*args, **kwargs)
 
 
 def warm_up(program: Program, steps: int) -> None:

@@ -3,7 +3,7 @@
     python tools/benchmarks/step/training_loop.py \
         configs/pretrain/simmim_swin-base-w6_16xb128-amp-coslr-100e_in1k-192px.py
 
-Both train the same model with the same optimizer on one made-up batch in memory, uint8 on the host, and take turns:
+Both train the same model with the same optimizer on one synthetic batch in memory, uint8 on the host, and take turns:
 so many steps by MMEngine's runner with all hooks of the config, then as many of the bare loop: preprocessor, loss,
 backward, clipping, optimizer. What happens once per epoch (checkpoints, evaluation) is left out. A tiny model, whose
 own work is short, comes first in any case. Each is timed a second time with the hook that MMEngine has for what a step
@@ -33,7 +33,7 @@ from torch.utils.data import Dataset  # noqa: E402
 
 import mmsimmim  # noqa: E402, F401
 from mmsimmim.analysis.image_size import image_size, pipeline_of  # noqa: E402
-from mmsimmim.analysis.memory.synthetic_batch import made_up_batch  # noqa: E402
+from mmsimmim.analysis.memory.synthetic_batch import synthetic_batch  # noqa: E402
 from mmsimmim.commands.common.config import read_config  # noqa: E402
 from mmsimmim.commands.common.mistakes import report_mistakes  # noqa: E402
 from mmsimmim.datasets.masked_batch import collate_masked  # noqa: E402
@@ -129,7 +129,7 @@ class TakeTurnsHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Make up the batch."""
-        batch = made_up_batch(runner.model, 'mmpretrain', self._shape, self._batch_size)
+        batch = synthetic_batch(runner.model, 'mmpretrain', self._shape, self._batch_size)
         if self._masked_batch:
             batch = collate_masked([dict(inputs=image, data_samples=sample) for image, sample in zip(*batch.values())])
         if torch.cuda.is_available():
@@ -154,11 +154,11 @@ class TakeTurnsHook(Hook):
         self._watch.mark('steps')
         self.loop.append(self._watch.stop()['steps'])
         if len(self.loop) == 1 and self._history:
-            make_up_history(runner, self._history)
+            fill_history(runner, self._history)
         runner.train_loop.stop_training = len(self.loop) > self._rounds
 
 
-def make_up_history(runner: Runner, length: int) -> None:
+def fill_history(runner: Runner, length: int) -> None:
     """Put zeros into the log in place of all numbers that a run has noted."""
     histories = runner.message_hub.log_scalars
     for name, history in histories.items():
