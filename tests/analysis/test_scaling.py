@@ -27,7 +27,7 @@ def test_bytes_by_hand():
     assert LOAD.communication('FSDP').sent(8) == 7 / 8 * 1160e6
 
 
-def test_accumulated_passes_send_nothing_but_with_shares():
+def test_accumulated_passes_send_nothing_but_with_fsdp():
     twice = Load(100_000_000, 100_000_000, 10_000_000, 256, 1e-3, accumulated=2)
     assert twice.communication('DDP') == LOAD.communication('DDP')
     assert twice.communication('FSDP').total == 2 * LOAD.communication('FSDP').total
@@ -97,11 +97,11 @@ def test_bytes_of_data_parallelism_are_those_that_two_processes_sum_up(found):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(digit_version(torch.__version__) < digit_version('2.9.0'), reason='no shares')
+@pytest.mark.skipif(digit_version(torch.__version__) < digit_version('2.9.0'), reason='no fully_shard')
 def test_bytes_of_shares_are_those_that_two_processes_gather_and_distribute(found):
     """Odd numbers of rows are filled up, which in this small model is a thousandth."""
     load = load_of(make_model(blocks=2))
-    gathered, scattered = (found['shares'][name] / 2 for name in ('all_gather_into_tensor', 'reduce_scatter_tensor'))
+    gathered, scattered = (found['sharded'][name] / 2 for name in ('all_gather_into_tensor', 'reduce_scatter_tensor'))
     assert gathered + scattered == pytest.approx(load.communication('FSDP').sent(2), rel=1e-3)
     assert gathered == pytest.approx(4 * (2 * load.parameters - load.outer) / 2, rel=1e-3)
 

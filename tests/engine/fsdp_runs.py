@@ -1,4 +1,4 @@
-"""Started in two processes: the tools, several times with shares and several times in MMEngine's ordinary way."""
+"""Started in two processes: the tools, several times with sharded parameters and several times in MMEngine's ordinary way."""
 
 import json
 import runpy
@@ -13,7 +13,7 @@ from mmsimmim.checkpoints import convert_state_dict
 from mmsimmim.commands.common.distributed import ending_connection
 
 REPO = Path(__file__).parents[2]
-SHARES = Path(__file__).with_name('fsdp_config.py')
+SHARDED = Path(__file__).with_name('fsdp_config.py')
 TOKENS = Path(__file__).with_name('fsdp_tokens_config.py')
 # Not fused, so that each comparison is one of both, and checkpoints pass between them.
 WHOLE = ['runner_type=Runner', 'model.backbone.with_cp=False', 'optim_wrapper.optimizer.fused=False']
@@ -23,7 +23,7 @@ BFLOAT16 = ['optim_wrapper.type=AmpOptimWrapper', 'optim_wrapper.dtype=bfloat16'
             'optim_wrapper.accumulative_counts=2', 'train_cfg.max_epochs=1']
 
 
-def train(name, options, *arguments, config=SHARES):
+def train(name, options, *arguments, config=SHARDED):
     """Run tools/train.py in this process, which goes on after it; returns what it ends with, None for a success."""
     return run('train.py', name, [str(config), *arguments], options)
 
@@ -53,19 +53,19 @@ def train_from_official_file():
 def main():
     torch.distributed.init_process_group('gloo')
     messages = {
-        'shares': train('shares', []),
+        'sharded': train('sharded', []),
         'whole': train('whole', WHOLE),
-        'test': run('test.py', 'test', [str(SHARES), f'{OUT}/shares/epoch_2.pth', '--out', f'{OUT}/metrics.json']),
-        'resumed': train('resumed', [], '--resume', f'{OUT}/shares/epoch_1.pth'),
-        'whole, resumed with shares': train('resumed_whole', [], '--resume', f'{OUT}/whole/epoch_1.pth'),
-        'shares, resumed whole': train('resumed_shares', WHOLE, '--resume', f'{OUT}/shares/epoch_1.pth'),
+        'test': run('test.py', 'test', [str(SHARDED), f'{OUT}/sharded/epoch_2.pth', '--out', f'{OUT}/metrics.json']),
+        'resumed': train('resumed', [], '--resume', f'{OUT}/sharded/epoch_1.pth'),
+        'whole, resumed sharded': train('resumed_whole', [], '--resume', f'{OUT}/whole/epoch_1.pth'),
+        'sharded, resumed whole': train('resumed_sharded', WHOLE, '--resume', f'{OUT}/sharded/epoch_1.pth'),
         'official file': train_from_official_file(),
         'bf16': train('bf16', BFLOAT16),
         'whole bf16': train('whole_bf16', [*WHOLE, *BFLOAT16]),
         'compiled': train('compiled', COMPILED),
         'whole compiled': train('whole_compiled', [*WHOLE, *COMPILED, *WRAPPER]),
         'other architecture': train('other', ['model.backbone.arch.embed_dims=16', 'model.neck.in_channels=128'],
-                                    '--resume', f'{OUT}/shares/epoch_2.pth'),
+                                    '--resume', f'{OUT}/sharded/epoch_2.pth'),
         'own pictures': train('pictures', [f'default_hooks.reconstruction.images=[{images}/0.png]']),
         'tokens': train('tokens', [], config=TOKENS),
         'whole tokens': train('whole_tokens', WHOLE, config=TOKENS),

@@ -76,7 +76,7 @@ def bytes_of_data_parallelism(half):
     return dict(sent)
 
 
-def bytes_of_shares():
+def bytes_of_fsdp():
     """What one step hands to the collectives of FSDP."""
     model, sent = make_model(blocks=2), Counter()
     shard(model, BLOCKS, 2)
@@ -97,7 +97,7 @@ def main(out):
                  refusal=refusal(nn.Linear(2, 2)), ddp=bytes_of_data_parallelism(False),
                  ddp_half=bytes_of_data_parallelism(True))
     if digit_version(torch.__version__) >= digit_version('2.9.0'):
-        found['shares'] = bytes_of_shares()
+        found['sharded'] = bytes_of_fsdp()
     if dist.get_rank() == 0:
         torch.save(found, out)
 

@@ -1,4 +1,4 @@
-"""Training with shares of the parameters: two processes without a GPU."""
+"""Training with sharded parameters: two processes without a GPU."""
 
 import json
 import os
@@ -80,39 +80,39 @@ class TestTwoProcesses:
         assert 'strategy.units: SimMIM has no module of the classes SwinBlock5' in messages['no such unit']
 
     def test_each_process_holds_a_share(self, runs):
-        count = sum(tensor.numel() for tensor in checkpoint(runs, 'shares')['state_dict'].values())
-        for name, share in (('shares', 0.5), ('whole', 1)):
+        count = sum(tensor.numel() for tensor in checkpoint(runs, 'sharded')['state_dict'].values())
+        for name, share in (('sharded', 0.5), ('whole', 1)):
             held = [json.loads((runs / name / f'shard_{rank}.json').read_text()) for rank in range(2)]
             for kind in ('parameters', 'moments'):
                 assert sum(process[kind] for process in held) == 2 * share * count
                 assert held[0][kind] == pytest.approx(share * count, rel=0.05)
 
     def test_weights_and_moments_are_those_of_ordinary_data_parallelism(self, runs):
-        assert_close(checkpoint(runs, 'shares'), checkpoint(runs, 'whole'), rtol=1e-5)
+        assert_close(checkpoint(runs, 'sharded'), checkpoint(runs, 'whole'), rtol=1e-5)
 
     def test_rates_and_weight_decay_of_every_parameter(self, runs):
-        groups = [checkpoint(runs, name)['optimizer']['param_groups'] for name in ('shares', 'whole')]
+        groups = [checkpoint(runs, name)['optimizer']['param_groups'] for name in ('sharded', 'whole')]
         assert [{**group, 'fused': False} for group in groups[0]] == groups[1]
         assert {group['weight_decay'] for group in groups[0]} == {0, 2.0}
 
     def test_the_optimizer_is_fused_as_the_config_says_whatever_it_resumes(self, runs):
-        for name, fused in (('shares', True), ('resumed_whole', True), ('whole', False), ('resumed_shares', False)):
+        for name, fused in (('sharded', True), ('resumed_whole', True), ('whole', False), ('resumed_sharded', False)):
             assert {group['fused'] for group in checkpoint(runs, name)['optimizer']['param_groups']} == {fused}, name
 
-    def test_gradients_are_clipped_by_the_norm_of_all_shares(self, runs):
+    def test_gradients_are_clipped_by_the_norm_of_all_shards(self, runs):
         norms = scalars(runs, 'whole', 'grad_norm')
         assert len(norms) == 6 and min(norms) > 0.02
-        assert scalars(runs, 'shares', 'grad_norm') == pytest.approx(norms, rel=1e-5)
+        assert scalars(runs, 'sharded', 'grad_norm') == pytest.approx(norms, rel=1e-5)
 
     def test_held_out_loss(self, runs):
         losses = scalars(runs, 'whole', 'reconstruction/masked_loss')
         assert len(losses) == 1
-        assert scalars(runs, 'shares', 'reconstruction/masked_loss') == pytest.approx(losses, rel=1e-5)
+        assert scalars(runs, 'sharded', 'reconstruction/masked_loss') == pytest.approx(losses, rel=1e-5)
         metrics = json.loads((runs / 'metrics.json').read_text())
         assert metrics['reconstruction/masked_loss'] == pytest.approx(losses[0], rel=1e-5)
 
     def test_resuming_changes_no_bit(self, runs):
-        assert_equal(checkpoint(runs, 'resumed'), checkpoint(runs, 'shares'))
+        assert_equal(checkpoint(runs, 'resumed'), checkpoint(runs, 'sharded'))
 
     def test_a_frozen_target_and_a_loss_in_parts_change_nothing(self, runs):
         assert_close(checkpoint(runs, 'tokens'), checkpoint(runs, 'whole_tokens'), rtol=1e-5)
@@ -121,8 +121,8 @@ class TestTwoProcesses:
     def test_a_checkpoint_of_an_ordinary_run_is_resumed(self, runs):
         assert_close(checkpoint(runs, 'resumed_whole'), checkpoint(runs, 'whole'), rtol=1e-5)
 
-    def test_an_ordinary_run_resumes_a_checkpoint_of_shares(self, runs):
-        assert_close(checkpoint(runs, 'resumed_shares'), checkpoint(runs, 'whole'), rtol=1e-5)
+    def test_an_ordinary_run_resumes_a_sharded_checkpoint(self, runs):
+        assert_close(checkpoint(runs, 'resumed_sharded'), checkpoint(runs, 'whole'), rtol=1e-5)
 
     def test_an_official_file_is_loaded(self, runs):
         found, expected = checkpoint(runs, 'loaded', 1)['state_dict'], checkpoint(runs, 'whole')['state_dict']
@@ -133,7 +133,7 @@ class TestTwoProcesses:
         assert_close(checkpoint(runs, 'bf16', 1), checkpoint(runs, 'whole_bf16', 1), rtol=1e-4)
 
     @pytest.mark.parametrize('name, plain, what', [
-        ('compiled', 'shares', '4 blocks one by one'),
+        ('compiled', 'sharded', '4 blocks one by one'),
         ('whole_compiled', 'whole', 'backbone, neck and loss, as one graph')])
     def test_compiled_training(self, runs, name, plain, what):
         log = next((runs / name).glob('*/*.log')).read_text()
@@ -142,12 +142,12 @@ class TestTwoProcesses:
         assert_close(checkpoint(runs, name, 1), checkpoint(runs, plain, 1), rtol=1e-5)
 
     def test_pictures_are_drawn(self, runs):
-        assert list((runs / 'shares').glob('*/vis_data/vis_image/reconstruction_2.png'))
+        assert list((runs / 'sharded').glob('*/vis_data/vis_image/reconstruction_2.png'))
 
     def test_checkpoint_is_an_ordinary_one(self, runs):
-        """An uncut backbone takes it, as it is and exported, and it goes into a model of one process."""
+        """A backbone that is not sharded takes it, as it is and exported, and it goes into a model of one process."""
         config = Config.fromfile(CONFIG).model
-        weights = checkpoint(runs, 'shares')['state_dict']
+        weights = checkpoint(runs, 'sharded')['state_dict']
         model = MODELS.build(config)
         assert model.load_state_dict(weights).missing_keys == []
         image = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
@@ -156,7 +156,7 @@ class TestTwoProcesses:
         exported.load_state_dict(convert_state_dict(weights, to='backbone'), strict=True)
         assert torch.equal(exported(image)[-1], expected)
         pretrained = MODELS.build(dict(config.backbone, init_cfg=dict(
-            type='Pretrained', checkpoint=str(runs / 'shares' / 'epoch_2.pth'), prefix='backbone.')))
+            type='Pretrained', checkpoint=str(runs / 'sharded' / 'epoch_2.pth'), prefix='backbone.')))
         pretrained.init_weights()
         assert torch.equal(pretrained.eval()(image)[-1], expected)
 
