@@ -2,10 +2,11 @@
 
 import torch
 
-CURE = (
-    "pip uninstall -y mmcv-lite && pip install --no-build-isolation --no-binary mmcv 'mmcv==2.1.0' "
-    '(needs a C++ compiler, and nvcc for a GPU; it takes a while)'
-)
+from mmsimmim.compat.stacks import UPSTREAM, find_installed
+
+UPSTREAM_CURE = "pip uninstall -y mmcv-lite && pip install --no-build-isolation --no-binary mmcv 'mmcv==2.1.0'"
+# pip keeps the package that it built without operators, and would take it again.
+ONEDL_CURE = 'pip install --no-build-isolation --no-cache-dir --no-deps --force-reinstall onedl-mmcv==2.3.6'
 
 
 class UnsupportedOpError(NotImplementedError):
@@ -14,9 +15,11 @@ class UnsupportedOpError(NotImplementedError):
 
 def unsupported(what: str) -> UnsupportedOpError:
     """The error for an operator, or for one mode of it, that has no counterpart here."""
+    upstream = any(one.stack is UPSTREAM for one in find_installed('mmcv'))
     return UnsupportedOpError(
         f'the operator {what!r} of mmcv needs its compiled extension, which is not installed, and neither PyTorch nor '
-        f'torchvision has an exact counterpart. Install full mmcv: {CURE}'
+        f'torchvision has an exact counterpart. Install full mmcv: '
+        f'{UPSTREAM_CURE if upstream else ONEDL_CURE} (needs a C++ compiler, and nvcc for a GPU; it takes a while)'
     )
 
 

@@ -9,15 +9,19 @@ from types import ModuleType
 import pytest
 import torch
 
-from mmsimmim.compat import mmcv_extension, mmcv_ops
+from mmsimmim.compat import mmcv_extension, mmcv_ops, stacks
 from tests.compat.mmcv_ops.stand_in import ROIS, ops, random_boxes
 
 
-def test_unsupported_op_resolves_and_raises_with_its_name_and_the_cure_when_called():
+@pytest.mark.parametrize('stack, cure', [
+    (stacks.UPSTREAM, "pip uninstall -y mmcv-lite && pip install .* 'mmcv==2.1.0' "),
+    (stacks.ONEDL, 'Install full mmcv: pip install .* onedl-mmcv==2.3.6 ')])
+def test_unsupported_op_resolves_and_raises_with_its_name_and_the_cure_when_called(monkeypatch, stack, cure):
+    monkeypatch.setattr(mmcv_ops.common, 'find_installed',
+                        lambda module: [stacks.Installed(module, 'x', '2', stack)])
     extension = sys.modules['mmcv._ext']
     op = extension.carafe_forward
-    message = "'carafe_forward'.*pip uninstall -y mmcv-lite && pip install"
-    with pytest.raises(mmcv_ops.UnsupportedOpError, match=message):
+    with pytest.raises(mmcv_ops.UnsupportedOpError, match=f"'carafe_forward'.*{cure}"):
         op(1, two=2)
 
 
