@@ -26,7 +26,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[3]), str(Path(__file__).res
 
 import torch  # noqa: E402
 from box_cases import nms_rows, soft_nms_rows  # noqa: E402
-from build import NoSource, build, find_source, source_version  # noqa: E402
+from compile_mmcv import NoSource, build, find_source, source_version  # noqa: E402
 from convolution_cases import convolution_rows  # noqa: E402
 from feature_cases import attention_rows, focal_rows, roi_align_rows  # noqa: E402
 from row import Row  # noqa: E402
