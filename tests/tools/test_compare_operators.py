@@ -112,6 +112,19 @@ def test_other_indices_other_numbers_and_a_refusal_are_seen():
     assert any(line.startswith('| roi_align |') and line.endswith('| 20 differ |') for line in lines)
 
 
+def test_a_float16_row_gives_the_other_float32():
+    given = []
+
+    def doubled(source, target, factor):
+        given.append(source.dtype)
+        target.copy_(source * factor)
+
+    source, target = torch.tensor([1.0, 2.0], dtype=torch.float16), torch.zeros(2, dtype=torch.float16)
+    compare.InFloat32(SimpleNamespace(doubled=doubled)).doubled(source, target, factor=2)
+    assert given == [torch.float32] and target.tolist() == [2, 4]
+    assert source.tolist() == [1, 2]
+
+
 def test_difference_is_relative_to_the_largest_value():
     assert compare.difference(torch.tensor([1.0, 4.0]), torch.tensor([1.0, 4.4])) == pytest.approx(0.1)
     assert compare.difference(torch.tensor([1.0, torch.nan]), torch.tensor([1.0, torch.nan])) == 0
