@@ -210,3 +210,14 @@ def test_float16_and_float32_features_are_left_to_mmdet():
     layer = SingleRoIExtractor(dict(type='RoIAlign', output_size=4, sampling_ratio=2), 2, [4])
     for dtype in (torch.float16, torch.float32):
         assert layer((torch.ones(1, 2, 16, 16, dtype=dtype),), torch.tensor([[0.0, 0, 0, 32, 32]])).dtype == dtype
+
+
+def test_dyhead_trains_with_offsets_of_a_larger_map():
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        neck = MODELS.build(dict(type='DyHead', in_channels=16, out_channels=16, num_blocks=1))
+    maps = [torch.randn(2, 16, side, side, generator=torch.Generator().manual_seed(side)) for side in (12, 6, 3)]
+    outputs = neck(maps)
+    sum(output.square().sum() for output in outputs).backward()
+    assert [output.shape for output in outputs] == [level.shape for level in maps]
+    gradient = neck.dyhead_blocks[0].spatial_conv_offset.weight.grad
+    assert torch.isfinite(gradient).all() and gradient.abs().max() > 0

@@ -25,9 +25,30 @@ def test_unsupported_op_resolves_and_raises_with_its_name_and_the_cure_when_call
         op(1, two=2)
 
 
-def test_unsupported_op_through_mmcv():
-    with pytest.raises(mmcv_ops.UnsupportedOpError, match='roi_pool_forward'):
-        ops.roi_pool(torch.zeros(1, 1, 8, 8), torch.zeros(1, 5), 2)
+MAPS, REGION = torch.zeros(1, 4, 8, 8), torch.zeros(1, 5)
+WITHOUT_COUNTERPART = {  # all that models of mmdet and mmseg ask for, and the two other poolings of mmcv
+    'nms_match': lambda: ops.nms_match(torch.rand(3, 5), 0.5),
+    'masked_im2col_forward': lambda: ops.MaskedConv2d(4, 2, 3)(MAPS, torch.ones(1, 8, 8)),
+    'carafe_forward': lambda: ops.CARAFEPack(4, 2)(MAPS),
+    'psamask_forward': lambda: ops.PSAMask('collect', (3, 3))(torch.zeros(1, 9, 8, 8)),
+    'roi_pool_forward': lambda: ops.RoIPool(2)(MAPS, REGION),
+    'deform_roi_pool_forward': lambda: ops.DeformRoIPool(2)(MAPS, REGION),
+    'prroi_pool_forward': lambda: ops.PrRoIPool(2)(MAPS, REGION),
+}
+
+
+@pytest.mark.parametrize('name', WITHOUT_COUNTERPART)
+def test_operators_without_a_counterpart_say_so_when_they_are_called(name):
+    with pytest.raises(mmcv_ops.UnsupportedOpError, match=f"'{name}' of mmcv needs its compiled extension"):
+        WITHOUT_COUNTERPART[name]()
+
+
+def test_operators_that_mmcv_writes_in_python_run():
+    x = torch.arange(36.0).view(1, 1, 6, 6)
+    assert torch.equal(ops.CornerPool('top')(x), x[:, :, 5:].expand(-1, -1, 6, -1))
+    assert ops.point_sample(x, torch.tensor([[[0.25, 0.25]]])).item() == 7.0
+    assert ops.CrissCrossAttention(8)(MAPS.repeat(1, 2, 1, 1)).shape == (1, 8, 8, 8)
+    assert ops.SAConv2d(4, 2, 3, padding=1, use_deform=True)(MAPS).shape == (1, 2, 8, 8)
 
 
 def test_module_passes_for_a_real_one():

@@ -48,3 +48,12 @@ def test_multi_scale_deformable_attention_equals_reference():
 
         slope = (along(1e-6) - along(-1e-6)) / 2e-6
         assert float((leaf.grad.numpy() * direction).sum()) == pytest.approx(slope, rel=1e-5)
+
+
+def test_locations_a_pixel_outside_have_no_gradient():
+    # Recorded from mmcv's kernel: of the two samples outside, and of the two inside.
+    locations = double([[-0.25, 0.25], [0.25, -0.25], [0.25, 0.25], [0.5, 0.5]]).view(1, 1, 1, 1, 4, 2).requires_grad_()
+    value, weights = double([1, 2, 4, 8]).view(1, 4, 1, 1), torch.ones(1, 1, 1, 1, 4, dtype=torch.float64)
+    function = ops.multi_scale_deform_attn.MultiScaleDeformableAttnFunction.apply
+    function(value, torch.tensor([[2, 2]]), torch.tensor([0]), locations, weights, 64).sum().backward()
+    assert locations.grad.flatten().tolist() == [0, 0, 0, 0, 2, 6, 5, 9]

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -26,11 +27,29 @@ def reference_nms(boxes, scores, threshold, offset=0):
     return kept
 
 
+def float32_nms(boxes, scores, threshold):
+    """As mmcv's compiled operator: everything in float32, the threshold, too."""
+    boxes, threshold = boxes.numpy(), np.float32(threshold)
+    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    order, kept = list(scores.numpy().argsort()[::-1]), []
+    while order:
+        best, rest = order[0], np.array(order[1:], dtype=int)
+        kept.append(int(best))
+        sides = np.minimum(boxes[best, 2:], boxes[rest, 2:]) - np.maximum(boxes[best, :2], boxes[rest, :2])
+        intersections = np.maximum(sides, np.float32(0)).prod(axis=1)
+        overlaps = intersections / (areas[best] + areas[rest] - intersections)
+        assert overlaps.dtype == np.float32
+        order = list(rest[~(overlaps > threshold)])
+    return kept
+
+
 def reference_soft_nms(boxes, scores, threshold, sigma, min_score, method, offset=0):
+    """With the working order of mmcv's loop, which decides between equal scores."""
     scores, left, kept = list(scores), list(range(len(boxes))), []
     while left:
-        best = max(left, key=lambda i: (scores[i], -i))
-        left.remove(best)
+        place = max(range(len(left)), key=lambda k: (scores[left[k]], -k))
+        left[0], left[place] = left[place], left[0]
+        best = left.pop(0)
         kept.append((best, scores[best]))
         for i in left:
             overlap = iou(boxes[best], boxes[i], offset)
@@ -38,7 +57,14 @@ def reference_soft_nms(boxes, scores, threshold, sigma, min_score, method, offse
                 scores[i] *= math.exp(-overlap * overlap / sigma)
             elif overlap >= threshold:
                 scores[i] *= 0.0 if method == 'naive' else 1 - overlap
-        left = [i for i in left if scores[i] >= min_score]
+        place = 0
+        while place < len(left):
+            if scores[left[place]] < min_score:
+                last = left.pop()
+                if place < len(left):
+                    left[place] = last
+            else:
+                place += 1
     return kept
 
 
@@ -54,10 +80,30 @@ def test_nms_equals_reference(threshold, offset):
     assert torch.equal(dets, torch.cat([boxes, scores[:, None]], 1)[kept])
 
 
-def test_nms_takes_the_first_of_equal_scores():
-    boxes = torch.tensor([[0.0, 0, 10, 10], [1, 1, 11, 11], [40, 40, 50, 50], [0, 0, 10, 10], [41, 41, 51, 51]])
-    scores = torch.tensor([0.5, 0.5, 0.9, 0.5, 0.9])
-    assert ops.nms(boxes, scores, 0.5)[1].tolist() == [2, 0]
+@pytest.mark.parametrize('threshold', [0.3, 0.6, 0.7])
+def test_nms_of_integer_boxes_compares_with_a_float32_threshold(threshold):
+    generator = torch.Generator().manual_seed(4)
+    for _ in range(20):
+        corners = torch.randint(0, 10, (40, 2), generator=generator)
+        boxes = torch.cat([corners, corners + torch.randint(1, 11, (40, 2), generator=generator)], dim=1).float()
+        scores = torch.randperm(40, generator=generator) / 40
+        assert ops.nms(boxes, scores, threshold)[1].tolist() == float32_nms(boxes, scores, threshold)
+
+
+def test_nms_keeps_a_box_whose_iou_rounds_to_the_threshold():
+    boxes = torch.tensor([[0.0, 0, 10, 1], [0, 0, 3, 1], [20, 0, 30, 1], [20, 0, 27, 1]])
+    scores = torch.tensor([0.9, 0.8, 0.7, 0.6])
+    assert ops.nms(boxes, scores, 0.3)[1].tolist() == [0, 1, 2]
+    assert ops.nms(boxes, scores, 0.7)[1].tolist() == [0, 1, 2, 3]
+    assert nms(boxes.double(), scores, 0.7, offset=0).tolist() == [0, 1, 2, 3]
+
+
+def test_nms_takes_equal_scores_in_the_order_of_sort():
+    generator = torch.Generator().manual_seed(5)
+    boxes, scores = random_boxes(60, generator), torch.randint(1, 4, (60,), generator=generator) / 4
+    order = scores.sort(descending=True).indices
+    expected = order[reference_nms(boxes[order].double().tolist(), list(range(60, 0, -1)), 0.4)]
+    assert ops.nms(boxes, scores, 0.4)[1].tolist() == expected.tolist()
 
 
 def test_nms_keeps_an_overlap_that_equals_the_threshold():
@@ -101,7 +147,7 @@ def test_batched_nms_equals_reference_per_class(split_thr):
     generator = torch.Generator().manual_seed(2)
     boxes = random_boxes(60, generator)
     boxes[30:40] = boxes[:10]
-    scores = (torch.rand(60, generator=generator) * 20).round() / 20  # many ties
+    scores = torch.randperm(60, generator=generator) / 60
     classes = torch.randint(0, 3, (60,), generator=generator)
     dets, kept = ops.batched_nms(boxes, scores, classes, dict(type='nms', iou_threshold=0.4, split_thr=split_thr))
 
@@ -149,3 +195,21 @@ def test_soft_nms_equals_reference(method, offset):
 def test_soft_nms_of_nothing():
     dets, kept = ops.soft_nms(torch.zeros(0, 4), torch.zeros(0))
     assert dets.shape == (0, 5) and kept.shape == (0,)
+
+
+@pytest.mark.parametrize('method', ['naive', 'linear', 'gaussian'])
+def test_soft_nms_of_equal_scores_follows_the_working_order(method):
+    generator = torch.Generator().manual_seed(6)
+    boxes, scores = random_boxes(40, generator), torch.randint(1, 4, (40,), generator=generator) / 4
+    _, kept = ops.soft_nms(boxes, scores, 0.3, 0.1, 0.2, method)
+    expected = reference_soft_nms(boxes.double().tolist(), scores.tolist(), 0.3, 0.1, 0.2, method)
+    assert kept.tolist() == [index for index, _ in expected]
+    assert 10 < len(expected) < 40
+
+
+def test_soft_nms_of_boxes_without_area_equals_numbers_of_the_compiled_operator():
+    boxes = torch.tensor([[0.0, 0, 0, 5], [10, 10, 20, 20], [0, 0, 0, 5], [11, 10, 20, 20]])
+    dets, kept = ops.soft_nms(boxes, torch.tensor([0.9, 0.8, 0.7, 0.6]), 0.3, 0.5, 0.05, 'gaussian')
+    assert kept.tolist() == [0, 1, 2, 3]
+    expected = torch.tensor([0.9, 0.8, torch.nan, 0.1187])
+    torch.testing.assert_close(dets[:, 4], expected, rtol=0, atol=1e-4, equal_nan=True)

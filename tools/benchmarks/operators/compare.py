@@ -26,7 +26,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[3]), str(Path(__file__).res
 
 import torch  # noqa: E402
 from box_cases import nms_rows, soft_nms_rows  # noqa: E402
-from build import NoSource, build, find_source, source_version  # noqa: E402
+from compile_mmcv import NoSource, build, find_source, source_version  # noqa: E402
 from convolution_cases import convolution_rows  # noqa: E402
 from feature_cases import attention_rows, focal_rows, roi_align_rows  # noqa: E402
 from row import Row  # noqa: E402
@@ -57,6 +57,8 @@ class Outcome:
 def compare(row: Row, compiled, stand_ins) -> Outcome:
     """Runs the cases of a row with both."""
     outcome = Outcome()
+    if row.in_float32:
+        compiled = InFloat32(compiled)
     for case in row.cases:
         real, ours = _results(case, compiled), _results(case, stand_ins)
         outcome.cases += 1
@@ -71,6 +73,27 @@ def compare(row: Row, compiled, stand_ins) -> Outcome:
         outcome.apart += distance > row.tolerance
         outcome.largest = max(outcome.largest, distance)
     return outcome
+
+
+class InFloat32:
+    """An extension whose functions get float32 copies of float16 tensors; what they write is rounded once."""
+
+    def __init__(self, extension) -> None:
+        self.extension = extension
+
+    def __getattr__(self, name: str):
+        function = getattr(self.extension, name)
+
+        def run(*tensors, **settings):
+            half = [isinstance(tensor, Tensor) and tensor.dtype == torch.float16 for tensor in tensors]
+            wide = [tensor.float() if is_half else tensor for tensor, is_half in zip(tensors, half)]
+            result = function(*wide, **settings)
+            for tensor, copy, is_half in zip(tensors, wide, half):
+                if is_half and tensor.numel():
+                    tensor.copy_(copy)
+            return result
+
+        return run
 
 
 def _results(case, extension) -> dict[str, Tensor] | None:

@@ -21,6 +21,8 @@ class Row:
         tolerance (float): Largest difference, relative to the largest value of a result, that counts as equal; 0 where
             results are indices, or follow from the same operations in the same order.
         known (str): Why results differ, if that is known and meant. Default: ''.
+        in_float32 (bool): Give the compiled one float32 copies of float16 tensors. It works in float16 throughout, the
+            positions of samples included; a stand-in works in float32 and rounds once. Default: False.
     """
 
     operator: str
@@ -28,6 +30,7 @@ class Row:
     cases: list[Callable[[Extension], dict[str, Tensor]]]
     tolerance: float = 0.0
     known: str = ''
+    in_float32: bool = False
 
 
 def generator(seed: int) -> torch.Generator:
