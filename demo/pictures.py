@@ -1,4 +1,4 @@
-"""Pictures of what the demo's detector and segmentor see on held-out tiles."""
+"""Pictures of what the demo's models make of held-out tiles."""
 import contextlib
 import io
 import json
@@ -19,6 +19,14 @@ TREES = [f'yell-528000_r{row}c{col}.jpg' for row in (8, 9) for col in (1, 2)]
 NUCLEI_TILES = [f'nuclei_r{row}c3.png' for row in range(4)]
 YELLOW, CYAN = (255, 220, 0), (0, 230, 255)
 MIN_SCORE = 0.2
+
+
+def draw_reconstructions(config: str, checkpoint: Path, out: Path) -> None:
+    """Draw four held-out tiles, as ``tools/analysis_tools/visualize_reconstruction.py`` does."""
+    from mmsimmim.commands.visualize_reconstruction import main
+
+    with quiet():
+        main([str(AERIAL / 'val'), config, str(checkpoint), '--out', str(out), '--size', '192', '192', '--num', '4'])
 
 
 def draw_trees(config: str, checkpoint: Path, out: Path) -> None:

@@ -31,10 +31,10 @@ from held_out import held_out_losses  # noqa: E402
 from mmengine.logging import MMLogger  # noqa: E402
 
 CONFIGS = dict(
-    aerial='configs/demo/simmim_swin-demo-w6_1xb32-200i_aerial-96px.py',
-    trees='configs/demo/atss_swin-demo-w8_fpn_1xb2-220i_trees-256px.py',
-    nuclei='configs/demo/simmim_swin-demo-w6_1xb32-100i_nuclei-96px.py',
-    segmentation='configs/demo/upernet_swin-demo-w8_1xb12-60i_nuclei-128px.py')
+    aerial='configs/demo/simmim_swin-demo-w6_1xb32-120i_aerial-96px.py',
+    trees='configs/demo/atss_swin-demo-w8_fpn_1xb2-140i_trees-256px.py',
+    nuclei='configs/demo/simmim_swin-demo-w6_1xb32-60i_nuclei-96px.py',
+    segmentation='configs/demo/upernet_swin-demo-w8_1xb12-40i_nuclei-128px.py')
 
 # On a CPU only these profit from bfloat16: the backward pass of convolutions, of which necks and decode heads are made,
 # is several times slower in it.
@@ -90,11 +90,7 @@ def pretraining(work_dir: Path) -> list[dict]:
     """Pre-train on the aerial tiles, compare with the baselines, draw reconstructions of held-out tiles."""
     checkpoint = train('1/4  SimMIM on unlabelled aerial tiles', 'aerial', work_dir / 'pretrain_aerial')
     losses = held_out_losses(CONFIGS['aerial'], checkpoint)
-    run([
-        'tools/analysis_tools/visualize_reconstruction.py', 'demo/data/aerial/val', CONFIGS['aerial'],
-        str(checkpoint), '--out',
-        str(work_dir / 'reconstructions.png'), '--size', '192', '192', '--num', '4'
-    ], work_dir / 'pretrain_aerial' / 'reconstructions.log')
+    pictures.draw_reconstructions(CONFIGS['aerial'], checkpoint, work_dir / 'reconstructions.png')
     return [row('aerial tiles, held out', MASKED_LOSS, *item) for item in losses.items()]
 
 

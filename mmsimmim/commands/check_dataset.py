@@ -14,7 +14,7 @@ from .common.mistakes import report_mistakes
 from .common.options import OptionsAction
 
 EXAMPLES = """examples:
-  python tools/dataset_converters/check_dataset.py configs/demo/upernet_swin-demo-w8_1xb12-60i_nuclei-128px.py
+  python tools/dataset_converters/check_dataset.py configs/demo/upernet_swin-demo-w8_1xb12-40i_nuclei-128px.py
   python tools/dataset_converters/check_dataset.py CONFIG --images --cfg-options data_root=/data/cells
 """
 

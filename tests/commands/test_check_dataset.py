@@ -51,8 +51,8 @@ def test_options(run, tmp_path):
         check_dataset.main([str(tmp_path / 'none.py')])
 
 
-@pytest.mark.parametrize('config', ['atss_swin-demo-w8_fpn_1xb2-220i_trees-256px.py',
-                                    'upernet_swin-demo-w8_1xb12-60i_nuclei-128px.py'])
+@pytest.mark.parametrize('config', ['atss_swin-demo-w8_fpn_1xb2-140i_trees-256px.py',
+                                    'upernet_swin-demo-w8_1xb12-40i_nuclei-128px.py'])
 def test_the_demo_data_is_clean(monkeypatch, capsys, config):
     monkeypatch.chdir(REPO)
     check_dataset.main([f'configs/demo/{config}'])

@@ -111,10 +111,10 @@ def test_what_is_not_said_is_as_in_the_first_config_and_in_the_other_tool(run, m
 
     batch = PictureLoader(Config.fromfile(models['swin'][0]), 32, seed=3)(path)
     one = rebuilt(models['swin'], batch['inputs'], mask := batch['data_samples'][0].mask.numpy())
-    assert first['loss'] == pytest.approx(one.loss, rel=1e-6)
+    assert first['loss'] == pytest.approx(one.loss, rel=1e-5)
     assert first['avg_dist'] == second['avg_dist'] == pytest.approx(average_distance(mask, 4))
     same = rebuilt(models['vit'], batch['inputs'], on_tokens(mask, 4))  # 16 px, like the masked patches
-    assert second['loss'] == pytest.approx(same.loss, rel=1e-6)
+    assert second['loss'] == pytest.approx(same.loss, rel=1e-5)
 
 
 def rebuilt(place, inputs, mask):

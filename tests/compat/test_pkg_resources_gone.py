@@ -26,7 +26,7 @@ def no_pkg_resources(monkeypatch):
 
 def test_configs_of_other_packages_are_read(no_pkg_resources):
     pytest.importorskip('mmdet')
-    assert Config.fromfile('configs/demo/atss_swin-demo-w8_fpn_1xb2-220i_trees-256px.py').model.type == 'ATSS'
+    assert Config.fromfile('configs/demo/atss_swin-demo-w8_fpn_1xb2-140i_trees-256px.py').model.type == 'ATSS'
 
 
 def test_every_name_of_the_functions_is_replaced(no_pkg_resources):

@@ -4,7 +4,7 @@ _base_ = ['mmdet::atss/atss_r50_fpn_1x_coco.py']
 
 custom_imports = dict(imports=['mmsimmim'], allow_failed_imports=False)
 
-pretrained = 'work_dirs/demo/pretrain_aerial/iter_200.pth'
+pretrained = 'work_dirs/demo/pretrain_aerial/iter_120.pth'
 
 model = dict(
     backbone=dict(
@@ -69,12 +69,12 @@ optim_wrapper = dict(
     clip_grad=dict(max_norm=10.0),
     paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0))
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=20),
-    dict(type='CosineAnnealingLR', by_epoch=False, begin=20, end=220, eta_min_ratio=0.01)
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=14),
+    dict(type='CosineAnnealingLR', by_epoch=False, begin=14, end=140, eta_min_ratio=0.01)
 ]
-train_cfg = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=220, val_interval=220)
+train_cfg = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=140, val_interval=140)
 
 default_hooks = dict(
-    logger=dict(type='mmsimmim.LoggerHook', interval=100), checkpoint=dict(by_epoch=False, interval=220))
+    logger=dict(type='mmsimmim.LoggerHook', interval=20), checkpoint=dict(by_epoch=False, interval=140))
 log_processor = dict(by_epoch=False)
 randomness = dict(seed=0)

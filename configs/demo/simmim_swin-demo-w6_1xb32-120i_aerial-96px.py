@@ -51,12 +51,12 @@ optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=2e-3, betas=(0.9, 0.999), weight_decay=0.05, fused=True),
     clip_grad=dict(max_norm=5.0),
     paramwise_cfg=dict(flat_decay_mult=0.0, custom_keys=dict(mask_token=dict(decay_mult=0.0))))
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=200, val_interval=200)
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=120, val_interval=120)
 param_scheduler = dict(
-    type='mmsimmim.WarmupCosineLR', warmup=20, warmup_ratio=0.01, min_ratio=0.01, end=200, by_epoch=False)
+    type='mmsimmim.WarmupCosineLR', warmup=12, warmup_ratio=0.01, min_ratio=0.01, end=120, by_epoch=False)
 
 default_hooks = dict(
     logger=dict(interval=50),
-    checkpoint=dict(by_epoch=False, interval=200),
-    reconstruction=dict(by_epoch=False, interval=200))
+    checkpoint=dict(by_epoch=False, interval=120),
+    reconstruction=dict(by_epoch=False, interval=120))
 log_processor = dict(by_epoch=False)

@@ -1,6 +1,6 @@
 """The same on the fluorescence nuclei of demo/data."""
 
-_base_ = ['simmim_swin-demo-w6_1xb32-200i_aerial-96px.py']
+_base_ = ['simmim_swin-demo-w6_1xb32-120i_aerial-96px.py']
 
 # mean and standard deviation of the training tiles: it is far darker than photographs
 data_preprocessor = dict(mean=[33.0] * 3, std=[25.0] * 3)
@@ -20,6 +20,6 @@ val_pipeline = [
 train_dataloader = dict(dataset=dict(data_root='demo/data/nuclei/train', pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(data_root='demo/data/nuclei/val', pipeline=val_pipeline))
 
-train_cfg = dict(max_iters=100, val_interval=100)
-param_scheduler = dict(warmup=10, end=100)
-default_hooks = dict(checkpoint=dict(interval=100))
+train_cfg = dict(max_iters=60, val_interval=60)
+param_scheduler = dict(warmup=6, end=60)
+default_hooks = dict(checkpoint=dict(interval=60))

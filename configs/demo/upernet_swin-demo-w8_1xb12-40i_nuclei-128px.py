@@ -4,7 +4,7 @@ _base_ = ['mmseg::_base_/models/upernet_swin.py', 'mmseg::_base_/default_runtime
 
 custom_imports = dict(imports=['mmsimmim'], allow_failed_imports=False)
 
-pretrained = 'work_dirs/demo/pretrain_nuclei/iter_100.pth'
+pretrained = 'work_dirs/demo/pretrain_nuclei/iter_60.pth'
 
 norm_cfg = dict(type='BN')
 model = dict(
@@ -62,14 +62,14 @@ optim_wrapper = dict(
     clip_grad=dict(max_norm=5.0),
     paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0))
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=10),
-    dict(type='CosineAnnealingLR', by_epoch=False, begin=10, end=60, eta_min_ratio=0.01)
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=6),
+    dict(type='CosineAnnealingLR', by_epoch=False, begin=6, end=40, eta_min_ratio=0.01)
 ]
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=60, val_interval=60)
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=40, val_interval=40)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 
 default_hooks = dict(
-    logger=dict(type='mmsimmim.LoggerHook', interval=20),
-    checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=60))
+    logger=dict(type='mmsimmim.LoggerHook', interval=10),
+    checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=40))
 randomness = dict(seed=0)
