@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -102,9 +101,7 @@ def find_configs(folder: Path, weights: dict[str, Tensor]) -> tuple[list[str], l
     shapes = {name: tensor.to('meta') for name, tensor in weights.items()}
     for path in sorted(path for path in folder.rglob('*.py') if '_base_' not in path.parts):
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter('ignore')  # MMEngine's use of pkg_resources
-                settings = backbone_settings(Config.fromfile(path))
+            settings = backbone_settings(Config.fromfile(path))
         except Exception as error:  # A config is a program, and may need what is not installed.
             skipped.append(f'{os.path.relpath(path)} ({type(error).__name__}: {error})')
             continue

@@ -50,8 +50,8 @@ def read_training(place: str) -> Training:
         for rows in split_runs(read_rows(path)):
             join(training, rows)
     if not training.records:
-        raise UserError(f'{place}: no training iteration was logged; the first comes after as many iterations as '
-                        'default_hooks.logger.interval says.')
+        raise UserError(f'{place}: no training iteration was logged. mmsimmim.LoggerHook logs the first one, '
+                        "MMEngine's LoggerHook the first multiple of default_hooks.logger.interval.")
     return training
 
 

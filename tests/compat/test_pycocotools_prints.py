@@ -14,7 +14,8 @@ def test_annotation_files_take_a_line_each(tmp_path, monkeypatch, capsys, name):
     logger = MMLogger(f'coco_{name}', log_file=str(tmp_path / 'run.log'))
     monkeypatch.setattr(MMLogger, '_instance_dict', {logger.instance_name: logger})
     segments = [dict(id=1, category_id=1, iscrowd=0, area=1, bbox=[0, 0, 1, 1]) for _ in range(2)]
-    annotations = [dict(id=number, image_id=number, segments_info=segments, category_id=1) for number in range(3)]
+    annotations = [dict(id=number, image_id=number, file_name='x.png', segments_info=segments, category_id=1)
+                   for number in range(3)]
     content = dict(images=[dict(id=number, file_name=f'{number}.jpg') for number in range(3)], annotations=annotations,
                    categories=[dict(id=1, name='x')])
     path = tmp_path / 'instances.json'

@@ -83,6 +83,13 @@ def test_training_begins_with_the_file_and_says_so(trained):
         assert torch.equal(weights[f'backbone.{name}'], expected)
 
 
+def test_the_log_says_nothing_twice_and_nothing_for_developers(trained):
+    text = log_of(trained.work_dir)
+    assert text.count('parameters matched (') == text.count('Parameters of ') == 1
+    for noise in ('do not match exactly', 'paramwise_options', 'will be deprecated', 'prefix is not set', 'Loads checkp'):
+        assert noise not in text
+
+
 def test_a_fresh_training_without_the_file_is_refused(trained, tmp_path):
     for arguments in ([], ['--resume']):  # there is nothing to resume in the folder
         with pytest.raises(SystemExit) as caught:
@@ -99,7 +106,7 @@ def test_resuming_needs_no_first_file(trained, tmp_path, runner):
     shutil.copy(trained.checkpoint, tmp_path)
     first = weights_of(trained.checkpoint)
     run('train.py', trained.config, '--work-dir', tmp_path, '--resume', options=['train_cfg.max_epochs=2', *runner])
-    assert 'resumed epoch: 1, iter: 2' in log_of(tmp_path)
+    assert 'resumed epoch: 1, iter: 2' in log_of(tmp_path) and log_of(tmp_path).count('parameters matched (') == 1
     second = weights_of(tmp_path / 'epoch_2.pth')
     changed = {name.split('.')[0] for name in first if not torch.equal(first[name], second[name])}
     assert changed == ({'neck', 'rpn_head', 'roi_head'} if trained.framework == DETECTOR else
@@ -112,7 +119,7 @@ def test_resuming_needs_no_first_file(trained, tmp_path, runner):
 def test_testing_needs_no_first_file(trained, tmp_path, runner):
     run('test.py', trained.config, trained.checkpoint, '--work-dir', tmp_path, options=runner)
     metric = 'coco/bbox_mAP' if trained.framework == DETECTOR else 'mIoU'
-    assert f'{metric}: ' in log_of(tmp_path)
+    assert f'{metric}: ' in log_of(tmp_path) and log_of(tmp_path).count('parameters matched (') == 1
 
 
 def test_a_backbone_alone_is_no_model_to_test_or_resume(trained, tmp_path):

@@ -33,8 +33,8 @@ def require_same_architecture(runner: Runner | FlexibleRunner) -> None:
 class ArchitectureHook(Hook):
     """Stop where a checkpoint lacks parameters of the model, has them in another shape, or has more layers.
 
-    Whatever else it has beyond the model, such as buffers of older versions or an auxiliary head, MMEngine's own
-    warning names.
+    Whatever else it has beyond the model, such as buffers of older versions or an auxiliary head, a warning
+    names.
     """
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
