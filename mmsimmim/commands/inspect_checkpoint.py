@@ -1,28 +1,31 @@
 """Say what a checkpoint holds, and which configs of this project it fits."""
 
+from __future__ import annotations
+
 import argparse
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from mmengine.config import Config
-from torch import Tensor
-
-from ..checkpoints import Contents, read_checkpoint, recognise, state_dict_of
-from ..checkpoints.report import join
+from ..architectures import SWIN, SWIN_V2, VIT
 from ..errors import UserError
-from ..models.backbones.encoder import Encoder
-from ..models.backbones.loading import CheckpointMismatch
-from ..registry import MODELS
 from ..shipped import configs_folder
 from .common.mistakes import report_mistakes
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..checkpoints import Contents
 
 EXAMPLES = """examples:
   python tools/model_converters/inspect_checkpoint.py simmim_pretrain__swin_base.pth
   python tools/model_converters/inspect_checkpoint.py model.safetensors --configs my_configs/
 """
+# Kinds of encoders: their names, and the classes with their named sizes.
 ENCODERS = {'swin': 'Swin Transformer', 'swin_v2': 'Swin Transformer V2', 'vit': 'Vision Transformer (BEiT)'}
+CLASSES = {'mmsimmim.SwinTransformer': ('swin', SWIN), 'mmsimmim.SwinTransformerV2': ('swin_v2', SWIN_V2),
+           'mmsimmim.VisionTransformer': ('vit', VIT)}
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -38,6 +41,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 @report_mistakes
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
+    from ..checkpoints import read_checkpoint, recognise, state_dict_of
+
     checkpoint = read_checkpoint(args.file, mmap=True)
     try:
         weights = state_dict_of(checkpoint, args.ema)
@@ -47,7 +52,7 @@ def main(argv: list[str] | None = None) -> None:
     print(f'{args.file}: {contents.title}')
     for name, value in describe(contents, weights, checkpoint):
         print(f'  {name:<16}{value}')
-    exact, resized, skipped = find_configs(Path(args.configs), weights)
+    exact, resized, skipped = fit_configs(Path(args.configs), weights, contents)
     print_configs('Fits exactly', exact)
     print_configs('Fits with resized position tables', resized)
     print_configs('Could not be compared', skipped)
@@ -55,6 +60,8 @@ def main(argv: list[str] | None = None) -> None:
 
 def describe(contents: Contents, weights: dict[str, Tensor], checkpoint: dict) -> Iterator[tuple[str, str]]:
     """What is known, as names and values."""
+    from ..checkpoints.report import join
+
     unknown = 'not to be told from the file'
     yield 'names of', contents.family
     yield 'encoder', f'{ENCODERS[contents.encoder]}, {contents.arch or "of its own size"}'
@@ -86,42 +93,54 @@ def progress(checkpoint: dict) -> str:
     return ', '.join(found) or 'not noted in the file'
 
 
-def find_configs(folder: Path, weights: dict[str, Tensor]) -> tuple[list[str], list[str], list[str]]:
+def fit_configs(folder: Path, weights: dict[str, Tensor],
+                contents: Contents) -> tuple[list[str], list[str], list[str]]:
     """Compare with the backbone of every config.
 
     Args:
         folder (Path): Searched with all below it; folders named _base_ are not.
         weights (dict[str, Tensor]): As in the file.
+        contents (Contents): What they are.
 
     Returns:
         tuple[list[str], list[str], list[str]]: Configs that fit, that fit after resizing, and, with the reason, those
         that cannot be read here.
     """
-    exact, resized, skipped, known = [], [], [], {}
+    from .common.config_index import Index, find_configs
+
+    index, exact, resized, skipped, known = Index(), [], [], [], {}
     shapes = {name: tensor.to('meta') for name, tensor in weights.items()}
-    for path in sorted(path for path in folder.rglob('*.py') if '_base_' not in path.parts):
+    for path in find_configs(folder):
         try:
-            settings = backbone_settings(Config.fromfile(path))
+            settings = index.encoder_of(path)
         except Exception as error:  # A config is a program, and may need what is not installed.
             skipped.append(f'{os.path.relpath(path)} ({type(error).__name__}: {error})')
             continue
-        if settings is not None:
+        if settings is not None and may_fit(settings, contents):
             key = repr(settings)
             fit = known[key] = known[key] if key in known else compare(settings, shapes)
             (exact if fit == 'exact' else resized if fit == 'resized' else []).append(os.path.relpath(path))
     return exact, resized, skipped
 
 
-def backbone_settings(cfg: Config) -> dict | None:
-    """Settings of the backbone, if it is one of this project."""
-    backbone = (cfg.get('model') or {}).get('backbone') or {}
-    if not str(backbone.get('type')).startswith('mmsimmim.'):
-        return None
-    return {key: value for key, value in backbone.to_dict().items() if key != 'init_cfg'}
+def may_fit(settings: dict, contents: Contents) -> bool:
+    """False if an encoder is of another kind or width than the file, which saves building it; else it takes a look."""
+    kind, sizes = CLASSES.get(settings['type'], (None, {}))
+    arch = settings.get('arch')
+    arch = sizes.get(arch) if isinstance(arch, str) else arch
+    if kind is None or arch is None:
+        return True
+    return kind == contents.encoder and contents.embed_dims in (None, arch.get('embed_dims'))
 
 
 def compare(settings: dict, shapes: dict[str, Tensor]) -> str | None:
     """'exact', 'resized', or None if the file does not fit."""
+    import torch
+
+    from ..models.backbones.encoder import Encoder
+    from ..models.backbones.loading import CheckpointMismatch
+    from ..registry import MODELS
+
     with torch.device('meta'):
         encoder = MODELS.build(settings)
     if not isinstance(encoder, Encoder):

@@ -1,0 +1,143 @@
+"""The encoders of the shipped configs in one file, so that none of the configs need be read to learn about them.
+
+    python -m mmsimmim.commands.common.config_index    # after a change of configs: write configs/encoders.json anew
+
+An entry counts as long as the config and all that it inherits from are what they were; otherwise the config is read.
+"""
+
+import ast
+import hashlib
+import importlib.util
+import json
+import os
+import re
+import warnings
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from ...shipped import configs_folder
+
+NAME = 'encoders.json'
+# What MMEngine puts in the place of {{$NAME:default}}, and of {{ fileDirname }} and the like.
+ENVIRONMENT = re.compile(r'\{\{\s*\$\s*(\w+)')
+PLACE = re.compile(r'\{\{\s*file')
+
+
+class Index:
+    """Settings of the encoders below a folder of configs, as an index file in it has them.
+
+    Args:
+        folder (Path): The folder. Defaults to None: the shipped configs.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = (folder or configs_folder()).resolve()
+        file = self.folder / NAME
+        content = json.loads(file.read_text(encoding='utf-8')) if file.is_file() else dict(encoders=[], configs={})
+        self._encoders = [ast.literal_eval(text) for text in content['encoders']]
+        self._configs = content['configs']
+
+    def encoder_of(self, path: Path) -> dict | None:
+        """Settings of a config's backbone as :func:`encoder_settings` gives them, read only if the index is of no use.
+
+        Raises:
+            Exception: Whatever MMEngine raises for a config that it cannot read.
+        """
+        entry = self._configs.get(_name(path, self.folder))
+        if entry is not None and entry['fingerprint'] == fingerprint(path):
+            return None if entry['encoder'] is None else self._encoders[entry['encoder']]
+        return encoder_settings(path)
+
+
+def encoder_settings(path: Path) -> dict | None:
+    """Arguments of a config's backbone without ``init_cfg``, or None if it is none of this project."""
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # MMEngine's use of pkg_resources
+        cfg = Config.fromfile(path)
+    backbone = (cfg.get('model') or {}).get('backbone') or {}
+    if not str(backbone.get('type')).startswith('mmsimmim.'):
+        return None
+    return {key: value for key, value in backbone.to_dict().items() if key != 'init_cfg'}
+
+
+def find_configs(folder: Path) -> list[Path]:
+    """Configs in a folder and below it, those in folders named _base_ left out."""
+    return sorted(path for path in folder.rglob('*.py') if '_base_' not in path.parts)
+
+
+def make_index(folder: Path) -> dict[str, Any]:
+    """Read all configs of a folder.
+
+    Returns:
+        dict[str, Any]: ``encoders``, the different settings as Python writes them, and ``configs``: for each path below
+        the folder the number of its encoder, or None, and its fingerprint. Configs without a fingerprint are left out.
+    """
+    encoders, configs = [], {}
+    for path in find_configs(folder):
+        known = fingerprint(path)
+        if known is not None:
+            settings = encoder_settings(path)
+            text = None if settings is None else repr(settings)
+            if text is not None and text not in encoders:
+                encoders.append(text)
+            configs[_name(path, folder)] = dict(encoder=None if text is None else encoders.index(text),
+                                                fingerprint=known)
+    return dict(encoders=encoders, configs=configs)
+
+
+def fingerprint(path: Path) -> str | None:
+    """A number that changes with what a config says, in itself or in a base; not with comments and blanks.
+
+    Returns:
+        str, optional: None if that cannot be told from the text alone, or a base is not there.
+    """
+    parts = _parts(Path(os.path.abspath(path)))
+    return None if parts is None else hashlib.sha256('\0'.join(parts).encode()).hexdigest()[:16]
+
+
+@lru_cache(maxsize=None)
+def _parts(path: Path) -> tuple[str, ...] | None:
+    try:
+        text = path.read_text(encoding='utf-8')
+        tree = ast.parse(text)
+        bases = _bases(tree)
+    except (OSError, ValueError, SyntaxError):
+        return None
+    if PLACE.search(text) or any(isinstance(node, (ast.Import, ast.ImportFrom)) for node in ast.walk(tree)):
+        return None
+    parts = [ast.unparse(tree), *(os.environ.get(name, '') for name in ENVIRONMENT.findall(text))]
+    for base in bases:
+        of_base = _parts(_path_of(base, path))
+        if of_base is None:
+            return None
+        parts += of_base
+    return tuple(parts)
+
+
+def _bases(tree: ast.Module) -> list[str]:
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], 'id', None) == '_base_':
+            bases = ast.literal_eval(node.value)
+            return [bases] if isinstance(bases, str) else list(bases)
+    return []
+
+
+def _path_of(base: str, path: Path) -> Path:
+    package, separator, name = base.rpartition('::')
+    if not separator:
+        return Path(os.path.normpath(path.parent / base))
+    spec = importlib.util.find_spec(package)
+    return Path(spec.origin).parent / '.mim' / 'configs' / name if spec and spec.origin else Path(base)
+
+
+def _name(path: Path, folder: Path) -> str:
+    return os.path.relpath(path.resolve(), folder.resolve()).replace(os.sep, '/')
+
+
+if __name__ == '__main__':
+    target = configs_folder() / NAME
+    target.write_text(json.dumps(make_index(configs_folder()), indent=0) + '\n', encoding='utf-8')
+    print(target)
