@@ -33,7 +33,8 @@ val_evaluator = dict(ann_file=data_root + '/instances_val.json')
 test_evaluator = val_evaluator
 model.update(
     roi_head=dict(bbox_head=dict(num_classes=1), mask_head=dict(num_classes=1)),
-    train_cfg=dict(rcnn=dict(sampler=dict(num=32))))
+    train_cfg=dict(rcnn=dict(sampler=dict(num=32))),
+    test_cfg=dict(rpn=dict(max_per_img=50), rcnn=dict(max_per_img=5)))
 """
 
 
