@@ -72,7 +72,7 @@ def test_metadata(dist):
     assert not [line for line in extras if line.startswith(('mm', 'onedl', 'openm'))]
 
 
-USER = '''
+USER = """
 import sys
 from pathlib import Path
 import mmsimmim
@@ -86,10 +86,10 @@ names = [path.relative_to(configs).as_posix() for path in configs.rglob('*.py')]
 for name in names:
     path, _ = Config._get_cfg_path(f'mmsimmim::{name}', '')
     assert Path(path) == configs / name, (path, name)
-Path('user.py').write_text("_base_ = 'mmsimmim::pretrain/%s'" % sys.argv[2])
+Path('user.py').write_text(f'_base_ = "mmsimmim::pretrain/{sys.argv[2]}"')
 assert Config.fromfile('user.py').model == get_config(f'mmsimmim::pretrain/{sys.argv[2]}').model
 print(len(names))
-'''
+"""
 
 
 def test_configs_are_found_without_the_checkout(dist, tmp_path):

@@ -110,7 +110,10 @@ def _leave_scope(module: ModuleType) -> None:
 
 
 def _configs(package_path: str) -> Path:
-    return Path(package_path) / '.mim' / 'configs'
+    package = Path(package_path)
+    folder = package / '.mim' / 'configs'
+    # A checkout of ours that is on the path has them beside the package.
+    return folder if package.name != SELF or folder.is_dir() else package.parent / 'configs'
 
 
 WRAPPERS = dict(
