@@ -23,7 +23,7 @@ def dist(tmp_path_factory):
     """A folder with a source distribution, made from a copy of the checkout, and the wheel that is built from it."""
     folder = tmp_path_factory.mktemp('dist')
     copy = folder / 'copy'
-    ignored = shutil.ignore_patterns('.*', '__pycache__', '*.egg-info', 'build', 'dist', 'work_dirs', 'data')
+    ignored = shutil.ignore_patterns('.*', '__pycache__', '*.egg-info', 'build', 'dist', 'work_dirs', 'demo', '*.npz')
     shutil.copytree(ROOT, copy, ignore=ignored)
     build('build_sdist', copy, folder)
     with tarfile.open(next(folder.glob('*.tar.gz'))) as archive:
