@@ -33,7 +33,8 @@ val_evaluator = dict(ann_file=data_root + '/instances_val.json')
 test_evaluator = val_evaluator
 model.update(
     roi_head=dict(bbox_head=dict(num_classes=1), mask_head=dict(num_classes=1)),
-    train_cfg=dict(rcnn=dict(sampler=dict(num=32))))
+    train_cfg=dict(rcnn=dict(sampler=dict(num=32))),
+    test_cfg=dict(rpn=dict(max_per_img=50), rcnn=dict(max_per_img=5)))
 """
 
 
@@ -54,8 +55,7 @@ def main() -> None:
     config.write_text(block.replace('epoch_100.pth', checkpoint.name) + DETECTION_DATA.format(root=f'{data}/nuclei'))
     run(['-m', 'mmsimmim', 'train', str(config), '--cfg-options', *SHORT], 'detector.log')
     report = re.search(r'(\d+) of (\d+) parameters', Path('detector.log').read_text())
-    check(report and int(report[1]) > 0.9 * int(report[2]),
-          f'load report: {report and report[0]} of the encoder matched')
+    check(report and int(report[1]) > 0.9 * int(report[2]), f'of the encoder, {report and report[0]} matched')
     check_losses('work_dirs/detector', 'loss', 'loss_mask')
     check(Path('work_dirs/detector/epoch_1.pth').is_file(), 'work_dirs/detector/epoch_1.pth is written')
 

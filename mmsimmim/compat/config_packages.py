@@ -63,8 +63,12 @@ def _get_external_cfg_path(original):
 
     @wraps(original)
     def get_external_cfg_path(package_path: str, cfg_file: str) -> str:
-        path = _configs(package_path) / cfg_file
-        return str(path) if path.is_file() else original(package_path, cfg_file)
+        configs = _configs(package_path)
+        if not configs.is_dir():
+            return original(package_path, cfg_file)
+        if not (configs / cfg_file).is_file():
+            raise ValueError(f'{configs} has no {cfg_file}')  # MMEngine goes on to the last place where it looks
+        return str(configs / cfg_file)
 
     return get_external_cfg_path
 
@@ -110,7 +114,10 @@ def _leave_scope(module: ModuleType) -> None:
 
 
 def _configs(package_path: str) -> Path:
-    return Path(package_path) / '.mim' / 'configs'
+    package = Path(package_path)
+    folder = package / '.mim' / 'configs'
+    # A checkout of ours that is on the path has them beside the package.
+    return folder if package.name != SELF or folder.is_dir() else package.parent / 'configs'
 
 
 WRAPPERS = dict(

@@ -3,6 +3,7 @@
 import os
 import runpy
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -80,6 +81,14 @@ class TestArguments:
         assert cfg.optim_wrapper.optimizer.lr == 2e-3 and not cfg.auto_scale_lr.enable
         cfg = config_of('--cfg-options', 'train_dataloader.batch_size=4', 'auto_scale_lr.enable=True')
         assert cfg.optim_wrapper.optimizer.lr == 5e-4
+
+    @pytest.mark.parametrize('name', ['mmsimmim::pretrain/simmim_swin-tiny-w6_8xb256-amp-coslr-100e_in1k-192px.py',
+                                      'mmpretrain::simmim/simmim_swin-base-w6_8xb256-amp-coslr-100e_in1k-192px.py'])
+    def test_a_config_that_came_with_a_package(self, config_of, name):
+        pytest.importorskip('mmpretrain')
+        cfg = config_of(config=name)
+        assert cfg.model.type.endswith('SimMIM') and '_scope_' not in cfg.model
+        assert Path(cfg.filename).name == name.rsplit('/', 1)[1]
 
     def test_a_variable_of_the_config(self, config_of):
         config = REPO / 'configs' / 'pretrain' / 'simmim_swin-tiny-w6_1xb128-amp-coslr-100e_folder-192px.py'
@@ -188,6 +197,16 @@ class TestMistakes:
         monkeypatch.delenv('WORLD_SIZE', raising=False)
         message = message_of(CONFIG, '--work-dir', tmp_path, '--launcher', 'pytorch')
         assert 'WORLD_SIZE' in message and 'tools/dist_train.sh' in message
+        assert 'python -m torch.distributed.run --nproc_per_node=GPUS -m mmsimmim train CONFIG' in message
+
+    @pytest.mark.parametrize('name, hint', [
+        ('mmsimmim::pretrain/simmim_swin-tny-w6_8xb256-amp-coslr-100e_in1k-192px.py',
+         'Did you mean mmsimmim::pretrain/simmim_swin-tiny-w6_8xb256-amp-coslr-100e_in1k-192px.py'),
+        ('mmsimmin::pretrain/x.py', 'mmsimmin'), ('mmsimmim::x.py', 'such as mmsimmim::pretrain/NAME.py'),
+        ('mmdet::no/such.py', 'mmdet has no config no/such.py')])
+    def test_config_that_no_package_has(self, message_of, name, hint):
+        message = message_of(name)
+        assert message.startswith(f'error: The config {name} is not found: ') and hint in message
 
     def test_data_folder(self, message_of, tmp_path):
         message = message_of(CONFIG, '--work-dir', tmp_path, '--no-validate', '--cfg-options',
@@ -227,7 +246,9 @@ def test_connected_processes_part_in_the_end(monkeypatch, images, left_connectio
 def test_dist_train_on_two_cpus_ends_like_one_process(run_tool, tmp_path):
     options = ['model.backbone.drop_path_rate=0.', 'optim_wrapper.optimizer._delete_=True',
                'optim_wrapper.optimizer.type=SGD', 'optim_wrapper.optimizer.lr=0.02', 'train_cfg.max_epochs=2']
-    code, output = run_tool('tools/train.py', CONFIG, '--work-dir', tmp_path / 'one', options=options)
+    launch = [sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=1', '--master_port=29616']
+    code, output = run_tool(*launch, '-m', 'mmsimmim', 'train', CONFIG, '--launcher', 'pytorch', '--work-dir',
+                            tmp_path / 'one', options=options)
     assert code == 0, output
     code, output = run_tool(
         'tools/dist_train.sh', CONFIG, 2, '--work-dir', tmp_path / 'two', '--auto-scale-lr',

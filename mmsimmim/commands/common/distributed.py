@@ -34,7 +34,9 @@ def get_world_size(launcher: str) -> int:
         return 1
     name = WORLD_SIZE_VARIABLES[launcher]
     if name not in os.environ:
-        how = dict(pytorch='tools/dist_train.sh CONFIG GPUS', slurm='tools/slurm_train.sh', mpi='mpirun')[launcher]
+        how = dict(pytorch='tools/dist_train.sh CONFIG GPUS, without a checkout with '
+                           'python -m torch.distributed.run --nproc_per_node=GPUS -m mmsimmim train CONFIG',
+                   slurm='tools/slurm_train.sh', mpi='mpirun')[launcher]
         raise UserError(f'--launcher {launcher} needs the environment variable {name}, which {launcher} sets. '
                         f'Start with {how}, or leave --launcher out for a single process.')
     return int(os.environ[name])
