@@ -86,7 +86,8 @@ def test_training_begins_with_the_file_and_says_so(trained):
 def test_the_log_says_nothing_twice_and_nothing_for_developers(trained):
     text = log_of(trained.work_dir)
     assert text.count('parameters matched (') == text.count('Parameters of ') == 1
-    for noise in ('do not match exactly', 'paramwise_options', 'will be deprecated', 'prefix is not set', 'Loads checkp'):
+    for noise in ('do not match exactly', 'paramwise_options', 'will be deprecated', 'prefix is not set',
+                  'Loads checkp'):
         assert noise not in text
 
 

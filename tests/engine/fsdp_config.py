@@ -1,4 +1,4 @@
-"""The tiny SimMIM trained with sharded parameters; weight decay and clipping are strong, so that what they spare shows."""
+"""The tiny SimMIM, sharded; weight decay and clipping are strong, so that what they spare shows."""
 
 _base_ = ['../commands/tiny_config.py']
 

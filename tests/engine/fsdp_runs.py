@@ -1,4 +1,4 @@
-"""Started in two processes: the tools, several times with sharded parameters and several times in MMEngine's ordinary way."""
+"""Started in two processes: the tools, several times with sharded parameters and several times with DDP."""
 
 import json
 import runpy

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import warnings
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +98,7 @@ def fingerprint(path: Path) -> str | None:
     return None if parts is None else hashlib.sha256('\0'.join(parts).encode()).hexdigest()[:16]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _parts(path: Path) -> tuple[str, ...] | None:
     try:
         text = path.read_text(encoding='utf-8')
