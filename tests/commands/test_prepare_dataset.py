@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from mmsimmim.commands import prepare_dataset as prepare
+from mmsimmim.commands.common import published_data
 from tests.datasets.checks.synthetic import HEIGHT, WIDTH, annotation, write_image
 
 
@@ -186,7 +187,8 @@ def test_links_in_archives(run, archives, tmp_path):
 
 @pytest.mark.parametrize('source', ['archive', 'folder'])
 def test_full_disks(run, archives, unpacked, tmp_path, monkeypatch, source):
-    monkeypatch.setattr(prepare.shutil, 'disk_usage', lambda folder: shutil._ntuple_diskusage(2**40, 2**40, 2**30 + 9))
+    monkeypatch.setattr(published_data.shutil, 'disk_usage',
+                        lambda folder: shutil._ntuple_diskusage(2**40, 2**40, 2**30 + 9))
     sources = archives['coco'] if source == 'archive' else [unpacked / 'coco', '--copy']
     message, _ = run('coco', *sources)
     assert 'has room for 0.0 GB' in message and not (tmp_path / 'data/coco/train2017').exists()
@@ -197,7 +199,7 @@ def test_stops_in_between_leave_nothing(run, archives, tmp_path, monkeypatch):
     def stop(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(prepare.shutil, 'copyfileobj', stop)
+    monkeypatch.setattr(published_data.shutil, 'copyfileobj', stop)
     with pytest.raises(KeyboardInterrupt):
         run('coco', *archives['coco'])
     assert not list((tmp_path / 'data' / 'coco').iterdir())

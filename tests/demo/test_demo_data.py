@@ -1,8 +1,9 @@
 """The data in demo/data: consistent, without overlap of splits, and rebuilt byte by byte from its sources."""
 
-import importlib.util
 import json
 import os
+import sys
+import zipfile
 from itertools import combinations
 from pathlib import Path
 
@@ -14,9 +15,13 @@ ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / 'demo' / 'data'
 ARCHIVES = os.environ.get('MMSIMMIM_DEMO_ARCHIVES')
 
-spec = importlib.util.spec_from_file_location('build_demo_data', ROOT / 'tools/dataset_converters/build_demo_data.py')
-build_demo_data = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(build_demo_data)
+sys.path.insert(0, str(ROOT / 'demo'))
+import build_data  # noqa: E402
+import data_sources  # noqa: E402
+import tiles  # noqa: E402
+
+sys.path.remove(str(ROOT / 'demo'))
+
 
 
 def read_coco(part, split):
@@ -72,38 +77,38 @@ def decode_run_lengths(segmentation):
 def test_run_lengths_invert(first):
     mask = np.random.RandomState(0).rand(5, 7) < 0.5
     mask[0, 0] = first
-    counts = build_demo_data.run_lengths(mask)
+    counts = tiles.run_lengths(mask)
     np.testing.assert_array_equal(decode_run_lengths(dict(size=mask.shape, counts=counts)), mask)
 
 
 def test_boxes_at_borders():
-    tile = build_demo_data.Tile(0, 0, 100, 200, 200, 300)
-    assert build_demo_data.clip_box([110, 210, 130, 240], tile) == ([10, 10, 20, 30], False)
-    assert build_demo_data.clip_box([88, 210, 118, 240], tile) == ([0, 10, 18, 30], False)
-    assert build_demo_data.clip_box([80, 210, 118, 240], tile) == ([0, 10, 18, 30], True)  # 18 of 38 px
-    assert build_demo_data.clip_box([97, 210, 104, 240], tile) == ([0, 10, 4, 30], True)  # narrower than 8 px
-    assert build_demo_data.clip_box([110, 210, 116, 216], tile) == ([10, 10, 6, 6], False)  # small, but whole
-    assert build_demo_data.clip_box([80, 210, 101, 240], tile) is None
+    tile = tiles.Tile(0, 0, 100, 200, 200, 300)
+    assert tiles.clip_box([110, 210, 130, 240], tile) == ([10, 10, 20, 30], False)
+    assert tiles.clip_box([88, 210, 118, 240], tile) == ([0, 10, 18, 30], False)
+    assert tiles.clip_box([80, 210, 118, 240], tile) == ([0, 10, 18, 30], True)  # 18 of 38 px
+    assert tiles.clip_box([97, 210, 104, 240], tile) == ([0, 10, 4, 30], True)  # narrower than 8 px
+    assert tiles.clip_box([110, 210, 116, 216], tile) == ([10, 10, 6, 6], False)  # small, but whole
+    assert tiles.clip_box([80, 210, 101, 240], tile) is None
 
 
 def test_a_source_that_changed_is_refused(tmp_path):
     path = tmp_path / 'deepforest.zip'
-    with build_demo_data.zipfile.ZipFile(path, 'w') as archive:
-        for name in build_demo_data.SHA256:
+    with zipfile.ZipFile(path, 'w') as archive:
+        for name in data_sources.SHA256:
             archive.writestr(name, b'something else')
     with pytest.raises(SystemExit, match='SHA-256'):
-        build_demo_data.read_sources([path])
+        data_sources.read_sources([path])
 
 
 def test_licences_name_each_package_and_its_version():
     text = (DATA / 'LICENSES.md').read_text()
-    for name, version in build_demo_data.PACKAGES.items():
+    for name, version in data_sources.PACKAGES.items():
         assert f'{name}' in text and version in text
     assert 'Copyright (c) 2019, Ben Weinstein' in text and 'Uwe Schmidt, Martin Weigert' in text
 
 
 @pytest.mark.skipif(not ARCHIVES, reason='MMSIMMIM_DEMO_ARCHIVES does not name a folder with the two packages')
 def test_rebuild_is_identical(tmp_path):
-    files = build_demo_data.read_sources(sorted(Path(ARCHIVES).iterdir()))
-    build_demo_data.build(files, tmp_path)
-    assert build_demo_data.report_differences(tmp_path, DATA) == 0
+    files = data_sources.read_sources(sorted(Path(ARCHIVES).iterdir()))
+    build_data.build(files, tmp_path)
+    assert build_data.report_differences(tmp_path, DATA) == 0

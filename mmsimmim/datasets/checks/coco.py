@@ -4,16 +4,16 @@ import json
 import math
 import os
 from collections import Counter, defaultdict
-from typing import Any
 
 from ...errors import why_missing
 from ..image_folder import IMAGE_SUFFIXES, list_files
 from .categories import compare_categories, repeated
+from .coco_masks import NUMBER, check_masks, is_of
 from .files import Reading, look_into, read_picture
 from .part import Contents, Part, classes_of
 from .report import Section
 
-NUMBER, ID = (int, float), (int, float, str)
+ID = (int, float, str)
 KEYS = dict(
     images=dict(id=ID, file_name=str, width=NUMBER, height=NUMBER),
     annotations=dict(id=ID, image_id=ID, category_id=ID, bbox=list, area=NUMBER),
@@ -77,7 +77,7 @@ def _complete(section: Section, name: str, entries: list) -> list[dict]:
     """The entries that have all that they need."""
     complete, faults = [], defaultdict(list)
     for i, entry in enumerate(entries):
-        missing = [key for key, kind in KEYS[name].items() if not _is(entry.get(key), kind)] \
+        missing = [key for key, kind in KEYS[name].items() if not is_of(entry.get(key), kind)] \
             if isinstance(entry, dict) else ['all keys']
         if not missing and not _has_good_numbers(entry):
             missing = ['bbox'] if name == 'annotations' else ['width or height above 0']
@@ -90,13 +90,9 @@ def _complete(section: Section, name: str, entries: list) -> list[dict]:
     return complete
 
 
-def _is(value: Any, kind: type | tuple) -> bool:
-    return isinstance(value, kind) and not isinstance(value, bool)
-
-
 def _has_good_numbers(entry: dict) -> bool:
     if 'bbox' in entry:
-        return len(entry['bbox']) == 4 and all(_is(x, NUMBER) and math.isfinite(x) for x in entry['bbox'])
+        return len(entry['bbox']) == 4 and all(is_of(x, NUMBER) and math.isfinite(x) for x in entry['bbox'])
     return entry.get('width', 1) > 0 and entry.get('height', 1) > 0
 
 
@@ -118,7 +114,7 @@ def _check_ids(content: dict[str, list[dict]], section: Section) -> None:
 def _check_references(section: Section, annotations: list[dict], content: dict[str, list]) -> None:
     for name, key in (('categories', 'category_id'), ('images', 'image_id')):
         # Those of incomplete entries, too: one fault is reported once.
-        known = {entry['id'] for entry in content[name] if isinstance(entry, dict) and _is(entry.get('id'), ID)}
+        known = {entry['id'] for entry in content[name] if isinstance(entry, dict) and is_of(entry.get('id'), ID)}
         section.error(f'annotations with a {key} that "{name}" does not have', [
             f'id {one["id"]}: {one[key]!r}' for one in annotations if one[key] not in known])
 
@@ -139,7 +135,7 @@ def _check_annotations(part: Part, section: Section, content: dict, classes: lis
     if part.metrics and not part.unlabelled:
         section.error('annotations without iscrowd, which the evaluation reads',
                       [f'id {annotation["id"]}' for annotation in known if 'iscrowd' not in annotation])
-    _check_masks(part, section, kept, images)
+    check_masks(part, section, kept, images)
     _count_images(part, section, kept, images)
     _count_classes(section, kept, names, classes)
 
@@ -178,68 +174,6 @@ def _check_boxes(section: Section, annotations: list[dict], images: dict) -> lis
 def _place(annotation: dict, images: dict) -> str:
     box = ' '.join(f'{value:g}' for value in annotation['bbox'])
     return f'id {annotation["id"]} in {images[annotation["image_id"]]["file_name"]}: [{box}]'
-
-
-def _check_masks(part: Part, section: Section, annotations: list[dict], images: dict) -> None:
-    loaders = [one for one in part.transform('LoadAnnotations') if one.get('with_mask')]
-    scored = any('segm' in (metric.get('metric') or ()) for metric in part.metrics)
-    if not loaders and not scored:
-        return
-    faults = defaultdict(list)
-    as_polygons = any(one.get('poly2mask') is False for one in loaders)
-    for annotation in annotations:
-        image = images[annotation['image_id']]
-        fault = find_mask_fault(annotation.get('segmentation'), image['height'], image['width'])
-        if not fault and as_polygons and isinstance(annotation['segmentation'], dict) and not annotation.get('iscrowd'):
-            fault = 'masks as run lengths, which with LoadAnnotations(poly2mask=False) are left out'
-        if fault:
-            faults[fault].append(f'id {annotation["id"]} in {image["file_name"]}')
-    for fault, cases in faults.items():
-        if fault.endswith('left out'):
-            section.by_share(fault, cases, len(annotations))
-        else:
-            section.error(fault, cases)
-
-
-def find_mask_fault(segmentation: Any, height: int, width: int) -> str:
-    """Look for what is wrong with a mask.
-
-    Args:
-        segmentation (list | dict): Polygons or run lengths.
-        height (int): Of the image.
-        width (int): Of the image.
-
-    Returns:
-        str: The kind of fault; '' if there is none.
-    """
-    if not segmentation:
-        return 'annotations without a mask, although masks are loaded'
-    if isinstance(segmentation, dict):
-        return _find_fault_of_runs(segmentation, height, width)
-    if not isinstance(segmentation, list) or not all(isinstance(polygon, list) for polygon in segmentation):
-        return 'masks that are neither lists of polygons nor run lengths'
-    if not all(_is(x, NUMBER) and math.isfinite(x) for polygon in segmentation for x in polygon):
-        return 'polygons with coordinates that are no numbers'
-    if any(len(polygon) < 6 or len(polygon) % 2 for polygon in segmentation):
-        return 'masks with polygons of less than three points or an odd number of coordinates, which are left out'
-    return ''
-
-
-def _find_fault_of_runs(runs: dict, height: int, width: int) -> str:
-    counts, size = runs.get('counts'), runs.get('size')
-    if not isinstance(counts, (list, str)) or not isinstance(size, list):
-        return 'run lengths without counts or size'
-    if [height, width] != size:
-        return 'run lengths for another size than that of the image'
-    if isinstance(counts, list):
-        good = all(_is(count, int) and count >= 0 for count in counts) and sum(counts) == height * width
-    else:
-        from pycocotools import mask
-        try:
-            good = mask.decode(runs).shape == (height, width)
-        except (ValueError, UnicodeError):
-            good = False
-    return '' if good else 'run lengths that do not fill the image'
 
 
 def _count_images(part: Part, section: Section, kept: list[dict], images: dict) -> None:

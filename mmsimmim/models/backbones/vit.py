@@ -1,6 +1,5 @@
 """Vision transformer: one class from pre-training to downstream tasks."""
 
-import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -33,6 +32,7 @@ from .vit_arguments import (
     parse_patch_size,
     size_pair,
 )
+from .vit_initialisation import initialise_vit, truncate_at_one_sigma
 
 OUT_TYPES = ('raw', 'cls_token', 'featmap', 'avg_featmap')
 TABLE = 'relative_position_bias_table'
@@ -179,13 +179,13 @@ class VisionTransformer(Encoder):
                                  bias_resize=bias_resize, window_size=window, **layer_cfg))
         self.ln1 = nn.LayerNorm(self.embed_dims, parse_norm_cfg(norm_cfg)) if final_norm else None
         self.ln2 = nn.LayerNorm(self.embed_dims, parse_norm_cfg(norm_cfg)) if out_type == 'avg_featmap' else None
-        self._initialise()
+        initialise_vit(self)
         self._freeze()
 
     def add_mask_token(self) -> None:
         """Make the learned token that stands for masked ones, initialised as the rest of the ViT."""
         self.mask_token = nn.Parameter(torch.zeros(1, 1, self.embed_dims))
-        _truncate_at_one_sigma(self.mask_token)
+        truncate_at_one_sigma(self.mask_token)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, ...]:
         """Encode images.
@@ -294,26 +294,3 @@ class VisionTransformer(Encoder):
                                                           self.interpolate_mode)
             except UserError as error:
                 raise UserError(f'{name}: {error}') from error
-
-    def _initialise(self) -> None:
-        """Official initialisation: all weights and tokens truncated at one sigma, biases and bias tables zero.
-
-        The last layer of each branch is then divided by the root of twice the block's number, counted from 1
-        (``fix_init_weight`` in the official ``models/vision_transformer.py``).
-        """
-        for module in self.modules():
-            if isinstance(module, (nn.Linear, nn.Conv2d)):
-                _truncate_at_one_sigma(module.weight)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-        for parameter in (self.cls_token, self.pos_embed):
-            if parameter is not None:
-                _truncate_at_one_sigma(parameter)
-        with torch.no_grad():
-            for number, layer in enumerate(self.layers, start=1):
-                layer.attn.proj.weight.div_(math.sqrt(2 * number))
-                layer.ffn.layers[1].weight.div_(math.sqrt(2 * number))
-
-
-def _truncate_at_one_sigma(tensor: Tensor) -> None:
-    nn.init.trunc_normal_(tensor, std=0.02, a=-0.02, b=0.02)

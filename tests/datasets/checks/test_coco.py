@@ -10,7 +10,7 @@ from PIL import Image
 
 from mmsimmim.datasets.checks import Reading, check_config
 from mmsimmim.datasets.checks.categories import read_categories
-from mmsimmim.datasets.checks.coco import find_mask_fault
+from mmsimmim.datasets.checks.coco_masks import find_mask_fault
 
 from .synthetic import HEIGHT, WIDTH, CocoFolder, annotation, findings, run_lengths, write_image
 

@@ -25,13 +25,8 @@ from mmengine.runner import find_latest_checkpoint  # noqa: E402
 
 from mmsimmim.errors import UserError  # noqa: E402
 from tools.benchmarks.kept_parts import Parts, mean_and_spread, train, write_results  # noqa: E402
-from tools.benchmarks.transfer.dense_transfer_configs import (  # noqa: E402
-    PRESETS,
-    Preset,
-    det_config,
-    pretrain_config,
-    seg_config,
-)
+from tools.benchmarks.transfer.dense_transfer_configs import det_config, pretrain_config, seg_config  # noqa: E402
+from tools.benchmarks.transfer.dense_transfer_presets import PRESETS, Preset  # noqa: E402
 
 STARTS = ('random', 'SimMIM')
 # By task: measures of the validation images; the last one chooses the learning rate.
