@@ -9,16 +9,28 @@ from types import ModuleType
 import pytest
 import torch
 
-from mmsimmim.compat import mmcv_extension, mmcv_ops
+from mmsimmim.compat import mmcv_extension, mmcv_ops, stacks
 from tests.compat.mmcv_ops.stand_in import ROIS, ops, random_boxes
 
 
 def test_unsupported_op_resolves_and_raises_with_its_name_and_the_cure_when_called():
     extension = sys.modules['mmcv._ext']
     op = extension.carafe_forward
-    message = "'carafe_forward'.*pip uninstall -y mmcv-lite && pip install"
-    with pytest.raises(mmcv_ops.UnsupportedOpError, match=message):
+    with pytest.raises(mmcv_ops.UnsupportedOpError, match="'carafe_forward'.*pip install --no-build-isolation"):
         op(1, two=2)
+
+
+@pytest.mark.parametrize(
+    'name, command',
+    [
+        ('mmcv-lite', "pip uninstall -y mmcv-lite && pip install .* --no-binary mmcv 'mmcv==2.1.0'"),
+        ('onedl-mmcv', "pip install .* --force-reinstall 'onedl-mmcv==2.3.6'"),
+    ],
+)
+def test_cure_is_that_of_the_family_that_is_installed(name, command, monkeypatch):
+    monkeypatch.setattr(stacks, 'installed_version', lambda distribution: '1.0' if distribution == name else None)
+    with pytest.raises(mmcv_ops.UnsupportedOpError, match=command):
+        sys.modules['mmcv._ext'].carafe_forward()
 
 
 MAPS, REGION = torch.zeros(1, 4, 8, 8), torch.zeros(1, 5)
