@@ -66,23 +66,52 @@ def test_a_config_that_is_not_in_the_index_is_read(folder, read, tmp_path):
     assert read == ['new.py', 'other.py']
 
 
-def test_fingerprints_follow_what_a_config_says(folder, monkeypatch):
-    swin = folder / 'det' / 'swin.py'
-    before = fingerprint(swin)
-    swin.write_text("_base_ = '../_base_/model.py'\n\nx  =  1\n")
-    config_index._parts.cache_clear()
-    assert fingerprint(swin) == before, 'comments and blanks say nothing'
-    swin.write_text("_base_ = '../_base_/model.py'\nx = '{{$MMSIMMIM_TEST:1}}'")
-    found = set()
-    for value in ('1', '2'):
-        monkeypatch.setenv('MMSIMMIM_TEST', value)
+MODEL = "_base_ = '../_base_/model.py'\nwidth = 1\nmodel = dict(backbone=dict(drop_path_rate=width))\n"
+
+
+@pytest.fixture
+def number(folder):
+    """A function from the text of a config to its fingerprint."""
+    def number(text=MODEL, base=None):
+        (folder / 'det' / 'swin.py').write_text(text)
+        if base:
+            (folder / '_base_' / 'model.py').write_text(base)
         config_index._parts.cache_clear()
-        found.add(fingerprint(swin))
-    assert len(found | {before}) == 3
-    for text in ("_base_ = '../_base_/nowhere.py'", "x = '{{ fileDirname }}'", 'x = (', '_base_ = [name]'):
-        swin.write_text(text)
-        config_index._parts.cache_clear()
-        assert fingerprint(swin) is None
+        return fingerprint(folder / 'det' / 'swin.py')
+    return number
+
+
+@pytest.mark.parametrize('text', [
+    MODEL + '# a comment\n\n', MODEL.replace('=', '  =  '), MODEL + 'other = 1\n', 'import os\n' + MODEL,
+    MODEL + "folder = '{{ fileDirname }}'\n", MODEL + 'loader = dict(width=width)\n'])
+def test_what_does_not_concern_the_model_leaves_the_fingerprint(number, text):
+    assert number(text) == number() is not None
+
+
+@pytest.mark.parametrize('text', [
+    MODEL.replace('width = 1', 'width = 2'), MODEL + "model['x'] = 1", MODEL + 'model.update(x=1)', MODEL + 'del model',
+    MODEL + 'for x in [1]:\n    model[x] = 1', MODEL.replace('=width', '=_base_.depth'),
+    MODEL.replace('=width', "='{{_base_.depth}}'"), MODEL.replace('=width', "='{{$MMSIMMIM_TEST:1}}'")])
+def test_what_concerns_the_model_changes_the_fingerprint(number, text):
+    assert None is not number(text) != number()
+
+
+def test_variables_of_a_base_and_of_the_environment_count_where_they_are_used(number, monkeypatch):
+    base = f'model = dict(backbone={BACKBONE.format(7)})\ndepth = '
+    assert number(base=base + '1') == number(base=base + '2')
+    uses = MODEL.replace('=width', '=_base_.depth')
+    assert number(uses, base + '1') != number(uses, base + '2')
+    uses, before = MODEL.replace('=width', "='{{$MMSIMMIM_TEST:1}}'"), number()
+    monkeypatch.setenv('MMSIMMIM_TEST', '3')
+    assert number() == before and number(uses) != before
+
+
+@pytest.mark.parametrize('text', [
+    MODEL.replace('model.py', 'nowhere.py'), MODEL.replace('=width', "='{{ fileDirname }}'"), 'x = (',
+    '_base_ = [name]', 'import os as width\n' + MODEL, 'from os import *\n' + MODEL.replace('=width', '=name'),
+    'from mmengine.config import read_base\nwith read_base():\n    from .._base_.model import *'])
+def test_what_the_text_cannot_tell_has_no_fingerprint(number, text):
+    assert number(text) is None
 
 
 def test_the_index_of_the_shipped_configs_is_current():
