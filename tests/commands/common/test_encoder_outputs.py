@@ -13,7 +13,7 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DefaultScope, init_default_scope
 
 import mmsimmim  # noqa: F401  (repairs before the frameworks)
-from mmsimmim.analysis.memory.synthetic_batch import made_up_batch
+from mmsimmim.analysis.memory.synthetic_batch import synthetic_batch
 from mmsimmim.commands.common.encoder_outputs import check_encoder_outputs
 from mmsimmim.errors import UserError
 from mmsimmim.registry import MODELS
@@ -88,7 +88,7 @@ def without_gradient(cfg):
     torch.manual_seed(0)
     model = revert_sync_batchnorm(MODELS.build(cfg.model)).train()
     model.init_weights()
-    batch = made_up_batch(model, cfg.default_scope, (64, 64), 2)
+    batch = synthetic_batch(model, cfg.default_scope, (64, 64), 2)
     if cfg.model.type == 'RTMDet':  # boxes alone: masks as it knows them are no longer what mmdet's data sets give
         for sample in batch['data_samples']:
             del sample.gt_instances.masks
