@@ -150,6 +150,24 @@ def test_what_is_told_is_what_a_step_leaves_without_gradient(number):
         check_encoder_outputs(cfg)
 
 
+@pytest.mark.usefixtures('left_connections')
+@pytest.mark.parametrize('out_indices, start_level, stops', [((0, 1, 2, 3), 1, True), ((1, 2, 3), 0, False)])
+def test_a_run_of_several_processes_does_stop_there(out_indices, start_level, stops):
+    from mmdet.models.necks import FPN
+    torch.distributed.init_process_group('gloo')
+    torch.manual_seed(0)
+    neck = FPN(ALL[-len(out_indices):], 8, 5, start_level=start_level, add_extra_convs='on_output')
+    model = torch.nn.parallel.DistributedDataParallel(
+        torch.nn.Sequential(MODELS.build(dict(SWIN, out_indices=out_indices)), neck))
+    images = torch.randn(1, 3, 64, 64)
+    sum(maps.sum() for maps in model(images)).backward()
+    if not stops:
+        model(images)
+        return
+    with pytest.raises(RuntimeError, match='parameters that were not used'):
+        model(images)
+
+
 @pytest.mark.parametrize('out_indices, in_channels, told', [
     ((3, ), ALL, r'gives 1 map with 64 channels .*is \(3,\)\)\. Set model.backbone.out_indices=\[0,1,2,3\] '
      r'model.neck.in_channels=\[8,16,32,64\]'),
