@@ -50,6 +50,7 @@ def train(args: argparse.Namespace) -> None:
     from .common.config import load_config
     from .common.data_files import check_data_files
     from .common.distributed import connect_on_cpu, get_world_size
+    from .common.encoder_outputs import check_encoder_outputs
     from .common.mixed_precision import enable_amp
     from .common.model_files import check_initial_weights, skip_initial_weights
     from .common.runner import build_runner
@@ -65,6 +66,7 @@ def train(args: argparse.Namespace) -> None:
     messages += set_resume(cfg, args.resume)
     check_initial_weights(cfg)
     check_data_files(cfg, ('train', 'val'))
+    check_encoder_outputs(cfg)
     connect_on_cpu(cfg)
 
     runner = build_runner(cfg)
