@@ -14,7 +14,7 @@ from PIL import Image
 
 import mmsimmim  # noqa: F401  (repairs before the frameworks)
 from mmsimmim.checkpoints import convert_state_dict
-from mmsimmim.commands.common.options import merge_options
+from mmsimmim.commands.common.config import read_with_options
 from mmsimmim.registry import MODELS, TRANSFORMS
 from tests.configs.pretraining import (
     FOLDER,
@@ -145,9 +145,8 @@ def test_official_pipeline(path):
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
 def test_an_option_for_the_mask_reaches_training_and_validation(path):
-    config = Config.fromfile(path)
-    before = [dict(step) for step in config.val_dataloader.dataset.pipeline]
-    merge_options(config, {'mask.mask_ratio': 0.4, 'mask.type': 'mmsimmim.SquareMaskGenerator'})
+    before = [dict(step) for step in Config.fromfile(path).val_dataloader.dataset.pipeline]
+    config = read_with_options(str(path), {'mask.mask_ratio': 0.4, 'mask.type': 'mmsimmim.SquareMaskGenerator'})[0]
     masks = [step for step in config.val_dataloader.dataset.pipeline if 'mask_ratio' in step]
     assert config.train_dataloader.collate_fn.mask == config.mask and masks == [dict(config.mask, seed=0)]
     assert config.mask.mask_ratio == 0.4 and config.mask.type == 'mmsimmim.SquareMaskGenerator'
