@@ -17,8 +17,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--amp', action='store_true', help='train in mixed precision (bfloat16 where there is)')
     parser.add_argument('--no-validate', action='store_true', help='do not evaluate during the training')
     parser.add_argument('--auto-scale-lr', action='store_true',
-                        help='scale all learning rates to the number of images per optimizer step: batch size x '
-                             'processes x accumulated steps, relative to auto_scale_lr.base_batch_size')
+                        help='scale all learning rates to the effective batch size (batch size x processes x '
+                             'accumulated steps), relative to auto_scale_lr.base_batch_size')
     add_common_arguments(parser)
     return parser.parse_args()
 
