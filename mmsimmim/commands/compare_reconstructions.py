@@ -55,9 +55,9 @@ class Compared:
     @property
     def label(self) -> str:
         """The name, marked if its pictures borrow the tone of the image."""
-        from ..visualization.comparison import borrows_tone
+        from ..visualization.comparison import uses_image_statistics
 
-        return f'{self.name} *' if borrows_tone(self.model) else self.name
+        return f'{self.name} *' if uses_image_statistics(self.model) else self.name
 
 
 def parse_args(argv: list[str] | None = None) -> Namespace:
@@ -243,10 +243,11 @@ def draw(path: str, comparisons: Sequence[Comparison], compared: Sequence[Compar
 
 def write_json(path: str, comparisons: Sequence[Comparison], compared: Sequence[Compared]) -> None:
     """Write all measures, and where the models came from."""
-    from ..visualization.comparison import borrows_tone
+    from ..visualization.comparison import uses_image_statistics
     from ..visualization.comparison_table import make_records
 
-    models = [dict(name=one.name, config=one.config, checkpoint=one.checkpoint, borrows_tone=borrows_tone(one.model))
+    models = [dict(name=one.name, config=one.config, checkpoint=one.checkpoint,
+                   borrows_tone=uses_image_statistics(one.model))
               for one in compared]
     content = dict(models=models, **make_records(comparisons, [one.name for one in compared]))
     try:

@@ -4,7 +4,7 @@ import argparse
 
 from .common.mistakes import report_mistakes
 from .common.options import add_common_arguments
-from .common.threads import wait_briefly
+from .common.threads import limit_thread_spinning
 
 
 def parse_args() -> argparse.Namespace:
@@ -27,7 +27,7 @@ def parse_args() -> argparse.Namespace:
 @report_mistakes
 def main() -> None:
     args = parse_args()
-    wait_briefly()
+    limit_thread_spinning()
     from .common.distributed import ending_connection
 
     with ending_connection():

@@ -6,7 +6,7 @@ from mmengine.config import Config
 
 from .common.mistakes import report_mistakes
 from .common.options import add_common_arguments
-from .common.threads import wait_briefly
+from .common.threads import limit_thread_spinning
 
 
 def parse_args() -> argparse.Namespace:
@@ -34,7 +34,7 @@ def skip_validation(cfg: Config) -> None:
 @report_mistakes
 def main() -> None:
     args = parse_args()
-    wait_briefly()
+    limit_thread_spinning()
     from .common.distributed import ending_connection
 
     with ending_connection():
