@@ -26,7 +26,7 @@ from mmengine.registry import init_default_scope
 
 from ..errors import UserError
 from .common.mistakes import report_mistakes
-from .common.options import MASK_NAMES, OptionsAction, check_seed
+from .config.options import MASK_NAMES, OptionsAction, check_seed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -148,7 +148,7 @@ def build(name: str, config: str, checkpoint: str, args: Namespace) -> Compared:
     from mmengine.device import get_device
 
     from ..visualization.models import build_model, load_weights, move
-    from .common.config import load_config
+    from .config.loading import load_config
 
     cfg, messages = load_config(Namespace(**{**vars(args), 'config': config}), needed=('model', ))
     print(*messages, sep='\n', end='\n' if messages else '', file=sys.stderr)

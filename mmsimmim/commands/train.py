@@ -5,8 +5,8 @@ import argparse
 from mmengine.config import Config
 
 from .common.mistakes import report_mistakes
-from .common.options import add_common_arguments
 from .common.threads import limit_thread_spinning
+from .config.options import add_common_arguments
 
 
 def parse_args() -> argparse.Namespace:
@@ -46,14 +46,14 @@ def train(args: argparse.Namespace) -> None:
     from ..checkpoints.resume import set_resume
     from ..engine.hooks.check_architecture import require_same_architecture
     from ..engine.hooks.keep_implementation import keep_implementation
+    from .checks.data_files import check_data_files
+    from .checks.encoder_outputs import check_encoder_outputs
+    from .checks.model_files import check_initial_weights, skip_initial_weights
     from .common.auto_scale_lr import scale_lr
-    from .common.config import load_config
-    from .common.data_files import check_data_files
     from .common.distributed import connect_on_cpu, get_world_size
-    from .common.encoder_outputs import check_encoder_outputs
     from .common.mixed_precision import enable_amp
-    from .common.model_files import check_initial_weights, skip_initial_weights
     from .common.runner import build_runner
+    from .config.loading import load_config
 
     cfg, messages = load_config(args, needed=('model', 'train_cfg', 'train_dataloader', 'optim_wrapper'))
     world_size = get_world_size(args.launcher)

@@ -30,7 +30,7 @@ from ..analysis.image_size import image_size, pipeline_of
 from ..errors import UserError
 from ..registry import MODELS
 from .common.mistakes import report_mistakes
-from .common.options import OptionsAction
+from .config.options import OptionsAction
 
 if TYPE_CHECKING:
     from torch import nn
@@ -179,7 +179,7 @@ def main(argv: list[str] | None = None) -> None:
 
     from ..analysis.memory.step_memory import measure_activations
     from ..engine.fsdp import BLOCKS
-    from .common.config import load_config
+    from .config.loading import load_config
 
     sizes, steps = {}, {}
     for path in args.config:

@@ -11,8 +11,9 @@ import torch.distributed
 from mmengine.config import Config
 
 import mmsimmim  # noqa: F401  lets torch read MMEngine's checkpoints
-from mmsimmim.commands.common import config as config_module
-from mmsimmim.commands.common import data_files, runner
+from mmsimmim.commands.checks import data_files
+from mmsimmim.commands.common import runner
+from mmsimmim.commands.config import loading as config_module
 from tests.commands.conftest import CONFIG, REPO
 
 

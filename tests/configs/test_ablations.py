@@ -15,8 +15,8 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope, init_default_scope
 
 import mmsimmim  # noqa: F401  (repairs before the frameworks)
-from mmsimmim.commands.common.config import read_with_options
 from mmsimmim.commands.common.runner import build_runner
+from mmsimmim.commands.config.loading import read_with_options
 from mmsimmim.errors import UserError
 from mmsimmim.evaluation import average_distance
 from mmsimmim.registry import MODELS, TRANSFORMS

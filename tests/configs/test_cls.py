@@ -17,7 +17,7 @@ from PIL import Image
 import mmsimmim  # noqa: F401  (repairs before the frameworks)
 from mmsimmim.checkpoints import convert_state_dict
 from mmsimmim.commands.common.auto_scale_lr import scale_lr
-from mmsimmim.commands.common.config import read_with_options
+from mmsimmim.commands.config.loading import read_with_options
 from mmsimmim.errors import UserError
 from mmsimmim.registry import DATASETS, MODELS
 from tests.configs.downstream import without_gradient

@@ -15,7 +15,7 @@ from mmengine.registry import DefaultScope, init_default_scope
 from PIL import Image
 
 import mmsimmim  # noqa: F401  (repairs before the frameworks)
-from mmsimmim.commands.common.config import read_with_options
+from mmsimmim.commands.config.loading import read_with_options
 from mmsimmim.datasets.seeding import SampleIndex
 from mmsimmim.registry import DATASETS, METRICS, MODELS
 from tests.configs.downstream import (

@@ -14,7 +14,7 @@ from PIL import Image
 
 import mmsimmim  # noqa: F401  (repairs before the frameworks)
 from mmsimmim.checkpoints import convert_state_dict
-from mmsimmim.commands.common.config import read_with_options
+from mmsimmim.commands.config.loading import read_with_options
 from mmsimmim.registry import MODELS, TRANSFORMS
 from tests.configs.pretraining import (
     FOLDER,

@@ -17,9 +17,9 @@ from PIL import Image
 from torch.nn import functional as F
 
 import mmsimmim  # noqa: F401  (repairs before the frameworks)
-from mmsimmim.commands.common.config import read_with_options
-from mmsimmim.commands.common.options import MISSING, value_at
 from mmsimmim.commands.common.testing import use_tta
+from mmsimmim.commands.config.loading import read_with_options
+from mmsimmim.commands.config.options import MISSING, value_at
 from mmsimmim.registry import DATASETS, MODELS, PARAM_SCHEDULERS
 from tests.configs.downstream import (
     build_without_memory,

@@ -14,9 +14,9 @@ from typing import Any
 from mmengine.config import Config
 
 from ...errors import UserError
-from .config_literals import not_changed
-from .config_reading import ConfigReading
+from .literals import not_changed
 from .options import MISSING, SETTINGS, options_of, sections, top, value_at
+from .reading import ConfigReading
 
 # Sections that are variables, too, in MMDetection and MMSegmentation: their models refer to them.
 ALSO_VARIABLES = frozenset({'data_preprocessor'})

@@ -14,7 +14,7 @@ from mmengine.registry import DefaultScope, init_default_scope
 
 import mmsimmim  # noqa: F401  (repairs before the frameworks)
 from mmsimmim.analysis.memory.synthetic_batch import synthetic_batch
-from mmsimmim.commands.common.encoder_outputs import check_encoder_outputs
+from mmsimmim.commands.checks.encoder_outputs import check_encoder_outputs
 from mmsimmim.errors import UserError
 from mmsimmim.registry import MODELS
 

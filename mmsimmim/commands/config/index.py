@@ -1,6 +1,6 @@
 """The encoders of the shipped configs in one file, so that none of the configs need be read to learn about them.
 
-    python -m mmsimmim.commands.common.config_index    # after a change of configs: write configs/encoders.json anew
+    python -m mmsimmim.commands.config.index    # after a change of configs: write configs/encoders.json anew
 
 An entry counts as long as the config, and all that it inherits from, say of the model what they said; otherwise the
 config is read.

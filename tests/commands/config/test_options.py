@@ -1,6 +1,6 @@
 """What the commands' arguments say without importing what they are about."""
 
-from mmsimmim.commands.common.options import MASK_NAMES
+from mmsimmim.commands.config.options import MASK_NAMES
 from mmsimmim.datasets import MASK_STRATEGIES
 
 

@@ -6,11 +6,11 @@ import shutil
 
 import pytest
 
-from mmsimmim.commands.common import config_index
-from mmsimmim.commands.common.config_index import NAME, Index, encoder_settings, find_configs, fingerprint, make_index
+from mmsimmim.commands.config import index as config_index
+from mmsimmim.commands.config.index import NAME, Index, encoder_settings, find_configs, fingerprint, make_index
 from mmsimmim.shipped import configs_folder
 
-WRITE = 'python -m mmsimmim.commands.common.config_index'
+WRITE = 'python -m mmsimmim.commands.config.index'
 BACKBONE = "dict(type='mmsimmim.SwinTransformer', arch='tiny', window_size=({}, 7, 7, 7))"
 
 

@@ -10,10 +10,10 @@ from mmengine.config import Config
 from mmengine.device import get_device
 
 from ...errors import UserError, why_missing
-from .config_reading import ConfigReading
-from .config_variables import keep_slashes, set_variables
+from ..common.warnings_once import show_warnings_once
 from .options import added_keys, merge_options
-from .warnings_once import show_warnings_once
+from .reading import ConfigReading
+from .variables import keep_slashes, set_variables
 
 # The names that MMEngine gives hooks without being asked.
 MMENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')

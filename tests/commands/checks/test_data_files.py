@@ -7,8 +7,8 @@ import pytest
 from mmengine.config import Config
 from mmengine.registry import DefaultScope, init_default_scope
 
-from mmsimmim.commands.common.config import read_with_options
-from mmsimmim.commands.common.data_files import check_data_files
+from mmsimmim.commands.checks.data_files import check_data_files
+from mmsimmim.commands.config.loading import read_with_options
 from mmsimmim.datasets.packed.packing import pack
 from mmsimmim.errors import UserError
 

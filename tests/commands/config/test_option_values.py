@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config, DictAction
 
-from mmsimmim.commands.common.option_values import parse_value
-from mmsimmim.commands.common.options import OptionsAction, merge_options
+from mmsimmim.commands.config.option_values import parse_value
+from mmsimmim.commands.config.options import OptionsAction, merge_options
 
 
 @pytest.mark.parametrize('text, value', [

@@ -21,7 +21,7 @@ from ...models.backbones.encoder import Encoder
 from ...models.backbones.hierarchy import HierarchicalEncoder
 from ...models.simmim import SimMIM
 from ...registry import MODELS
-from .distributed import wraps_in_ddp
+from ..common.distributed import wraps_in_ddp
 
 SIDE = 256  # of the images, pixels
 

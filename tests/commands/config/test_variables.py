@@ -3,7 +3,7 @@
 import pytest
 from mmengine.config import Config
 
-from mmsimmim.commands.common.config import read_with_options
+from mmsimmim.commands.config.loading import read_with_options
 from mmsimmim.errors import UserError
 
 BASE = """

@@ -6,8 +6,8 @@ import mmengine.config.config as mmengine_config
 import pytest
 from mmengine.config import Config
 
-from mmsimmim.commands.common.config import read_with_options
-from mmsimmim.commands.common.config_reading import ConfigReading
+from mmsimmim.commands.config.loading import read_with_options
+from mmsimmim.commands.config.reading import ConfigReading
 
 
 def read(folder, text, **replace):
@@ -43,7 +43,7 @@ optim_wrapper = dict(optimizer=optimizer)
     (tmp_path / 'derived.py').write_text("""
 from mmengine.config import read_base
 with read_base():
-    from .base import *
+    from tests.commands.common.base import *
 train_dataloader = dict(dataset=dict(data_root=f'{data_root}/train'))
 """)
     options = {'data_root': '/new', 'optimizer.lr': 0.2, 'optimizer.momentum': 0.9}
