@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import MODELS, init_default_scope
 
+import mmsimmim
 from mmsimmim.models import SwinTransformer
 
 ROOT = Path(__file__).parents[1]
@@ -56,6 +57,19 @@ def test_files_that_the_readme_names_are_there():
     commands = re.findall(r'(?<![\w/])((?:tools|configs)/[\w./-]+\.(?:py|sh))', README)
     missing = [path for path in {*links, *paths, *commands} if not (ROOT / path).exists()]
     assert not missing
+
+
+@pytest.mark.parametrize('path', PAGES, ids=lambda path: path.stem)
+def test_what_is_named_without_a_checkout_is_in_the_wheel(path):
+    text = path.read_text()
+    commands = set(re.findall(r'-m mmsimmim (\w+)', text))
+    configs = set(re.findall(r'mmsimmim::([\w/.-]+\.py)', text)) - {'FOLDER/NAME.py'}
+    assert [name for name in commands if not (ROOT / 'mmsimmim' / 'commands' / f'{name}.py').is_file()] == []
+    assert [name for name in configs if not (ROOT / 'configs' / name).is_file()] == []
+    assert not re.search(r'\bmim install\b|install -?U? ?openmim', text)
+    if path.name == 'README.md':
+        assert 'train' in commands and configs
+        assert set(re.findall(r'mmsimmim-([\d.]+)-py3', text)) == {mmsimmim.__version__}
 
 
 def test_every_config_has_a_link():

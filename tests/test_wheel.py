@@ -23,8 +23,12 @@ def dist(tmp_path_factory):
     """A folder with a source distribution, made from a copy of the checkout, and the wheel that is built from it."""
     folder = tmp_path_factory.mktemp('dist')
     copy = folder / 'copy'
-    ignored = shutil.ignore_patterns('.*', '__pycache__', '*.egg-info', 'build', 'dist', 'work_dirs', 'demo', '*.npz')
-    shutil.copytree(ROOT, copy, ignore=ignored)
+    copy.mkdir()
+    for entry in ROOT.iterdir():
+        if entry.is_file():
+            shutil.copy(entry, copy)
+        elif entry.name in ('configs', 'mmsimmim', 'requirements', 'tests', 'tools'):
+            shutil.copytree(entry, copy / entry.name, ignore=shutil.ignore_patterns('__pycache__', '.mim', '*.npz'))
     build('build_sdist', copy, folder)
     with tarfile.open(next(folder.glob('*.tar.gz'))) as archive:
         archive.extractall(folder / 'unpacked', filter='data')

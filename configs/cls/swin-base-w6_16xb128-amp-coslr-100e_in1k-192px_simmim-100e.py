@@ -9,5 +9,6 @@ model = dict(
         window_size=6,
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/simmim_swin-base-w6_16xb128-amp-coslr-100e_in1k-192px/epoch_100.pth')))
+            checkpoint='work_dirs/simmim_swin-base-w6_16xb128-amp-coslr-100e_in1k-192px/epoch_100.pth')),
+    head=dict(num_classes=_base_.num_classes))
 optim_wrapper = dict(paramwise_cfg=dict(layer_decay_rate=0.9))

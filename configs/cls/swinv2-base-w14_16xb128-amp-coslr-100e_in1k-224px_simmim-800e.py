@@ -7,5 +7,6 @@ model = dict(
     backbone=dict(
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/simmim_swinv2-base-w12_16xb128-amp-steplr-800e_in1k-192px/epoch_800.pth')))
+            checkpoint='work_dirs/simmim_swinv2-base-w12_16xb128-amp-steplr-800e_in1k-192px/epoch_800.pth')),
+    head=dict(num_classes=_base_.num_classes))
 optim_wrapper = dict(paramwise_cfg=dict(layer_decay_rate=0.75))

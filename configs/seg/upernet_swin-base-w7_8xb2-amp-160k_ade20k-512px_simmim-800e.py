@@ -4,6 +4,7 @@ _base_ = [
 ]
 
 model = dict(
+    data_preprocessor=dict(size=_base_.crop_size),
     backbone=dict(
         init_cfg=dict(
             type='Pretrained',

@@ -39,6 +39,7 @@ val_dataloader = dict(dataset=dict(data_prefix=dict(img_path=val_images, seg_map
 test_dataloader = val_dataloader
 
 model = dict(
+    data_preprocessor=dict(size=_base_.crop_size),
     backbone=dict(
         init_cfg=dict(
             type='Pretrained',

@@ -4,7 +4,9 @@ _base_ = [
 ]
 
 model = dict(
+    data_preprocessor=dict(size=_base_.crop_size),
     backbone=dict(
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/simmim_vit-base-p16_16xb128-amp-steplr-800e_in1k-224px/epoch_800.pth')))
+            checkpoint='work_dirs/simmim_vit-base-p16_16xb128-amp-steplr-800e_in1k-224px/epoch_800.pth')),
+    test_cfg=dict(crop_size=_base_.crop_size))

@@ -81,7 +81,7 @@ KINDS = ('DDP', 'DDP, bf16', 'FSDP')
 
 
 def first_to_dominate(volume: CommunicationVolume, seconds: float, total_images: int, bandwidth: float) -> int | None:
-    """The smallest number of GPUs on which sending takes longer than computing, at a fixed total batch.
+    """The smallest number of GPUs on which sending takes longer than computing, at a fixed effective batch size.
 
     (n - 1) / n x bytes / bandwidth > seconds x images / n, that is, n > 1 + seconds x images x bandwidth / bytes.
 

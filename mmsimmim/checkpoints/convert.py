@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..errors import UserError
 from ..layers import relative_position_index
-from .engine import homeless, read_form, require_form, write_form
+from .engine import read_form, require_form, without_place_in, write_form
 from .key_maps import WRITTEN, Form
 
 TABLE = 'relative_position_bias_table'
@@ -83,7 +83,7 @@ def _target_form(ours: dict[str, Tensor], source: Form, to: str) -> Form:
     if not forms:
         raise UserError(f"this is: {source.title}; {to} has no such encoder. Convert to 'backbone', and use "
                         f'mmsimmim.{OUR_CLASSES[source.encoder]} as the backbone there')
-    without_place = {form: homeless(ours, form) for form in forms}
+    without_place = {form: without_place_in(ours, form) for form in forms}
     best = min(forms, key=lambda form: len(without_place[form]))
     if without_place[best]:
         names = without_place[best]

@@ -20,7 +20,7 @@ SIGNS = [
 ]
 
 
-def seemingly(state_dict: dict[Any, Any], near_miss: tuple[str, Sequence[str]] | None) -> str:
+def describe_unknown(state_dict: dict[Any, Any], near_miss: tuple[str, Sequence[str]] | None) -> str:
     """What a dict seems to be, and what to do.
 
     Args:

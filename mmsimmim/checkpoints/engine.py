@@ -6,7 +6,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from ..errors import UserError
-from .diagnose import seemingly
+from .diagnose import describe_unknown
 from .key_maps import READ, Form, Step
 from .templates import fill, last_stage, match
 
@@ -46,7 +46,7 @@ def require_form(state_dict: dict[str, Tensor]) -> Form:
                 return form
         near_miss = _near_miss(state_dict, last)
     raise UnknownCheckpoint('these parameters belong to no encoder that can be converted: '
-                            + seemingly(state_dict, near_miss), near_miss[1] if near_miss else ())
+                            + describe_unknown(state_dict, near_miss), near_miss[1] if near_miss else ())
 
 
 def known_part(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -107,7 +107,7 @@ def read_form(state_dict: dict[str, Tensor], form: Form) -> dict[str, Tensor]:
     return _apply(state_dict, _parameters(state_dict, form, last_stage(state_dict)))
 
 
-def homeless(state_dict: dict[str, Tensor], form: Form) -> list[str]:
+def without_place_in(state_dict: dict[str, Tensor], form: Form) -> list[str]:
     """Our whole names that a form has no place for, and does not leave out either."""
     last = last_stage(state_dict)
     return [key for key in state_dict
@@ -118,7 +118,7 @@ def write_form(state_dict: dict[str, Tensor], form: Form) -> dict[str, Tensor]:
     """The reverse of :func:`read_form`.
 
     Args:
-        state_dict (dict[str, Tensor]): Our whole names and layout, none of them homeless.
+        state_dict (dict[str, Tensor]): Our whole names and layout, none of them without_place_in.
         form (Form): The form wanted.
 
     Returns:

@@ -54,7 +54,7 @@ def left_out(state_dict: dict[str, Tensor], converted: dict[str, Tensor]) -> tup
     return unread(state_dict, require_form(state_dict)), without_place
 
 
-def uneven(state_dict: dict[str, Tensor]) -> list[str]:
+def incomplete_blocks(state_dict: dict[str, Tensor]) -> list[str]:
     """Parameters that some blocks of a stage have and others lack, as in a file that is not whole.
 
     Args:

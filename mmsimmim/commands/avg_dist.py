@@ -20,7 +20,7 @@ import numpy as np
 
 from ..errors import UserError
 from .common.mistakes import report_mistakes
-from .common.options import MASK_NAMES, check_seed
+from .config.options import MASK_NAMES, check_seed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,7 +11,7 @@ import sys
 from mmengine.logging import MMLogger
 
 from .common.mistakes import report_mistakes
-from .common.options import OptionsAction
+from .config.options import OptionsAction
 
 EXAMPLES = """examples:
   python tools/dataset_converters/check_dataset.py configs/demo/upernet_swin-demo-w8_1xb12-40i_nuclei-128px.py
@@ -43,7 +43,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     from ..datasets.checks import Reading, check_config
-    from .common.config import load_config
+    from .config.loading import load_config
 
     MMLogger.get_current_instance().setLevel('WARNING')  # the output is the report
     cfg, messages = load_config(args, needed=())

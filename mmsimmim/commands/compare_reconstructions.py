@@ -26,7 +26,7 @@ from mmengine.registry import init_default_scope
 
 from ..errors import UserError
 from .common.mistakes import report_mistakes
-from .common.options import MASK_NAMES, OptionsAction, check_seed
+from .config.options import MASK_NAMES, OptionsAction, check_seed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,9 +55,9 @@ class Compared:
     @property
     def label(self) -> str:
         """The name, marked if its pictures borrow the tone of the image."""
-        from ..visualization.comparison import borrows_tone
+        from ..visualization.comparison import uses_image_statistics
 
-        return f'{self.name} *' if borrows_tone(self.model) else self.name
+        return f'{self.name} *' if uses_image_statistics(self.model) else self.name
 
 
 def parse_args(argv: list[str] | None = None) -> Namespace:
@@ -148,7 +148,7 @@ def build(name: str, config: str, checkpoint: str, args: Namespace) -> Compared:
     from mmengine.device import get_device
 
     from ..visualization.models import build_model, load_weights, move
-    from .common.config import load_config
+    from .config.loading import load_config
 
     cfg, messages = load_config(Namespace(**{**vars(args), 'config': config}), needed=('model', ))
     print(*messages, sep='\n', end='\n' if messages else '', file=sys.stderr)
@@ -243,10 +243,11 @@ def draw(path: str, comparisons: Sequence[Comparison], compared: Sequence[Compar
 
 def write_json(path: str, comparisons: Sequence[Comparison], compared: Sequence[Compared]) -> None:
     """Write all measures, and where the models came from."""
-    from ..visualization.comparison import borrows_tone
+    from ..visualization.comparison import uses_image_statistics
     from ..visualization.comparison_table import make_records
 
-    models = [dict(name=one.name, config=one.config, checkpoint=one.checkpoint, borrows_tone=borrows_tone(one.model))
+    models = [dict(name=one.name, config=one.config, checkpoint=one.checkpoint,
+                   borrows_tone=uses_image_statistics(one.model))
               for one in compared]
     content = dict(models=models, **make_records(comparisons, [one.name for one in compared]))
     try:

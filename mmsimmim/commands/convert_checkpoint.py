@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> None:
 
     from ..checkpoints import convert_state_dict, read_checkpoint, recognise, state_dict_of, write_checkpoint
     from ..checkpoints.files import check_target
-    from ..checkpoints.report import describe, left_out, uneven
+    from ..checkpoints.report import describe, incomplete_blocks, left_out
     from ..checkpoints.weights import find_weights
 
     target = os.path.expanduser(args.target)
@@ -66,7 +66,7 @@ def main(argv: list[str] | None = None) -> None:
     print_names('Left out, not tensors', others)
     print_names('Left out, buffers and other parts', not_read)
     print_names(f'Left out, without a place in {args.to}', without_place)
-    missing = uneven(weights)
+    missing = incomplete_blocks(weights)
     if missing:
         print_names('WARNING: the file is not whole. Some blocks lack what others of their stage have', missing)
     print(f'Written to {target} ({os.path.getsize(target) / 2**20:.1f} MiB).')

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import UserError
 from .common.mistakes import report_mistakes
-from .common.options import check_seed
+from .config.options import check_seed
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .common.mistakes import report_mistakes
-from .common.options import OptionsAction
+from .config.options import OptionsAction
 
 if TYPE_CHECKING:
     from ..analysis.flops import Cost
@@ -43,7 +43,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     from ..analysis.flops import cost_of
-    from .common.config import load_config
+    from .config.loading import load_config
 
     costs = {}
     for path in args.config:

@@ -106,7 +106,7 @@ def fit_configs(folder: Path, weights: dict[str, Tensor],
         tuple[list[str], list[str], list[str]]: Configs that fit, that fit after resizing, and, with the reason, those
         that cannot be read here.
     """
-    from .common.config_index import Index, find_configs
+    from .config.index import Index, find_configs
 
     index, exact, resized, skipped, known = Index(), [], [], [], {}
     shapes = {name: tensor.to('meta') for name, tensor in weights.items()}

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..errors import UserError
 from .common.mistakes import report_mistakes
-from .common.options import MASK_NAMES, check_seed
+from .config.options import MASK_NAMES, check_seed
 
 if TYPE_CHECKING:
     from ..datasets import MaskGenerator
@@ -54,7 +54,7 @@ def main(argv: list[str] | None = None) -> None:
     generators = dict(read_column(text, height, width) for text in args.columns)
     rows = []
     for index, path in enumerate(args.images):
-        picture = cut_middle(read(path), height, width)
+        picture = center_crop(read(path), height, width)
         rows.append(draw_image(picture, Path(path).name, generators, [args.seed, index]))
     print(write_picture(args.out, stack_rows(rows)))
 
@@ -98,7 +98,7 @@ def read(path: str) -> np.ndarray:
         raise UserError(f'Cannot read the image {path}: {error}') from error
 
 
-def cut_middle(image: np.ndarray, height: int, width: int) -> np.ndarray:
+def center_crop(image: np.ndarray, height: int, width: int) -> np.ndarray:
     """Scale an image (H, W, C) until it just covers a size, and cut out the middle: (height, width, C)."""
     from ..visualization.pictures import resize
 

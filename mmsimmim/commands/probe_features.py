@@ -20,7 +20,7 @@ from mmengine.registry import init_default_scope
 from ..errors import UserError
 from ..registry import MODELS
 from .common.mistakes import report_mistakes
-from .common.options import OptionsAction
+from .config.options import OptionsAction
 
 if TYPE_CHECKING:
     from torch import nn
@@ -57,7 +57,7 @@ def main(argv: list[str] | None = None) -> None:
     from mmengine.runner import load_checkpoint
 
     from ..evaluation import extract_features, probe_features
-    from .common.config import load_config
+    from .config.loading import load_config
 
     MMLogger.get_current_instance().setLevel('WARNING')  # the output is two numbers
     cfg, messages = load_config(args, needed=('model', 'val_dataloader'))

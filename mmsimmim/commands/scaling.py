@@ -38,7 +38,7 @@ from ..analysis.scaling import KINDS, Load, first_at_fixed_batch, first_to_domin
 from ..errors import UserError
 from ..registry import MODELS
 from .common.mistakes import report_mistakes
-from .common.options import OptionsAction
+from .config.options import OptionsAction
 
 
 def load_of(cfg: Config, rows: list[dict], model: str, tflops: float) -> tuple[Load, str]:
@@ -190,7 +190,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 @report_mistakes
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    from .common.config import load_config
+    from .config.loading import load_config
 
     rows, loads = read_rows(args.step_times), {}
     for path in args.config:

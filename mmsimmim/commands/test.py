@@ -3,8 +3,8 @@
 import argparse
 
 from .common.mistakes import report_mistakes
-from .common.options import add_common_arguments
-from .common.threads import wait_briefly
+from .common.threads import limit_thread_spinning
+from .config.options import add_common_arguments
 
 
 def parse_args() -> argparse.Namespace:
@@ -27,7 +27,7 @@ def parse_args() -> argparse.Namespace:
 @report_mistakes
 def main() -> None:
     args = parse_args()
-    wait_briefly()
+    limit_thread_spinning()
     from .common.distributed import ending_connection
 
     with ending_connection():
@@ -38,13 +38,13 @@ def test(args: argparse.Namespace) -> None:
     """Test as the arguments say."""
     from ..checkpoints.resume import check_checkpoint
     from ..engine.hooks.check_architecture import require_same_architecture
+    from .checks.data_files import check_data_files
+    from .checks.model_files import skip_initial_weights
     from .common import testing
-    from .common.config import load_config
-    from .common.data_files import check_data_files
     from .common.distributed import connect_on_cpu, get_world_size
-    from .common.model_files import skip_initial_weights
     from .common.runner import build_runner
     from .common.saved_predictions import save_predictions
+    from .config.loading import load_config
 
     testing.check_output(args.out)
     cfg, messages = load_config(args, needed=('model', ))

@@ -5,8 +5,8 @@ import argparse
 from mmengine.config import Config
 
 from .common.mistakes import report_mistakes
-from .common.options import add_common_arguments
-from .common.threads import wait_briefly
+from .common.threads import limit_thread_spinning
+from .config.options import add_common_arguments
 
 
 def parse_args() -> argparse.Namespace:
@@ -17,8 +17,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--amp', action='store_true', help='train in mixed precision (bfloat16 where there is)')
     parser.add_argument('--no-validate', action='store_true', help='do not evaluate during the training')
     parser.add_argument('--auto-scale-lr', action='store_true',
-                        help='scale all learning rates to the number of images per optimizer step: batch size x '
-                             'processes x accumulated steps, relative to auto_scale_lr.base_batch_size')
+                        help='scale all learning rates to the effective batch size (batch size x processes x '
+                             'accumulated steps), relative to auto_scale_lr.base_batch_size')
     add_common_arguments(parser)
     return parser.parse_args()
 
@@ -34,7 +34,7 @@ def skip_validation(cfg: Config) -> None:
 @report_mistakes
 def main() -> None:
     args = parse_args()
-    wait_briefly()
+    limit_thread_spinning()
     from .common.distributed import ending_connection
 
     with ending_connection():
@@ -46,13 +46,14 @@ def train(args: argparse.Namespace) -> None:
     from ..checkpoints.resume import set_resume
     from ..engine.hooks.check_architecture import require_same_architecture
     from ..engine.hooks.keep_implementation import keep_implementation
+    from .checks.data_files import check_data_files
+    from .checks.encoder_outputs import check_encoder_outputs
+    from .checks.model_files import check_initial_weights, skip_initial_weights
     from .common.auto_scale_lr import scale_lr
-    from .common.config import load_config
-    from .common.data_files import check_data_files
     from .common.distributed import connect_on_cpu, get_world_size
     from .common.mixed_precision import enable_amp
-    from .common.model_files import check_initial_weights, skip_initial_weights
     from .common.runner import build_runner
+    from .config.loading import load_config
 
     cfg, messages = load_config(args, needed=('model', 'train_cfg', 'train_dataloader', 'optim_wrapper'))
     world_size = get_world_size(args.launcher)
@@ -65,6 +66,7 @@ def train(args: argparse.Namespace) -> None:
     messages += set_resume(cfg, args.resume)
     check_initial_weights(cfg)
     check_data_files(cfg, ('train', 'val'))
+    check_encoder_outputs(cfg)
     connect_on_cpu(cfg)
 
     runner = build_runner(cfg)

@@ -30,7 +30,7 @@ from ..analysis.image_size import image_size, pipeline_of
 from ..errors import UserError
 from ..registry import MODELS
 from .common.mistakes import report_mistakes
-from .common.options import OptionsAction
+from .config.options import OptionsAction
 
 if TYPE_CHECKING:
     from torch import nn
@@ -62,12 +62,12 @@ class Size:
     activations: int | None = None
     views: bool = False
 
-    def with_copies(self) -> int:
+    def bytes_when_replicated(self) -> int:
         """Bytes per GPU if each has all of the model (DistributedDataParallel)."""
         buckets = 0 if self.views else BUCKETS
         return (PARAMETERS + GRADIENTS + MOMENTS + buckets) * self.parameters + self._of_the_step()
 
-    def with_shares(self, gpus: int) -> int:
+    def bytes_when_sharded(self, gpus: int) -> int:
         """Bytes per GPU if the model is sharded (FSDPStrategy).
 
         Beyond the shard there are two full units, one at work and the next one on its way, and twice the gradient of
@@ -141,7 +141,7 @@ def make_table(sizes: dict[str, Size], gpus: list[int], steps: dict[str, Step] |
             'checkpoint']
     rows = []
     for name, size in sizes.items():
-        numbers = [size.with_copies(), *map(size.with_shares, gpus), size.checkpoint()]
+        numbers = [size.bytes_when_replicated(), *map(size.bytes_when_sharded, gpus), size.checkpoint()]
         row = [name, f'{size.parameters / 1e6:.0f}M']
         if steps:
             height, width = steps[name].shape
@@ -179,7 +179,7 @@ def main(argv: list[str] | None = None) -> None:
 
     from ..analysis.memory.step_memory import measure_activations
     from ..engine.fsdp import BLOCKS
-    from .common.config import load_config
+    from .config.loading import load_config
 
     sizes, steps = {}, {}
     for path in args.config:

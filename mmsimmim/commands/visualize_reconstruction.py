@@ -6,7 +6,7 @@ import sys
 from mmengine.logging import MMLogger
 
 from .common.mistakes import report_mistakes
-from .common.options import OptionsAction, check_seed
+from .config.options import OptionsAction, check_seed
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -45,7 +45,7 @@ def main(argv: list[str] | None = None) -> None:
     from ..visualization import PictureLoader, draw_sheet, reconstruct, side_multiple
     from ..visualization.files import check_target, find_images, load_all, target_path, write_picture
     from ..visualization.models import build_model, check_channels, load_weights, move
-    from .common.config import load_config
+    from .config.loading import load_config
 
     MMLogger.get_current_instance().setLevel('WARNING')  # the output is a list of pictures
     paths = find_images(args.images, args.num)

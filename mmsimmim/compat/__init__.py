@@ -10,6 +10,7 @@ from mmsimmim.compat.versions import check_versions
 check_versions()
 
 from mmsimmim.compat import (  # noqa: E402
+    adafactor,
     amp_on_cpu,
     checkpoint_fallback,
     checkpoint_globals,
@@ -23,8 +24,9 @@ from mmsimmim.compat import (  # noqa: E402
     pycocotools_prints,
 )
 
-REPAIRS = (checkpoint_globals, checkpoint_fallback, pkg_resources_gone, config_packages, amp_on_cpu, mmcv_extension,
-           mmpretrain_multimodal, mmdet_bf16_rois, developer_notices, parameter_groups_log, pycocotools_prints)
+REPAIRS = (checkpoint_globals, checkpoint_fallback, pkg_resources_gone, config_packages, adafactor, amp_on_cpu,
+           mmcv_extension, mmpretrain_multimodal, mmdet_bf16_rois, developer_notices, parameter_groups_log,
+           pycocotools_prints)
 
 
 def apply_repairs() -> None:

@@ -67,7 +67,7 @@ def seed_all(*key: int) -> None:
 
 
 @contextmanager
-def own_random_numbers(seed: int) -> Iterator[None]:
+def isolated_random_state(seed: int) -> Iterator[None]:
     """Seed the generators of this process, and give them back as they were.
 
     Args:

@@ -7,6 +7,7 @@ from .hooks import (
     CompileHook,
     CompressGradientsHook,
     FeatureProbeHook,
+    LoggerHook,
     ReconstructionHook,
     RuntimeInfoHook,
     SeedStepHook,
@@ -18,6 +19,6 @@ from .schedulers import WarmupCosineLR, WarmupMultiStepLR
 
 __all__ = [
     'CheckClassesHook', 'CheckpointHook', 'CompileHook', 'CompressGradientsHook', 'FSDPStrategy',
-    'FeatureProbeHook', 'IterBasedTrainLoop', 'LearningRateDecayOptimWrapperConstructor', 'ReconstructionHook',
-    'RuntimeInfoHook', 'SeedStepHook', 'SkippedFilesHook', 'WarmupCosineLR', 'WarmupMultiStepLR'
+    'FeatureProbeHook', 'IterBasedTrainLoop', 'LearningRateDecayOptimWrapperConstructor', 'LoggerHook',
+    'ReconstructionHook', 'RuntimeInfoHook', 'SeedStepHook', 'SkippedFilesHook', 'WarmupCosineLR', 'WarmupMultiStepLR'
 ]

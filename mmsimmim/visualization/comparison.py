@@ -133,7 +133,7 @@ def masked_difference(picture: np.ndarray, original: np.ndarray, mask: np.ndarra
     return float(np.abs(picture[masked].astype(np.int64) - original[masked]).mean())
 
 
-def borrows_tone(model: SimMIM) -> bool:
+def uses_image_statistics(model: SimMIM) -> bool:
     """Whether its predictions are shown with means and deviations of the image itself, masked pixels included.
 
     Such pictures look better than what the model knew, and their difference does not compare with that of others.

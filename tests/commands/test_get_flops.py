@@ -283,7 +283,7 @@ def test_readme_and_metafile(folder):
     assert rows and all(' G |' in row for row in rows)
     for row in rows:
         numbers = {flops[name] for name in re.findall(r'\]\(([^)]+\.py)\)', row) if name in flops}
-        assert len(numbers) == 1 or '_custom_' in row or '_folder-' in row
+        assert len(numbers) == 1
         assert all(f'| {number / 1e9:.1f} G |' in row for number in numbers)
 
 

@@ -5,6 +5,7 @@ import json
 import re
 from pathlib import Path
 
+import matplotlib.figure
 import numpy as np
 import pytest
 from mmengine.runner import Runner
@@ -154,13 +155,13 @@ def test_panels_and_lines():
     curves = [curve('a', 'loss', [3, 2]), curve('b', 'loss', [2, 1]), curve('b', 'score', [1, 2])]
     figures = []
 
-    class Kept(plot_curves.Figure):
+    class Kept(matplotlib.figure.Figure):
         def savefig(self, file, **kwargs):
             figures.append(self)
             super().savefig(file, **kwargs)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plot_curves, 'Figure', Kept)
+        patch.setattr(matplotlib.figure, 'Figure', Kept)
         svg = plot_curves.draw(curves, 'epoch', 1, True, 'svg')
     assert b'<svg' in svg
     upper, lower = figures[0].axes

@@ -11,9 +11,9 @@ import torch.distributed
 from mmengine.config import Config
 
 import mmsimmim  # noqa: F401  lets torch read MMEngine's checkpoints
-from mmsimmim.commands.common import config as config_module
-from mmsimmim.commands.common import data_files, runner
-from mmsimmim.commands.common.options import merge_options
+from mmsimmim.commands.checks import data_files
+from mmsimmim.commands.common import runner
+from mmsimmim.commands.config import loading as config_module
 from tests.commands.conftest import CONFIG, REPO
 
 
@@ -223,14 +223,14 @@ class TestMistakes:
 
 
 def test_added_options_are_reported(config_of):
-    cfg = Config.fromfile(CONFIG)
     options = {'optim_wrapper.optimiser.lr': 1, 'train_cfg.max_epochs': 2, 'train_pipeline.0.type': 'X',
                'compile.mode': 'default', 'find_unused_parameters': True, 'load_from': 'x.pth',
                'train_pipeline.9.type': 'X'}
     with pytest.raises(Exception, match='does not fit'):
-        merge_options(cfg, options)
+        config_module.read_with_options(str(CONFIG), options)
     del options['train_pipeline.9.type']
-    messages = [message for message in merge_options(cfg, options) if 'had no such key' in message]
+    messages = config_module.read_with_options(str(CONFIG), options)[1]
+    messages = [message for message in messages if 'had no such key' in message]
     assert len(messages) == 1 and 'optim_wrapper.optimiser.lr' in messages[0]
 
 

@@ -36,19 +36,19 @@ def test_units():
 def test_bytes():
     """Float32: weights, gradients and two moments 16, sent gradients 4; copies in bfloat16 2; a checkpoint 12."""
     size = Size(parameters=800, largest_unit=50)
-    assert size.with_copies() == 22 * 800
-    assert replace(size, views=True).with_copies() == 18 * 800
-    assert replace(size, views=True).with_shares(8) == size.with_shares(8)
-    assert size.with_shares(8) == 16 * 100 + 16 * 50 + 2 * 800
-    assert size.with_shares(3) == 16 * 267 + 16 * 50 + 2 * 800  # the largest of unequal shares
+    assert size.bytes_when_replicated() == 22 * 800
+    assert replace(size, views=True).bytes_when_replicated() == 18 * 800
+    assert replace(size, views=True).bytes_when_sharded(8) == size.bytes_when_sharded(8)
+    assert size.bytes_when_sharded(8) == 16 * 100 + 16 * 50 + 2 * 800
+    assert size.bytes_when_sharded(3) == 16 * 267 + 16 * 50 + 2 * 800  # the largest of unequal shares
     assert size.checkpoint() == 12 * 800
 
 
 def test_bytes_of_a_step():
     """Measured activations include the copies in bfloat16."""
     size = Size(parameters=800, largest_unit=50, activations=7000)
-    assert size.with_copies() == 20 * 800 + 7000
-    assert size.with_shares(8) == 16 * 100 + 16 * 50 + 7000
+    assert size.bytes_when_replicated() == 20 * 800 + 7000
+    assert size.bytes_when_sharded(8) == 16 * 100 + 16 * 50 + 7000
     assert size.checkpoint() == 12 * 800
 
 

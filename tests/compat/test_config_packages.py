@@ -39,6 +39,13 @@ def test_a_config_of_ours_is_a_base_as_if_named_by_its_path(package, tmp_path, n
     assert {**cfg.to_dict(), 'work_dir': None} == {**own.to_dict(), 'work_dir': None}
 
 
+def test_every_shipped_config_is_found():
+    configs = REPO / 'configs'
+    for path in configs.rglob('*.py'):
+        found, scope = Config._get_cfg_path(f'mmsimmim::{path.relative_to(configs).as_posix()}', '')
+        assert Path(found).samefile(path) and scope is None
+
+
 @pytest.mark.parametrize('suffix, write', [('.json', json.dumps), ('.yml', json.dumps)])  # JSON is YAML, too
 def test_a_config_of_ours_is_a_base_of_other_formats_and_in_lists(package, tmp_path, suffix, write):
     config = tmp_path / f'mine{suffix}'

@@ -24,14 +24,81 @@ def run(code, *paths):
     return done.stdout.split()
 
 
-def test_compat_imports_none_of_the_frameworks():
+def test_importing_mmsimmim_and_asking_a_tool_for_help_imports_neither_torch_nor_a_framework():
     code = """
-import sys
-import mmsimmim.compat
-print(*[name for name in ('mmpretrain', 'mmdet', 'mmseg') if name in sys.modules])
+import io, runpy, sys
+from contextlib import redirect_stdout
+from pathlib import Path
+
+heavy = ('torch', 'mmcv', 'mmpretrain', 'mmdet', 'mmseg', 'matplotlib', 'cv2', 'scipy', 'transformers', 'sympy')
+import mmsimmim
+
+def report(what):
+    found = [name for name in heavy if name in sys.modules]
+    assert not found, (what, found)
+
+report('import mmsimmim')
+tools = Path(mmsimmim.__file__).parents[1] / 'tools'
+for tool in sorted([*tools.glob('*.py'), *tools.glob('[!b]*/*.py'), tools / 'benchmarks' / 'import_time.py']):
+    if tool.name == 'build_demo_data.py':  # which is no part of the package, and draws with OpenCV
+        continue
+    sys.argv = [str(tool), '--help']
+    with redirect_stdout(io.StringIO()) as said:
+        try:
+            runpy.run_path(str(tool), run_name='__main__')
+        except SystemExit as end:
+            assert end.code == 0
+    assert said.getvalue().startswith('usage: ' + tool.name), tool
+    report(tool)
+    print(tool.name)
 """
-    # `import mmsimmim.compat` runs mmsimmim/__init__.py first, which imports its own models, but no framework's.
-    assert run(code) == []
+    tools = run(code)
+    assert len(tools) > 15 and 'train.py' in tools and 'inspect_checkpoint.py' in tools
+
+
+CHECKPOINTS = """
+import sys
+import {first}
+import {second}
+from mmengine.runner import checkpoint, load_state_dict
+from mmengine.runner.checkpoint import CheckpointLoader
+
+readers = [CheckpointLoader._get_checkpoint_loader(path) for path in ('x.pth', 'https://x/x.pth')]
+print(*[reader.__module__ for reader in readers], checkpoint.load_from_http is readers[1])
+print(load_state_dict is checkpoint.load_state_dict, load_state_dict.__wrapped__.__module__)
+print(*[name for name in ('transformers', 'mmpretrain', 'mmdet', 'mmseg', 'mmsimmim.models') if name in sys.modules])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('first, second', [('mmsimmim', 'mmengine.runner'), ('mmengine.runner', 'mmsimmim')])
+def test_checkpoints_are_read_by_this_package_whatever_is_imported_first(first, second):
+    words = run(CHECKPOINTS.format(first=first, second=second))
+    assert words[:5] == ['mmsimmim.checkpoints.loading', 'mmsimmim.checkpoints.loading', 'True', 'True',
+                         'mmengine.runner.checkpoint']
+    assert words[5:] == (['transformers'] if first != 'mmsimmim' and installed_version('transformers') else [])
+
+
+@pytest.mark.slow
+def test_importing_mmsimmim_is_enough_for_everything_to_be_found(tmp_path):
+    code = f"""
+import mmsimmim
+import torch
+from mmengine.logging import HistoryBuffer
+torch.save(HistoryBuffer([1.0], [1]), {str(tmp_path / 'x.pth')!r})
+print(torch.load({str(tmp_path / 'x.pth')!r}, weights_only=True).mean())
+
+from mmengine import registry
+names = dict(MODELS='SimMIM', DATASETS='ImageFolder', DATA_SAMPLERS='SeededSampler', TRANSFORMS='LoadImage',
+             HOOKS='CompileHook', PARAM_SCHEDULERS='WarmupCosineLR', LOOPS='IterBasedTrainLoop', METRICS='AvgDist',
+             OPTIM_WRAPPER_CONSTRUCTORS='LearningRateDecayOptimWrapperConstructor', STRATEGIES='FSDPStrategy',
+             FUNCTIONS='collate_masked')
+for kind, name in names.items():
+    found = getattr(registry, kind).get('mmsimmim.' + name)
+    print(found.__name__ == name and found.__module__.startswith('mmsimmim.'))
+print(mmsimmim.models.SimMIM is registry.MODELS.get('mmsimmim.SimMIM'), mmsimmim.engine.FSDPStrategy.__name__)
+"""
+    assert run(code) == ['1.0', *['True'] * 12, 'FSDPStrategy']
 
 
 @needs_downstream

@@ -15,8 +15,8 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope, init_default_scope
 
 import mmsimmim  # noqa: F401  (repairs before the frameworks)
-from mmsimmim.commands.common.options import merge_options
 from mmsimmim.commands.common.runner import build_runner
+from mmsimmim.commands.config.loading import read_with_options
 from mmsimmim.errors import UserError
 from mmsimmim.evaluation import average_distance
 from mmsimmim.registry import MODELS, TRANSFORMS
@@ -332,8 +332,7 @@ def test_a_file_of_another_shape_is_no_palette(tmp_path):
 
 
 def test_an_option_for_the_palette_reaches_the_target():
-    config = load(CLUSTERS)
-    merge_options(config, dict(palette='mine.npy'))
+    config = read_with_options(load(CLUSTERS).filename, dict(palette='mine.npy'))[0]
     assert config.model.target_generator.palette == 'mine.npy'
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 import mmsimmim  # noqa: F401  (repairs before the frameworks)
 from mmsimmim.checkpoints import convert_state_dict
 from mmsimmim.commands.common.auto_scale_lr import scale_lr
-from mmsimmim.commands.common.options import merge_options
+from mmsimmim.commands.config.loading import read_with_options
 from mmsimmim.errors import UserError
 from mmsimmim.registry import DATASETS, MODELS
 from tests.configs.downstream import without_gradient
@@ -322,10 +322,16 @@ def test_the_linear_probe_is_the_average_of_patches_after_block_8(images, tmp_pa
 
 @pytest.mark.parametrize('name', [SWIN_FOLDER, TINY_FOLDER])
 def test_own_folder_and_number_of_classes_are_two_options(name):
-    config = Config.fromfile(FOLDER / name)
-    merge_options(config, dict(data_root='/data/flowers', num_classes=102))
+    config = read_with_options(str(FOLDER / name), dict(data_root='/data/flowers', num_classes=102))[0]
     assert {config[f'{side}_dataloader'].dataset.data_root for side in ('train', 'val', 'test')} == {'/data/flowers'}
     assert config.model.head.num_classes == config.data_preprocessor.num_classes == 102
+
+
+@pytest.mark.parametrize('path', [path for path in CONFIGS if 'in1k' in path.stem], ids=lambda path: path.stem)
+def test_the_number_of_classes_reaches_the_head(path):
+    config, messages = read_with_options(str(path), dict(num_classes=21_841))
+    assert config.model.head.num_classes == config.data_preprocessor.num_classes == 21_841
+    assert len(messages) == 1
 
 
 def test_another_number_of_classes_stops_the_run(images, tmp_path):
@@ -340,8 +346,7 @@ def test_readme_and_metafile_know_every_config():
     readme = (FOLDER / 'README.md').read_text()
     assert sorted(re.findall(r'\]\(([^)/]+\.py)\)', readme)) == [path.name for path in CONFIGS]
     models = yaml.safe_load((FOLDER / 'metafile.yml').read_text())['Models']
-    shipped = [path for path in CONFIGS if 'folder' not in path.stem]
-    assert sorted(model['Config'] for model in models) == [str(path.relative_to(ROOT)) for path in shipped]
+    assert sorted(model['Config'] for model in models) == [str(path.relative_to(ROOT)) for path in CONFIGS]
     for model in models:
         assert model['Name'] == Path(model['Config']).stem
         count = sum(p.numel() for p in build_without_memory(Config.fromfile(ROOT / model['Config'])).parameters())

@@ -15,7 +15,7 @@ from mmengine.registry import DefaultScope, init_default_scope
 from PIL import Image
 
 import mmsimmim  # noqa: F401  (repairs before the frameworks)
-from mmsimmim.commands.common.options import merge_options
+from mmsimmim.commands.config.loading import read_with_options
 from mmsimmim.datasets.seeding import SampleIndex
 from mmsimmim.registry import DATASETS, METRICS, MODELS
 from tests.configs.downstream import (
@@ -54,8 +54,8 @@ def read_once(path):
     return Config.fromfile(path)
 
 
-def read(name):
-    return copy.deepcopy(read_once(FOLDER / name))
+def read(name, **options):
+    return read_with_options(str(FOLDER / name), options)[0] if options else copy.deepcopy(read_once(FOLDER / name))
 
 
 @functools.cache
@@ -277,9 +277,8 @@ def own_set(tmp_path_factory):
     return root
 
 
-def shrink(config, root, tmp_path):
+def shrink(config, tmp_path):
     """A config with little depth, width, pixels and data, that starts from a small file of the kind it expects."""
-    merge_options(config, dict(data_root=str(root)))
     vit = 'img_size' in config.model.backbone
     divisor = 4 if vit else 8  # of the images; windows and tables keep their sizes
     shrink_heads(config.model)
@@ -327,10 +326,9 @@ def shrink_heads(section):
 def test_every_config_trains_and_predicts(path, request, tmp_path):
     """As shipped but for depth, width, pixels and the amount of data: never the structure or the pipeline."""
     from mmengine.runner import Runner
-    config = read(path)
-    if path in OWN:
-        merge_options(config, dict(classes=['cell', 'nucleus', 'debris']))
-    start = shrink(config, request.getfixturevalue('own_set' if path in OWN else 'coco'), tmp_path)
+    root = request.getfixturevalue('own_set' if path in OWN else 'coco')
+    config = read(path, data_root=str(root), **dict(classes=['cell', 'nucleus', 'debris']) if path in OWN else {})
+    start = shrink(config, tmp_path)
     config.experiment_name = path.stem
     runner = Runner.from_cfg(config)
     gradients = watch_gradients(runner.model)
@@ -356,8 +354,8 @@ def test_a_resumed_run_ends_as_the_unbroken_one(coco, tmp_path):
     from mmengine.runner import Runner
 
     def train(name, **changes):
-        config = read(SWIN_CROP)
-        shrink(config, coco, tmp_path)
+        config = read(SWIN_CROP, data_root=str(coco))
+        shrink(config, tmp_path)
         config.merge_from_dict({'train_dataloader.batch_size': 2, 'train_cfg.val_interval': 9, **changes})
         config.experiment_name = name
         runner = Runner.from_cfg(config)
@@ -415,10 +413,10 @@ def soft_nms(boxes, scores, threshold):
 @pytest.mark.parametrize('path', [path for path in CONFIGS if 'mask-rcnn' in path.stem], ids=lambda path: path.stem)
 def test_soft_nms_is_one_option(path):
     from mmdet.models.layers import multiclass_nms
-    config = read(path)
     swin_lsj = '-lsj-' in path.stem and 'vitdet' not in path.stem
-    assert config.model.test_cfg.rcnn.nms.type == ('soft_nms' if swin_lsj else 'nms')
-    assert merge_options(config, {'model.test_cfg.rcnn.nms.type': 'soft_nms'}) == []
+    assert read(path).model.test_cfg.rcnn.nms.type == ('soft_nms' if swin_lsj else 'nms')
+    config, messages = read_with_options(str(path), {'model.test_cfg.rcnn.nms.type': 'soft_nms'})
+    assert messages == []
     test_cfg = config.model.test_cfg.rcnn
     generator = torch.Generator().manual_seed(0)
     corners = torch.rand(30, 2, generator=generator) * 40
@@ -438,8 +436,7 @@ def test_own_set_is_a_path_and_names(path, way, own_set, tmp_path):
     if way == 'copy':
         config = own_config(path, tmp_path, data_root=str(own_set), classes=names)
     else:
-        config = read(path)
-        merge_options(config, dict(data_root=str(own_set), classes=list(names)))
+        config = read(path, data_root=str(own_set), classes=list(names))
         config.model.backbone.pop('init_cfg')
         sections = {key: value for key, value in config.to_dict().items() if isinstance(value, dict)}
         assert 'my_images' not in str(sections)
@@ -466,8 +463,7 @@ def own_config(path, tmp_path, **changes):
 
 @pytest.mark.parametrize('path', OWN, ids=lambda path: path.stem)
 def test_one_annotation_file_elsewhere(path):
-    config = read(path)
-    merge_options(config, dict(data_root='/data/cells', val_ann_file='/labels/second_reader.json'))
+    config = read(path, data_root='/data/cells', val_ann_file='/labels/second_reader.json')
     assert config.train_dataloader.dataset.ann_file == '/data/cells/instances_train.json'
     for section in (config.val_dataloader.dataset, config.val_evaluator, config.test_evaluator):
         assert section.ann_file == '/labels/second_reader.json'
@@ -475,8 +471,7 @@ def test_one_annotation_file_elsewhere(path):
 
 
 def test_coco_elsewhere_is_one_option():
-    config = read(SWIN)
-    merge_options(config, dict(data_root='/datasets/coco'))
+    config = read(SWIN, data_root='/datasets/coco')
     assert config.val_evaluator.ann_file == '/datasets/coco/annotations/instances_val2017.json'
     config.pop('data_root')
     assert 'data/coco' not in str(config.to_dict()).replace('/datasets/coco', '')
@@ -493,7 +488,7 @@ def test_readme_and_metafile_know_every_config():
     linked = re.findall(r'\]\(([^)/]+\.py)\)', (FOLDER / 'README.md').read_text())
     assert sorted(linked) == [path.name for path in CONFIGS]
     models = yaml.safe_load((FOLDER / 'metafile.yml').read_text())['Models']
-    assert [model['Config'] for model in models] == [str(path.relative_to(ROOT)) for path in SHIPPED]
+    assert [model['Config'] for model in models] == [str(path.relative_to(ROOT)) for path in CONFIGS]
     assert all(model['Name'] == Path(model['Config']).stem for model in models)
     assert 'configs/det/metafile.yml' in (ROOT / 'model-index.yml').read_text()
 

@@ -17,8 +17,9 @@ from PIL import Image
 from torch.nn import functional as F
 
 import mmsimmim  # noqa: F401  (repairs before the frameworks)
-from mmsimmim.commands.common.options import has_key, merge_options
 from mmsimmim.commands.common.testing import use_tta
+from mmsimmim.commands.config.loading import read_with_options
+from mmsimmim.commands.config.options import MISSING, value_at
 from mmsimmim.registry import DATASETS, MODELS, PARAM_SCHEDULERS
 from tests.configs.downstream import (
     build_without_memory,
@@ -60,8 +61,8 @@ def read_once(path):
     return Config.fromfile(path)
 
 
-def read(name):
-    return copy.deepcopy(read_once(FOLDER / name))
+def read(name, **options):
+    return read_with_options(str(FOLDER / name), options)[0] if options else copy.deepcopy(read_once(FOLDER / name))
 
 
 def test_every_recipe_comes_in_two_starts_one_setting_apart():
@@ -400,14 +401,20 @@ def test_own_data_is_five_variables(reduce_zero_label, labels, data_roots, tmp_p
 
 
 def test_own_folder_is_one_option():
-    config = read(OWN)
-    merge_options(config, dict(data_root='/data/fields', train_images='a', val_images='b', val_labels='c',
-                               img_suffix='.tif', num_classes=7))
+    config = read(OWN, data_root='/data/fields', train_images='a', val_images='b', val_labels='c', img_suffix='.tif',
+                  num_classes=7)
     sides = [config[f'{side}_dataloader'].dataset for side in ('train', 'val', 'test')]
     assert {(side.data_root, side.img_suffix, side.seg_map_suffix) for side in sides} == {
         ('/data/fields', '.tif', '.png')}
     assert [tuple(side.data_prefix.values()) for side in sides] == [('a', 'labels/train'), ('b', 'c'), ('b', 'c')]
     assert config.model.decode_head.num_classes == config.model.auxiliary_head.num_classes == 7
+
+
+@pytest.mark.parametrize('name', [SWIN_640, VIT, OWN])
+def test_the_size_of_crops_reaches_the_model(name):
+    config, messages = read_with_options(str(FOLDER / name), dict(crop_size=(384, 384)))
+    assert config.train_dataloader.dataset.pipeline[4].crop_size == config.model.data_preprocessor.size == (384, 384)
+    assert len(messages) == 1 and (name != VIT or config.model.test_cfg.crop_size == (384, 384))
 
 
 def test_readme_and_metafile_know_every_config():
@@ -420,7 +427,7 @@ def test_readme_and_metafile_know_every_config():
         assert second == ([] if name == OWN else [name.replace('.py', '-ft1k.py')])
         assert settings_in_readme(name) in f'|{row}|'
     models = yaml.safe_load((FOLDER / 'metafile.yml').read_text())['Models']
-    assert sorted(model['Config'] for model in models) == [str(path.relative_to(ROOT)) for path in SHIPPED]
+    assert sorted(model['Config'] for model in models) == [str(path.relative_to(ROOT)) for path in CONFIGS]
     for model in models:
         path = ROOT / model['Config']
         count = sum(p.numel() for p in build_without_memory(read(path)).parameters())
@@ -452,4 +459,4 @@ def test_options_in_the_readme_are_settings_of_the_configs():
     config = read(SWIN)
     assert {'optim_wrapper.optimizer.lr', 'optim_wrapper.paramwise_cfg.layer_decay_rate',
             'model.backbone.drop_path_rate'} <= keys
-    assert all(has_key(config, key) for key in keys)
+    assert MISSING not in [value_at(config, key) for key in keys]

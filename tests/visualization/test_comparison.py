@@ -9,10 +9,10 @@ from mmsimmim.registry import MODELS
 from mmsimmim.visualization.comparison import (
     Comparison,
     Outcome,
-    borrows_tone,
     compare,
     draw_comparisons,
     masked_difference,
+    uses_image_statistics,
 )
 from mmsimmim.visualization.comparison_table import make_records, make_table
 from mmsimmim.visualization.panels import GAP, LINE
@@ -117,7 +117,7 @@ def test_targets_of_other_kinds_are_shown(cfg, image):
                           loss=dict(type='mmsimmim.CrossEntropyReconstructionLoss')))
     models = [build(cfg, **bins), build(cfg, target_generator=dict(type='mmsimmim.PixelTarget', stride=8)),
               build(cfg, target_generator=dict(type='mmsimmim.PatchNormalizedPixelTarget', patch_size=16))]
-    assert [borrows_tone(model) for model in models] == [False, False, True]
+    assert [uses_image_statistics(model) for model in models] == [False, False, True]
     for model in models[1:]:
         model.reconstruct = lambda images, mask, model=model: model.target(images)
 

@@ -1,30 +1,40 @@
-"""What `import mmsimmim` adds to `import mmpretrain`, in processes of their own that take turns.
+"""What imports and commands take before they do their work, in processes of their own that take turns.
 
-Needs no arguments. The start of Python is left out, and so is the first round, which fills the disk's cache.
+    python tools/benchmarks/import_time.py --rounds 3
+
+Needs no arguments. Times are those of whole processes, of which the start of Python is some hundredths of a second. The
+first round fills the disk's cache and does not count. CHECKPOINT in a command stands for a file of a pre-trained Swin-B
+that is made for it.
 """
 
 import argparse
+import os
+import shlex
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
 
 from mmsimmim.commands.common.mistakes import report_mistakes  # noqa: E402
 from mmsimmim.errors import UserError  # noqa: E402
-from tools.benchmarks.kept_parts import write_json  # noqa: E402
-from tools.benchmarks.machine import heading, markdown, provenance  # noqa: E402
-from tools.benchmarks.stopwatch import quartiles, take_turns  # noqa: E402
 
-STATEMENTS = ('import mmpretrain', 'import mmpretrain; import mmsimmim')
-TIMED = 'import time; begin = time.perf_counter(); {}; print("seconds:", time.perf_counter() - begin)'
+STATEMENTS = ('import torch', 'import mmsimmim', 'import mmsimmim.models', 'import mmpretrain',
+              'import mmpretrain, mmsimmim.models')
+COMMANDS = ('tools/train.py --help', 'tools/analysis_tools/get_flops.py --help',
+            'tools/model_converters/inspect_checkpoint.py CHECKPOINT')
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--rounds', type=int, default=10, help='timed processes of each (default: %(default)s)')
     parser.add_argument('--statements', nargs='+', default=STATEMENTS, metavar='CODE',
-                        help='what is timed; the first is what the others are compared to (default: see above)')
+                        help='what is timed; the first is what all others are compared to (default: see above)')
+    parser.add_argument('--commands', nargs='*', default=COMMANDS, metavar='COMMAND',
+                        help='tools with their arguments, likewise (default: see above)')
     parser.add_argument('--json', type=Path, metavar='FILE', help='also write the figures here')
     args = parser.parse_args(argv)
     if args.rounds < 1:
@@ -32,47 +42,76 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def seconds_of(statement: str) -> float:
-    """Seconds that a statement takes in a fresh process, the start of Python left out.
+def run(arguments: list[str]) -> tuple[float, float]:
+    """Seconds that Python takes with some arguments, and those of its cores (user and system).
 
     Raises:
         UserError: It fails.
     """
-    process = subprocess.run([sys.executable, '-W', 'ignore', '-c', TIMED.format(statement)],
-                             cwd=Path(__file__).resolve().parents[2], capture_output=True, text=True)
+    begin, before = time.perf_counter(), os.times()
+    process = subprocess.run([sys.executable, '-W', 'ignore', *arguments], cwd=ROOT, capture_output=True, text=True)
+    seconds, after = time.perf_counter() - begin, os.times()
     if process.returncode:
-        raise UserError(f'{statement!r} fails:\n{process.stderr}')
-    return float(process.stdout.rsplit('seconds:', 1)[1])
+        raise UserError(f'{shlex.join(arguments)!r} fails:\n{process.stderr}')
+    return seconds, (after.children_user - before.children_user) + (after.children_system - before.children_system)
 
 
-def measure(statements: list[str], rounds: int) -> list[dict]:
-    """Time each statement.
+def measure(programs: dict[str, list[str]], rounds: int) -> list[dict]:
+    """Time each program.
+
+    Args:
+        programs (dict[str, list[str]]): Arguments of Python by what is written in the table.
+        rounds (int): How often.
 
     Returns:
-        list[dict]: ``statement``, ``seconds``, ``quartiles``, and ``adds`` and ``share``, the difference to the first
-        in seconds and relative to it.
+        list[dict]: ``statement``; ``seconds`` and ``quartiles``; ``core_seconds``; and ``adds`` and ``ratio``, the
+        difference of ``seconds`` to the first and the relation to it.
     """
-    seconds = {statement: [] for statement in statements}
-    take_turns([lambda statement=statement: seconds_of(statement) for statement in statements], 1)
-    take_turns([lambda statement=statement: seconds[statement].append(seconds_of(statement))
-                for statement in statements], rounds)
-    first = quartiles(seconds[statements[0]])[1]
+    from tools.benchmarks.stopwatch import quartiles, take_turns
+
+    measured = {name: [] for name in programs}
+    take_turns([lambda name=name: run(programs[name]) for name in programs], 1)
+    take_turns([lambda name=name: measured[name].append(run(programs[name])) for name in programs], rounds)
     rows = []
-    for statement, measured in seconds.items():
-        low, median, high = quartiles(measured)
-        rows.append(dict(statement=statement, seconds=median, quartiles=[low, high], adds=median - first,
-                         share=median / first - 1))
+    for name, times in measured.items():
+        (low, median, high), (_, core, _) = (quartiles(list(column)) for column in zip(*times))
+        first = rows[0]['seconds'] if rows else median
+        rows.append(dict(statement=name, seconds=median, quartiles=[low, high], core_seconds=core, adds=median - first,
+                         ratio=median / first))
     return rows
+
+
+def write_checkpoint(path: Path) -> None:
+    """A file as the official code writes it, of a Swin-B with all parameters 0."""
+    import torch
+
+    from mmsimmim.checkpoints import convert_state_dict
+    from mmsimmim.models import SwinTransformer
+
+    with torch.device('meta'):
+        shapes = SwinTransformer('base', img_size=192, window_size=6).state_dict()
+    state = {name: torch.zeros(value.shape) for name, value in shapes.items()}
+    torch.save(dict(model=convert_state_dict(state, to='official')), path)
 
 
 @report_mistakes
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    result = dict(rounds=args.rounds, **provenance('cpu'), rows=measure(list(args.statements), args.rounds))
+    from tools.benchmarks.kept_parts import write_json
+    from tools.benchmarks.machine import heading, markdown, provenance
+
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = Path(folder) / 'swin-base.pth'
+        if any('CHECKPOINT' in command for command in args.commands):
+            write_checkpoint(checkpoint)
+        programs = {statement: ['-c', statement] for statement in args.statements}
+        programs.update({command: [str(checkpoint) if word == 'CHECKPOINT' else word for word in shlex.split(command)]
+                         for command in args.commands})
+        result = dict(rounds=args.rounds, **provenance('cpu'), rows=measure(programs, args.rounds))
     print(f"{heading(result, ('torch', 'mmengine', 'mmpretrain', 'mmsimmim'))}; {args.rounds} processes of each\n")
-    print(markdown(['statement', 'seconds (quartiles)', 'more than the first, s', 'relative'], [
+    print(markdown(['statement or command', 'seconds (quartiles)', 'seconds of cores', 'times the first'], [
         [f"`{row['statement']}`", f"{row['seconds']:.2f} ({row['quartiles'][0]:.2f}–{row['quartiles'][1]:.2f})",
-         f"{row['adds']:+.2f}", f"{row['share']:+.1%}"] for row in result['rows']]))
+         f"{row['core_seconds']:.2f}", f"{row['ratio']:.2f}"] for row in result['rows']]))
     if args.json:
         write_json(args.json, result)
 

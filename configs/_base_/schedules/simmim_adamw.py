@@ -1,4 +1,4 @@
-"""Optimizer of the official Swin runs, for a total batch of 2048 in bf16; the schedules give it a learning rate."""
+"""Optimizer of the official Swin runs, for an effective batch size of 2048 in bf16; the schedules set the rate."""
 
 optim_wrapper = dict(
     type='AmpOptimWrapper',

@@ -11,8 +11,8 @@ from mmengine.registry import init_default_scope
 from torch import nn
 
 from ...registry import MODELS
+from .cuda_activations import cuda_activations
 from .fake_tensors import FakeTensors
-from .like_cuda import like_cuda
 from .live_memory import LiveMemory
 from .synthetic_batch import set_synthetic_proposals, synthetic_batch
 
@@ -34,8 +34,8 @@ def measure_activations(cfg: Config, step: Step, device: str) -> int:
     """Bytes that a training step takes beside weights and their gradients.
 
     On a GPU they are those of PyTorch's allocator. On a CPU they are an estimate of these: the step keeps what a GPU's
-    attention and autocast would keep (:func:`~.like_cuda.like_cuda`), and large tensors are allocated without being
-    computed (:class:`~.fake_tensors.FakeTensors`).
+    attention and autocast would keep (:func:`~.cuda_activations.cuda_activations`), and large tensors are allocated
+    without being computed (:class:`~.fake_tensors.FakeTensors`).
 
     Args:
         cfg (Config): The config, of mmpretrain, mmdet or mmseg.
@@ -71,7 +71,7 @@ def counting(model: nn.Module, device: str) -> Iterator['LiveMemory | CudaMemory
         with CudaMemory() as memory:
             yield memory
         return
-    with FakeTensors(model.parameters()), LiveMemory() as memory, like_cuda(memory):
+    with FakeTensors(model.parameters()), LiveMemory() as memory, cuda_activations(memory):
         yield memory
 
 

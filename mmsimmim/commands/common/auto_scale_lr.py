@@ -1,4 +1,4 @@
-"""Learning rates that follow the number of images in an optimizer step."""
+"""Learning rates that follow the effective batch size."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ ABSOLUTE_RATES = ('eta_min', 'eta_max', 'min_value', 'min_lr', 'max_lr', 'warmup
 
 
 def scale_lr(cfg: Config, world_size: int) -> list[str]:
-    """Scale every learning rate of a config to the real batch.
+    """Scale every learning rate of a config to the effective batch size.
 
     The factor is ``train_dataloader.batch_size * world_size * optim_wrapper.accumulative_counts`` over
     ``auto_scale_lr.base_batch_size``. It applies to the optimizer's rate and to the schedulers' absolute rates;
@@ -33,7 +33,7 @@ def scale_lr(cfg: Config, world_size: int) -> list[str]:
     batch_size = _required(cfg, 'train_dataloader', 'batch_size', 'the images per process and step')
     accumulated = max(wrapper.get('accumulative_counts', 1) for wrapper in _optim_wrappers(cfg))
     total = batch_size * world_size * accumulated
-    messages = [f'Learning rates scaled by {total / base:g}: they are made for {base} images per optimizer step, and '
+    messages = [f'Learning rates scaled by {total / base:g}: they are made for an effective batch size of {base}, and '
                 f'this run takes {batch_size} x {world_size} processes x {accumulated} accumulated = {total}.']
     for place, holder, key in _rates(cfg):
         scaled = _times(holder[key], total / base)

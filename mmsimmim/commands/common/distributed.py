@@ -103,6 +103,20 @@ def carry_unused_parameters(cfg: Config) -> None:
                         f'{wrapper.find_unused_parameters}. Leave one of them out.')
 
 
+def wraps_in_ddp(cfg: Config) -> bool:
+    """Whether a run has ``DistributedDataParallel`` wait for the gradient of every parameter.
+
+    Args:
+        cfg (Config): With ``launcher``.
+    """
+    if cfg.get('launcher', 'none') == 'none' or 'runner_type' in cfg:
+        return False
+    wrapper = cfg.get('model_wrapper_cfg') or {}
+    waits = not (wrapper.get('static_graph') or wrapper.get('find_unused_parameters') or
+                 cfg.get('find_unused_parameters'))
+    return waits and _is_data_parallel(wrapper)
+
+
 def _is_data_parallel(wrapper: dict) -> bool:
     kind = wrapper.get('type', 'MMDistributedDataParallel')
     return getattr(kind, '__name__', str(kind)).endswith('DistributedDataParallel')

@@ -5,9 +5,9 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from ...engine.compiling import read_switch
-from .config import drop_idle_visualization
+from ..checks.model_files import check_palettes
+from ..config.loading import drop_idle_visualization
 from .distributed import carry_unused_parameters
-from .model_files import check_palettes
 
 
 def build_runner(cfg: Config) -> Runner:

@@ -3,7 +3,7 @@
 import os
 
 
-def wait_briefly() -> None:
+def limit_thread_spinning() -> None:
     """Let OpenMP threads spin for a moment only, unless the environment says how they wait.
 
     Threads that spin while they wait slow a training many times when another process wants a core, and those that sleep

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ...datasets.image_folder import IMAGE_SUFFIXES, list_files
-from ...datasets.seeding import own_random_numbers
+from ...datasets.seeding import isolated_random_state
 from ...errors import UserError
 from ...evaluation.features import extract_features, gather_in_order, without_masks
 from ...evaluation.probes import probe_features
@@ -106,7 +106,7 @@ class FeatureProbeHook(Hook):
         if not isinstance(getattr(model, 'module', model), SimMIM):
             raise UserError('FeatureProbeHook probes the encoder of mmsimmim.SimMIM; this model is a '
                             f'{type(model).__module__}.{type(model).__name__}.')
-        with own_random_numbers(self.seed):
+        with isolated_random_state(self.seed):
             self._loaders = {side: self._open(runner, side) for side in ('train', 'val')}
         self._require_same_classes()
         size = len(self._loaders['train'].dataset)
@@ -182,7 +182,7 @@ class FeatureProbeHook(Hook):
         loader = self._loaders[side]
         model = _unwrap(runner.model)
         # Iterating over a data loader alone draws a random number.
-        with own_random_numbers(self.seed):
+        with isolated_random_state(self.seed):
             share = extract_features(model, getattr(model, 'module', model).data_preprocessor, loader, self.out_index)
         return tuple(gather_in_order(tensor, len(loader.dataset)) for tensor in share)
 

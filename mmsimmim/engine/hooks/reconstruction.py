@@ -7,7 +7,7 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import IterBasedTrainLoop, Runner
 
-from ...datasets.seeding import SampleIndex, own_random_numbers
+from ...datasets.seeding import SampleIndex, isolated_random_state
 from ...errors import UserError
 from ...models import SimMIM
 from ...registry import HOOKS
@@ -92,7 +92,7 @@ class ReconstructionHook(Hook):
             raise UserError('ReconstructionHook: images=[...] does not go with FSDPStrategy, which cuts up the model; '
                             'leave it out to show the validation set.')
         self._last_step = None
-        with own_random_numbers(self.seed):
+        with isolated_random_state(self.seed):
             self._batches = self._read_files(runner, model) if self.images else self._read_validation_set(runner)
 
     def after_train_epoch(self, runner: Runner) -> None:

@@ -83,6 +83,10 @@ class Encoder(BaseModule):
     def _adapt_state_dict(self, state_dict: dict[str, Tensor], prefix: str) -> None:
         """Bring a file's parameters, keys with ``prefix``, into the form of this encoder, in place."""
 
+    def _difference(self, report: LoadReport) -> str:
+        """How the network that a file was trained in differs from this one, and what to set; '' if nothing tells."""
+        return ''
+
     def compare(self, state_dict: dict[str, Tensor]) -> LoadReport:
         """Find out what loading would find, without loading.
 
@@ -127,6 +131,9 @@ class Encoder(BaseModule):
         lacking = any(name.startswith(self.required_parts) for name in report.missing)
         print_log(f'{type(self).__name__}: {report}', logger='current',
                   level=logging.WARNING if lacking else logging.INFO)
+        difference = self._difference(report)
+        if difference:
+            print_log(f'{type(self).__name__}: {difference}', logger='current', level=logging.WARNING)
         if not_finite is not None:
             print_log(f'{type(self).__name__}: the checkpoint has values that are infinite or no numbers, first in '
                       f'{not_finite}', logger='current', level=logging.WARNING)

@@ -146,6 +146,15 @@ def require_fit(report: LoadReport, own: Mapping[str, Tensor], given: Mapping[st
         'init_cfg=dict(..., min_matched=0))')
 
 
+def describe_new_norm(report: LoadReport) -> str:
+    """What to set where a file has no norm after the last block of a vision transformer, and the model has; else ''."""
+    if 'ln1.weight' not in report.missing:
+        return ''
+    average = ", and out_type='avg_featmap' for its average of patches" if 'ln2.weight' in report.unexpected else ''
+    return ('the checkpoint is of a network without a norm after the last block, where final_norm=True puts one with '
+            f"new weights: set final_norm=False, the default of mmpretrain's BEiTViT{average}")
+
+
 def _advice(unexpected: list[str]) -> str:
     if f'layers.0.attn.{BIAS_TABLE}' in unexpected:
         return ('The file has a table of position biases for each block: build the backbone with '

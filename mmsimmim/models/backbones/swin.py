@@ -1,12 +1,14 @@
 """Swin Transformer: one class from pre-training to detection."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
 from ...architectures import SWIN
 from ...layers import FeedForward, PatchMerging, ShiftedWindowAttention, WindowAttention, stochastic_depth
 from ...registry import MODELS
+from .foreign_arguments import refuse_foreign_arguments
 from .hierarchy import HierarchicalEncoder, Stage, parse_arch, split_drop_path, windows_and_shifts
 
 
@@ -92,6 +94,7 @@ class SwinTransformer(HierarchicalEncoder):
             prefix='backbone.')``. Without it the official initialisation holds.
 
     Raises:
+        TypeError: If there is any other argument; of those that other Swins have, it says what to set instead.
         ValueError: If ``arch``, ``window_size``, ``out_indices`` or ``frozen_stages`` do not fit together.
 
     Examples:
@@ -115,7 +118,9 @@ class SwinTransformer(HierarchicalEncoder):
                  with_cp: bool | str = False,
                  frozen_stages: int = -1,
                  bias_resize: str = 'geometric',
-                 init_cfg: dict | None = None) -> None:
+                 init_cfg: dict | None = None,
+                 **foreign: Any) -> None:
+        refuse_foreign_arguments(type(self).__name__, foreign)
         embed_dims, depths, num_heads, _ = parse_arch(arch, SWIN)
         super().__init__(embed_dims, depths, patch_size, in_channels, out_indices, frozen_stages, init_cfg)
         windows = windows_and_shifts(window_size, img_size, patch_size, len(depths))

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ...architectures import SWIN_V2
 from ...layers import CosineWindowAttention, FeedForward, PatchMerging, ShiftedWindowAttention, stochastic_depth
 from ...registry import MODELS
+from .foreign_arguments import refuse_foreign_arguments
 from .hierarchy import HierarchicalEncoder, Stage, parse_arch, per_stage, split_drop_path, windows_and_shifts
 
 
@@ -105,6 +106,7 @@ class SwinTransformerV2(HierarchicalEncoder):
             at 0, so that each block begins as the identity.
 
     Raises:
+        TypeError: If there is any other argument; of those that other Swins have, it says what to set instead.
         ValueError: If ``arch``, ``window_size``, ``pretrained_window_sizes``, ``out_indices`` or ``frozen_stages`` do
             not fit together.
 
@@ -129,7 +131,9 @@ class SwinTransformerV2(HierarchicalEncoder):
                  with_cp: bool | str = False,
                  frozen_stages: int = -1,
                  pretrained_window_sizes: int | Sequence[int] = 0,
-                 init_cfg: dict | None = None) -> None:
+                 init_cfg: dict | None = None,
+                 **foreign: Any) -> None:
+        refuse_foreign_arguments(type(self).__name__, foreign)
         embed_dims, depths, num_heads, norm_interval = parse_arch(
             arch, SWIN_V2, optional=('extra_norm_every_n_blocks', ))
         super().__init__(embed_dims, depths, patch_size, in_channels, out_indices, frozen_stages, init_cfg)

@@ -20,6 +20,7 @@ from ...layers import (
 )
 from ...registry import MODELS
 from .encoder import Encoder
+from .loading import LoadReport, describe_new_norm
 from .vit_arguments import (
     check_frozen_stages,
     check_layer_cfgs,
@@ -294,3 +295,6 @@ class VisionTransformer(Encoder):
                                                           self.interpolate_mode)
             except UserError as error:
                 raise UserError(f'{name}: {error}') from error
+
+    def _difference(self, report: LoadReport) -> str:
+        return describe_new_norm(report) if self.out_indices[-1] == self.num_layers - 1 else ''

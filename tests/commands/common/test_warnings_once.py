@@ -9,7 +9,7 @@ import pytest
 from mmengine.config import Config
 
 from mmsimmim.commands.common import warnings_once
-from mmsimmim.commands.common.config import drop_idle_visualization
+from mmsimmim.commands.config.loading import drop_idle_visualization
 
 # What a command meets: filters that change, data loading workers, and a warning that one of these alone has.
 COMMAND = """

@@ -10,7 +10,7 @@ from mmengine.runner.checkpoint import load_checkpoint
 
 import mmsimmim  # noqa: F401  (repairs before the frameworks)
 from mmsimmim.checkpoints import convert_state_dict
-from mmsimmim.models import SwinTransformer
+from mmsimmim.models import SwinTransformer, SwinTransformerV2
 from tests.golden import below, load, relative_error
 from tests.models.backbones.witness import assert_same_maps, randomised
 
@@ -66,6 +66,30 @@ def test_equals_detection_and_segmentation(build, size):
 def test_equals_mmpretrain_downstream(size):
     theirs = randomised(build_mmpretrain(out_indices=ALL_STAGES, pad_small_map=True))
     assert_same_maps(SwinTransformer(TINY, out_indices=ALL_STAGES), theirs, size)
+
+
+@pytest.mark.parametrize('encoder', [SwinTransformer, SwinTransformerV2])
+@pytest.mark.parametrize('argument, advice', [
+    (dict(pad_small_map=True), 'leave out img_size, too'), (dict(pretrained='x.pth'), 'give the file in init_cfg'),
+    (dict(stage_cfgs=dict(block_cfgs=dict(window_size=6))), 'window_size=..., what its block_cfgs say'),
+    (dict(depths=(2, 2)), r'say it in arch=dict'), (dict(qkv_bias=True), 'only its default'),
+    (dict(droppath=1), 'check the spelling')])
+def test_arguments_of_other_swins_are_refused_with_what_to_set(encoder, argument, advice):
+    with pytest.raises(TypeError, match=f'{encoder.__name__} has no argument .{next(iter(argument))}. .*{advice}'):
+        encoder(TINY, **argument)
+
+
+def test_padded_small_maps_mean_no_img_size():
+    """The case of mmpretrain's Swin-L: 192 px, windows of 12 in all stages, where the last map is 6 x 6."""
+    windows = dict(stage_cfgs=dict(block_cfgs=dict(window_size=12)), pad_small_map=True)
+    theirs = randomised(build_mmpretrain(img_size=192, out_indices=ALL_STAGES, **windows))
+    assert_same_maps(SwinTransformer(TINY, window_size=12, out_indices=ALL_STAGES), theirs, (192, 192))
+    ours = SwinTransformer(TINY, img_size=192, window_size=12, out_indices=(3, )).double().eval()
+    ours.load_state_dict(theirs.state_dict(), strict=False)
+    images = torch.randn(1, 3, 192, 192, dtype=torch.float64)
+    with torch.no_grad():
+        expected, found = theirs(images)[-1], ours(images)[0]
+    assert (found - expected).norm() > 0.1 * expected.norm()
 
 
 @pytest.mark.parametrize('build', [build_mmdet, build_mmseg])

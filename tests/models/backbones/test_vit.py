@@ -3,10 +3,12 @@
 import copy
 import json
 import math
+import re
 import warnings
 
 import pytest
 import torch
+from mmengine.logging import MMLogger
 from mmengine.runner.checkpoint import load_checkpoint
 
 import mmsimmim  # noqa: F401  (repairs before the frameworks)
@@ -130,6 +132,32 @@ def test_our_checkpoint_loads_into_mmpretrain():
     images = torch.randn(1, 3, 96, 96, dtype=torch.float64)
     with torch.no_grad():
         assert relative_error(ours(images)[0], theirs(images)[0]) < 1e-6
+
+
+@pytest.mark.parametrize('given, told', [
+    (PER_BLOCK, "set final_norm=False, .*BEiTViT, and out_type='avg_featmap'"),
+    (dict(PER_BLOCK, out_type='avg_featmap'), "set final_norm=False, the default of mmpretrain's BEiTViT$"),
+    (dict(PER_BLOCK, out_indices=(0, 1)), None), (FINE_TUNING, None), (dict(FINE_TUNING, out_type='featmap'), None)])
+def test_a_beit_of_mmpretrain_with_our_defaults_is_another_network_and_told_so(given, told, tmp_path):
+    """Its config leaves out final_norm, which it has not, or all that a config of its classifier says."""
+    theirs = randomised(build_mmpretrain(use_abs_pos_emb=False))
+    ours = build(**given).double().eval()
+    file = tmp_path / 'run.log'
+    MMLogger.get_instance(str(tmp_path), log_file=str(file), logger_name='mmengine')
+    ours.load_state_dict(theirs.state_dict(), strict=False)
+    warned = [line for line in file.read_text().splitlines() if 'WARNING' in line]
+    assert len(warned) == (told is not None) and all(re.search(told, line) for line in warned)
+    if given == FINE_TUNING:
+        images = torch.randn(1, 3, 96, 96, dtype=torch.float64)
+        with torch.no_grad():
+            assert relative_error(ours(images)[0], theirs(images)[0]) < 1e-6
+
+
+def test_the_files_of_pre_training_are_not_warned_of(tmp_path):
+    MMLogger.get_instance(str(tmp_path), log_file=str(tmp_path / 'run.log'), logger_name='mmengine')
+    build(**FINE_TUNING).load_state_dict(build().state_dict(), strict=False)
+    build().load_state_dict(build().state_dict())
+    assert 'WARNING' not in (tmp_path / 'run.log').read_text()
 
 
 @pytest.mark.parametrize('way', ['load_state_dict', 'init_cfg', 'init_cfg_without_prefix', 'load_from'])

@@ -83,16 +83,19 @@ def test_what_cannot_be_timed_is_refused(loop, changes, message, tmp_path):
 def test_import_times_are_compared_to_the_first(import_time, tmp_path, capsys):
     path = tmp_path / 'figures.json'
     statements = ['import time; time.sleep(0.05)', 'import time; time.sleep(0.15)']
-    import_time.main(['--rounds', '2', '--statements', *statements, '--json', str(path)])
-    first, second = json.loads(path.read_text())['rows']
-    assert first['adds'] == first['share'] == 0 and first['seconds'] >= 0.05
+    (tmp_path / 'tool.py').write_text('import sys\nassert sys.argv[1:] == ["an argument"]\nsum(range(10**6))\n')
+    command = f'{tmp_path}/tool.py "an argument"'
+    import_time.main(['--rounds', '2', '--statements', *statements, '--commands', command, '--json', str(path)])
+    first, second, tool = json.loads(path.read_text())['rows']
+    assert first['adds'] == 0 and first['ratio'] == 1 and first['seconds'] >= 0.05
     assert second['seconds'] >= 0.15 and second['adds'] == pytest.approx(second['seconds'] - first['seconds'])
-    assert f"{second['adds']:+.2f}" in capsys.readouterr().out
+    assert tool['statement'] == command and 0 < tool['core_seconds']
+    assert f"{second['ratio']:.2f}" in capsys.readouterr().out
 
 
 def test_a_failing_import_is_shown(import_time):
     with pytest.raises(SystemExit, match='No module named .no_such_package'):
-        import_time.main(['--rounds', '1', '--statements', 'import no_such_package'])
+        import_time.main(['--rounds', '1', '--statements', 'import no_such_package', '--commands'])
 
 
 @pytest.mark.parametrize('script, option', [('step.training_loop', '--steps'), ('step.training_loop', '--rounds'),

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 import torch
-from row import Row, generator
 from torch import Tensor
+
+from tools.benchmarks.operators.row import Row, generator
 
 
 def random_boxes(count: int, seed: int) -> tuple[Tensor, Tensor]:

@@ -14,7 +14,6 @@ The exit status is 1 if results differ by more than a row allows and no reason i
 """
 
 import argparse
-import platform
 import sys
 import tempfile
 import time
@@ -22,15 +21,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[3]), str(Path(__file__).resolve().parent)]
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 import torch  # noqa: E402
-from box_cases import nms_rows, soft_nms_rows  # noqa: E402
-from compile_mmcv import NoSource, build, find_source, source_version  # noqa: E402
-from convolution_cases import convolution_rows  # noqa: E402
-from feature_cases import attention_rows, focal_rows, roi_align_rows  # noqa: E402
-from row import Row  # noqa: E402
 from torch import Tensor  # noqa: E402
+
+from mmsimmim.commands.common.mistakes import report_mistakes  # noqa: E402
+from mmsimmim.compat.mmcv_ops import SUPPORTED  # noqa: E402
+from tools.benchmarks.machine import heading, markdown, provenance  # noqa: E402
+from tools.benchmarks.operators.box_cases import nms_rows, soft_nms_rows  # noqa: E402
+from tools.benchmarks.operators.compile_mmcv import build, find_source, source_version  # noqa: E402
+from tools.benchmarks.operators.convolution_cases import convolution_rows  # noqa: E402
+from tools.benchmarks.operators.feature_cases import attention_rows, focal_rows, roi_align_rows  # noqa: E402
+from tools.benchmarks.operators.row import Row  # noqa: E402
 
 ROWS = (nms_rows, soft_nms_rows, roi_align_rows, convolution_rows, attention_rows, focal_rows)
 
@@ -117,13 +120,12 @@ def difference(real: Tensor, ours: Tensor) -> float:
 
 def table(rows: list[Row], outcomes: list[Outcome]) -> str:
     """The table in Markdown."""
-    heads = ('operator', 'cases', 'number', 'same bits', 'largest difference', '')
-    lines = [f'| {" | ".join(heads)} |', '| --- ' * len(heads) + '|']
+    lines = []
     for row, outcome in zip(rows, outcomes):
         largest = 'other indices' if outcome.largest == float('inf') else f'{outcome.largest:.0e}'
-        cells = (row.operator, row.what, outcome.cases, outcome.same_bits, largest if outcome.largest else '0')
-        lines.append(f'| {" | ".join(map(str, cells))} | {verdict(row, outcome)} |')
-    return '\n'.join(lines)
+        numbers = (str(outcome.cases), str(outcome.same_bits), largest if outcome.largest else '0')
+        lines.append((row.operator, row.what, *numbers, verdict(row, outcome)))
+    return markdown(('operator', 'cases', 'number', 'same bits', 'largest difference', ''), lines)
 
 
 def verdict(row: Row, outcome: Outcome) -> str:
@@ -135,6 +137,7 @@ def verdict(row: Row, outcome: Outcome) -> str:
     return row.known if outcome.largest and row.known else 'equal'
 
 
+@report_mistakes
 def main() -> int:
     """Builds, compares, prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -143,23 +146,16 @@ def main() -> int:
     parser.add_argument('--verbose', action='store_true', help="print the compiler's output")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        try:
-            package = find_source(args.source, Path(scratch) / 'source')
-        except NoSource as error:
-            parser.error(str(error))
+        package = find_source(args.source, Path(scratch) / 'source')
         start = time.perf_counter()
         compiled = build(package, args.build or Path(scratch) / 'build', args.verbose)
         seconds = time.perf_counter() - start
-        from mmsimmim.compat.mmcv_ops import SUPPORTED
-
         stand_ins = SimpleNamespace(**{function.__name__: function for function in SUPPORTED})
         rows = [row for family in ROWS for row in family()]
         outcomes = [compare(row, compiled, stand_ins) for row in rows]
-        print(
-            f'{source_version(package)}, torch {torch.__version__}, Python {platform.python_version()}, '
-            f'{platform.machine()}, compiled in {seconds:.0f} s; {sum(outcome.cases for outcome in outcomes)} cases\n'
-        )
-        print(table(rows, outcomes))
+        cases = sum(outcome.cases for outcome in outcomes)
+        print(f'Source: {source_version(package)}, compiled in {seconds:.0f} s; {cases} cases.')
+        print(f'{heading(provenance("cpu"), ("torch", "torchvision"))}\n\n{table(rows, outcomes)}')
     return int(any(outcome.apart and not row.known for row, outcome in zip(rows, outcomes)))
 
 

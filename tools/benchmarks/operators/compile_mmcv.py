@@ -9,6 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
+from mmsimmim.errors import UserError
+
 FOLDER = Path(__file__).resolve().parent
 OPERATORS = (
     'nms',
@@ -24,10 +26,6 @@ OPERATORS = (
 FAMILIES = ('nms', 'roi_align', 'deform_conv', 'modulated_deform_conv')  # the files that define them
 
 
-class NoSource(Exception):
-    """There is no source of mmcv where one was expected."""
-
-
 def find_source(given: Path | None, scratch: Path) -> Path:
     """The folder of the package ``mmcv`` with ``ops/csrc`` in it.
 
@@ -37,25 +35,25 @@ def find_source(given: Path | None, scratch: Path) -> Path:
         scratch (Path): Where an archive is unpacked.
 
     Raises:
-        NoSource: If there are no sources of operators.
+        UserError: If there are no sources of operators.
     """
     if given is None:
         spec = find_spec('mmcv')
         if spec is None:
-            raise NoSource('mmcv is not installed: name a source of it with --source')
+            raise UserError('mmcv is not installed: name a source of it with --source')
         candidates = [Path(folder) for folder in spec.submodule_search_locations]
     elif given.is_file():
         with tarfile.open(given) as archive:
             archive.extractall(scratch, filter='data')
         candidates = [path.parent.parent for path in scratch.glob('*/mmcv/ops/csrc')]
     elif not given.is_dir():
-        raise NoSource(f'--source {given} does not exist')
+        raise UserError(f'--source {given} does not exist')
     else:
         candidates = [given, given / 'mmcv']
     for folder in candidates:
         if (folder / 'ops' / 'csrc' / 'pytorch' / 'pybind.cpp').is_file():
             return folder
-    raise NoSource(
+    raise UserError(
         f'no mmcv/ops/csrc/pytorch/pybind.cpp in {given or candidates[0]}: --source takes a source of mmcv, unpacked '
         "or packed, as 'pip download --no-deps --no-binary :all: --no-build-isolation mmcv==2.1.0' fetches it"
     )
@@ -78,14 +76,14 @@ def bindings(pybind: str, names: tuple[str, ...] = OPERATORS) -> str:
         names (tuple[str]): The operators.
 
     Raises:
-        NoSource: If one of them is not in it.
+        UserError: If one of them is not in it.
     """
     declarations, definitions = [], []
     for name in names:
         declaration = re.search(rf'^\w[\w:<> ]*\b{name}\([^;]*\);', pybind, re.MULTILINE)
         definition = re.search(rf'm\.def\("{name}",.*?\);', pybind, re.DOTALL)
         if declaration is None or definition is None:
-            raise NoSource(f'the operator {name!r} is not in the pybind.cpp of this mmcv')
+            raise UserError(f'the operator {name!r} is not in the pybind.cpp of this mmcv')
         declarations.append(declaration.group())
         definitions.append(definition.group())
     return '\n'.join([

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from row import Row, generator, short
 from torch import Tensor
+
+from tools.benchmarks.operators.row import Row, generator, short
 
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12, torch.float16: 5e-4}
 

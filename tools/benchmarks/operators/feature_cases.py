@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from itertools import product
 
 import torch
-from row import Row, generator, short
+
+from tools.benchmarks.operators.row import Row, generator, short
 
 
 def roi_align_rows() -> Iterator[Row]:

@@ -34,8 +34,8 @@ from torch.utils.data import Dataset  # noqa: E402
 import mmsimmim  # noqa: E402, F401
 from mmsimmim.analysis.image_size import image_size, pipeline_of  # noqa: E402
 from mmsimmim.analysis.memory.synthetic_batch import synthetic_batch  # noqa: E402
-from mmsimmim.commands.common.config import read_config  # noqa: E402
 from mmsimmim.commands.common.mistakes import report_mistakes  # noqa: E402
+from mmsimmim.commands.config.loading import read_config  # noqa: E402
 from mmsimmim.datasets.masked_batch import collate_masked  # noqa: E402
 from mmsimmim.errors import UserError  # noqa: E402
 from tools.benchmarks.kept_parts import train, write_json  # noqa: E402

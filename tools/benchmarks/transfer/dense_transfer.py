@@ -17,9 +17,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from mmsimmim.commands.common.threads import wait_briefly  # noqa: E402
+from mmsimmim.commands.common.threads import limit_thread_spinning  # noqa: E402
 
-wait_briefly()
+limit_thread_spinning()
 
 from mmengine.runner import find_latest_checkpoint  # noqa: E402
 

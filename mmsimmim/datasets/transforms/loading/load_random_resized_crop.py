@@ -130,7 +130,7 @@ class LoadRandomResizedCrop(LoadImage):
 
     def _draw_part(self, image: np.ndarray, random: KeyedRandom) -> tuple[np.ndarray, Box, tuple[int, int]]:
         box = self.draw_box(random, *image.shape[:2])
-        return cut(image, box), box, image.shape[:2]
+        return crop_box(image, box), box, image.shape[:2]
 
     def _read_part(self, file: ImageBytes, box: Box) -> tuple[np.ndarray | None, Box]:
         """The pixels of a box of a JPEG file, decoded as small as may be, and the box that they fill exactly."""
@@ -139,7 +139,7 @@ class LoadRandomResizedCrop(LoadImage):
         image = decode(file.data, reduction)
         if image is None:
             return None, box
-        crop = cut(image, tuple(side // reduction for side in stored))
+        crop = crop_box(image, tuple(side // reduction for side in stored))
         return turn_upright(crop, file.header.orientation), to_upright(stored, file.header)
 
     def draw_box(self, random: KeyedRandom, height: int, width: int) -> Box:
@@ -196,7 +196,7 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.ascontiguousarray(scaled.numpy()[0].transpose(1, 2, 0))
 
 
-def cut(image: np.ndarray, box: Box) -> np.ndarray:
+def crop_box(image: np.ndarray, box: Box) -> np.ndarray:
     """A view of the pixels in a box."""
     top, left, rows, cols = box
     return image[top:top + rows, left:left + cols]

@@ -7,7 +7,7 @@ import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.model import BaseModule, Sequential
 
-from mmsimmim.commands.common.model_files import check_initial_weights, skip_initial_weights
+from mmsimmim.commands.checks.model_files import check_initial_weights, skip_initial_weights
 from mmsimmim.errors import UserError
 
 

@@ -1,8 +1,9 @@
 """The encoders of the shipped configs in one file, so that none of the configs need be read to learn about them.
 
-    python -m mmsimmim.commands.common.config_index    # after a change of configs: write configs/encoders.json anew
+    python -m mmsimmim.commands.config.index    # after a change of configs: write configs/encoders.json anew
 
-An entry counts as long as the config and all that it inherits from are what they were; otherwise the config is read.
+An entry counts as long as the config, and all that it inherits from, say of the model what they said; otherwise the
+config is read.
 """
 
 import ast
@@ -12,6 +13,7 @@ import json
 import os
 import re
 import warnings
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,8 @@ NAME = 'encoders.json'
 # What MMEngine puts in the place of {{$NAME:default}}, and of {{ fileDirname }} and the like.
 ENVIRONMENT = re.compile(r'\{\{\s*\$\s*(\w+)')
 PLACE = re.compile(r'\{\{\s*file')
+# A variable of a base, as {{_base_.NAME}} and as Python has it.
+FROM_BASE = re.compile(r'_base_\.(\w+)')
 
 
 class Index:
@@ -89,32 +93,57 @@ def make_index(folder: Path) -> dict[str, Any]:
 
 
 def fingerprint(path: Path) -> str | None:
-    """A number that changes with what a config says, in itself or in a base; not with comments and blanks.
+    """A number that changes with what a config says of its model, in itself or in a base; not with comments and blanks.
 
     Returns:
         str, optional: None if that cannot be told from the text alone, or a base is not there.
     """
-    parts = _parts(Path(os.path.abspath(path)))
+    parts = _parts(Path(os.path.abspath(path)), frozenset({'model'}))
     return None if parts is None else hashlib.sha256('\0'.join(parts).encode()).hexdigest()[:16]
 
 
 @cache
-def _parts(path: Path) -> tuple[str, ...] | None:
+def _parts(path: Path, names: frozenset[str]) -> tuple[str, ...] | None:
+    """What is behind variables of a config: statements, values from the environment, and the same of its bases."""
     try:
-        text = path.read_text(encoding='utf-8')
-        tree = ast.parse(text)
+        tree = ast.parse(path.read_text(encoding='utf-8'))
         bases = _bases(tree)
     except (OSError, ValueError, SyntaxError):
         return None
-    if PLACE.search(text) or any(isinstance(node, (ast.Import, ast.ImportFrom)) for node in ast.walk(tree)):
+    statements = _behind(tree, names)
+    text = '\n'.join(map(ast.unparse, statements))
+    if PLACE.search(text) or any(map(_imports, statements)):
         return None
-    parts = [ast.unparse(tree), *(os.environ.get(name, '') for name in ENVIRONMENT.findall(text))]
+    parts = [text, *(os.environ.get(name, '') for name in ENVIRONMENT.findall(text))]
     for base in bases:
-        of_base = _parts(_path_of(base, path))
+        of_base = _parts(_path_of(base, path), frozenset({'model', *FROM_BASE.findall(text)}))
         if of_base is None:
             return None
         parts += of_base
     return tuple(parts)
+
+
+def _behind(tree: ast.Module, names: Iterable[str]) -> list[ast.stmt]:
+    """The statements that have a say in variables, directly or through other variables."""
+    names, kept = set(names), []
+    while True:
+        found = [statement for statement in tree.body if _touched(statement) & {'*', *names}]
+        if len(found) == len(kept):
+            return found
+        kept = found
+        names.update(node.id for statement in kept for node in ast.walk(statement) if isinstance(node, ast.Name))
+
+
+def _touched(statement: ast.stmt) -> set[str]:
+    """The variables that a statement may change; '*' for any."""
+    imported = {(alias.asname or alias.name).split('.')[0] for node in _imports(statement) for alias in node.names}
+    plain = isinstance(statement, ast.Assign) and all(isinstance(target, ast.Name) for target in statement.targets)
+    nodes = statement.targets if plain else ast.walk(statement)
+    return imported | {node.id for node in nodes if isinstance(node, ast.Name)}
+
+
+def _imports(statement: ast.stmt) -> list[ast.Import | ast.ImportFrom]:
+    return [node for node in ast.walk(statement) if isinstance(node, (ast.Import, ast.ImportFrom))]
 
 
 def _bases(tree: ast.Module) -> list[str]:

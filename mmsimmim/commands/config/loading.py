@@ -4,13 +4,16 @@ import argparse
 import difflib
 import os
 import os.path as osp
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.device import get_device
 
 from ...errors import UserError, why_missing
-from .options import merge_options
-from .warnings_once import show_warnings_once
+from ..common.warnings_once import show_warnings_once
+from .options import added_keys, merge_options
+from .reading import ConfigReading
+from .variables import keep_slashes, set_variables
 
 # The names that MMEngine gives hooks without being asked.
 MMENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
@@ -32,8 +35,7 @@ def load_config(args: argparse.Namespace, needed: tuple[str, ...]) -> tuple[Conf
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     show_warnings_once(args.launcher)
-    cfg = read_config(find_config(args.config))
-    messages = merge_options(cfg, args.cfg_options or {})
+    cfg, messages = read_with_options(find_config(args.config), args.cfg_options or {})
     missing = [section for section in needed if cfg.get(section) is None]
     if missing:
         raise UserError(f'The config {args.config} does not set {", ".join(missing)}, without which there is nothing '
@@ -65,6 +67,29 @@ def find_config(name: str) -> str:
     except Exception as error:  # of many types, assertions among them
         raise UserError(f'The config {name} is not found: {error} Give it as PACKAGE::FOLDER/NAME.py, such as '
                         'mmsimmim::pretrain/NAME.py or mmdet::retinanet/NAME.py.') from error
+
+
+def read_with_options(path: str, options: dict[str, Any]) -> tuple[Config, list[str]]:
+    """Read a config and apply options to it: those for variables at its top, then those for sections.
+
+    Args:
+        path (str): The config.
+        options (dict): Values by full key.
+
+    Returns:
+        tuple[Config, list[str]]: The config and messages for the log.
+
+    Raises:
+        UserError: The config is missing or broken, or an option does not fit into it.
+    """
+    reading = ConfigReading(path)
+    cfg = _read(reading)
+    messages = added_keys(cfg, options)
+    options = keep_slashes(cfg, options)
+    merge_options(cfg.copy(), options)  # what does not fit is told before any file is blamed
+    cfg, more = set_variables(cfg, reading, options)
+    merge_options(cfg, options)
+    return cfg, messages + more
 
 
 def drop_disabled_hooks(cfg: Config) -> None:
@@ -114,6 +139,11 @@ def set_up_loaders(cfg: Config, no_pin_memory: bool, no_persistent_workers: bool
 
 def read_config(path: str) -> Config:
     """The config in a file; UserError if there is none, or it cannot be read."""
+    return _read(ConfigReading(path))
+
+
+def _read(reading: ConfigReading) -> Config:
+    path = reading.path
     if osp.isdir(path):
         inside = sorted(name for name in os.listdir(path) if name.endswith('.py'))
         hint = f', one of those in it: {", ".join(inside[:5])}{", ..." * (len(inside) > 5)}' if inside else ''
@@ -124,6 +154,6 @@ def read_config(path: str) -> Config:
         hint = f' Did you mean {" or ".join(osp.join(folder, name) for name in similar)}?' if similar else ''
         raise UserError(f'The config {path} {why_missing(path)}.{hint}')
     try:
-        return Config.fromfile(path)
+        return reading.read()
     except Exception as error:  # A config is a program of the user's: anything can go wrong in it.
         raise UserError(f'The config {path} cannot be read: {type(error).__name__}: {error}') from error

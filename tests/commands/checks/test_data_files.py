@@ -7,8 +7,8 @@ import pytest
 from mmengine.config import Config
 from mmengine.registry import DefaultScope, init_default_scope
 
-from mmsimmim.commands.common.data_files import check_data_files
-from mmsimmim.commands.common.options import merge_options
+from mmsimmim.commands.checks.data_files import check_data_files
+from mmsimmim.commands.config.loading import read_with_options
 from mmsimmim.datasets.packed.packing import pack
 from mmsimmim.errors import UserError
 
@@ -27,9 +27,7 @@ def no_scope_stays():
 
 
 def read(name, **options):
-    cfg = Config.fromfile(ROOT / 'configs' / name)
-    merge_options(cfg, dict(data_root=NUCLEI) | options)
-    return cfg
+    return read_with_options(str(ROOT / 'configs' / name), dict(data_root=NUCLEI) | options)[0]
 
 
 @pytest.mark.parametrize('name, options', [(DETECTOR, dict(classes=['nucleus'])), (SEGMENTOR, PNG)])

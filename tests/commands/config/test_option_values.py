@@ -1,12 +1,13 @@
 """Values on the command line."""
 
 import argparse
+from pathlib import Path
 
 import pytest
-from mmengine.config import DictAction
+from mmengine.config import Config, DictAction
 
-from mmsimmim.commands.common.option_values import parse_value
-from mmsimmim.commands.common.options import OptionsAction
+from mmsimmim.commands.config.option_values import parse_value
+from mmsimmim.commands.config.options import OptionsAction, merge_options
 
 
 @pytest.mark.parametrize('text, value', [
@@ -54,6 +55,14 @@ def options(*arguments):
     parser = argparse.ArgumentParser()
     parser.add_argument('--cfg-options', nargs='+', action=OptionsAction)
     return parser.parse_args(['--cfg-options', *arguments]).cfg_options
+
+
+def test_names_with_blanks_reach_the_data_set_and_the_head():
+    cfg = Config.fromfile(next((Path(__file__).parents[3] / 'configs' / 'det').glob('atss*custom*.py')))
+    merge_options(cfg, options('classes=[traffic light,car]', 'data_root=/data/my images'))
+    dataset = cfg.train_dataloader.dataset
+    assert list(dataset.metainfo.classes) == ['traffic light', 'car'] and cfg.model.bbox_head.num_classes == 2
+    assert dataset.ann_file == '/data/my images/instances_train.json'
 
 
 def test_options(capsys):

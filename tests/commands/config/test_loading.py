@@ -3,7 +3,7 @@
 import pytest
 from mmengine.config import Config
 
-from mmsimmim.commands.common.config import drop_disabled_hooks, read_config
+from mmsimmim.commands.config.loading import drop_disabled_hooks, read_config
 from mmsimmim.commands.train import skip_validation
 from mmsimmim.errors import UserError, why_missing
 from mmsimmim.visualization.models import load_weights

@@ -7,7 +7,7 @@ from torch._subclasses import FakeTensorMode
 from torch.func import functional_call
 from torch.utils.checkpoint import checkpoint
 
-from mmsimmim.analysis.memory.like_cuda import like_cuda
+from mmsimmim.analysis.memory.cuda_activations import cuda_activations
 from mmsimmim.analysis.memory.live_memory import LiveMemory
 from mmsimmim.layers.windows import _cached_shift_mask
 from mmsimmim.models import SwinTransformer, SwinTransformerV2
@@ -33,7 +33,7 @@ def test_attention_is_the_same(mask, scale):
         tensors = inputs(mask, torch.float64)
         with LiveMemory() as memory:
             if fused:
-                with like_cuda(memory):
+                with cuda_activations(memory):
                     out = F.scaled_dot_product_attention(*tensors, scale=scale)
                     (out**2).sum().backward()
             else:
@@ -50,7 +50,7 @@ def kept(mask, fused=True):
         if not fused:
             out = F.scaled_dot_product_attention(*tensors)
             return out, memory.live
-        with like_cuda(memory):
+        with cuda_activations(memory):
             out = F.scaled_dot_product_attention(*tensors)
             return out, memory.live
 
@@ -77,7 +77,7 @@ def test_gradient_of_a_bias_is_made_for_all_images():
     tensors = inputs(MASKS['one'])
     for tensor in tensors:
         tensor.grad = torch.zeros_like(tensor)
-    with LiveMemory() as memory, like_cuda(memory):
+    with LiveMemory() as memory, cuda_activations(memory):
         F.scaled_dot_product_attention(*tensors).sum().backward()
     assert memory.peak > 4 * BATCH * HEADS * LENGTH * 64
 
@@ -87,7 +87,7 @@ def test_recomputation():
     results = []
     for recompute in (False, True):
         tensors = inputs(MASKS['one'])
-        with LiveMemory() as memory, like_cuda(memory):
+        with LiveMemory() as memory, cuda_activations(memory):
             def attend(*tensors):
                 return F.scaled_dot_product_attention(*tensors).exp()
             out = checkpoint(attend, *tensors, use_reentrant=False) if recompute else attend(*tensors)
@@ -101,7 +101,7 @@ def test_recomputation():
 def test_autocast():
     """Attention computes in bfloat16, and the bias is cast, too."""
     tensors = inputs(MASKS['one'])
-    with torch.autocast('cpu', torch.bfloat16), LiveMemory() as memory, like_cuda(memory):
+    with torch.autocast('cpu', torch.bfloat16), LiveMemory() as memory, cuda_activations(memory):
         out = F.scaled_dot_product_attention(*tensors)
         assert out.dtype == torch.bfloat16
         casts = 4 * OUT // 2 + 2 * HEADS * LENGTH * 56  # query, key, value, output; the padded bias
@@ -155,7 +155,7 @@ def autocast_on_cuda():
 def test_dtypes_are_those_of_cuda(name, autocast_on_cuda):
     with FakeTensorMode():
         expected = OPERATIONS[name](torch.zeros(IMAGE, device='cuda', dtype=torch.bfloat16)).dtype
-    with torch.autocast('cpu', torch.bfloat16), LiveMemory() as memory, like_cuda(memory):
+    with torch.autocast('cpu', torch.bfloat16), LiveMemory() as memory, cuda_activations(memory):
         assert OPERATIONS[name](torch.zeros(IMAGE, dtype=torch.bfloat16)).dtype == expected
 
 
@@ -169,7 +169,7 @@ def test_encoder_keeps_what_it_keeps_on_cuda(encoder, autocast_on_cuda):
         state = {name: torch.zeros(x.shape, dtype=x.dtype, device=device, requires_grad=x.requires_grad)
                  for name, x in [*model.named_parameters(), *model.named_buffers()]}
         images = torch.zeros(2, 3, 72, 100, device=device)
-        with LiveMemory() as memory, like_cuda(memory):
+        with LiveMemory() as memory, cuda_activations(memory):
             maps = functional_call(model, state, images)
             assert len(maps) == 2
             return memory.live

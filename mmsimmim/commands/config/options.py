@@ -1,6 +1,9 @@
 """Options that commands share, and how ``--cfg-options`` change a config."""
 
 import argparse
+import inspect
+from functools import cache
+from typing import Any
 
 from mmengine.config import Config
 
@@ -9,6 +12,20 @@ from .option_values import parse_value
 
 # The keys of mmsimmim.datasets.MASK_STRATEGIES, whose values need PyTorch.
 MASK_NAMES = ('random', 'square', 'central-square', 'block-wise')
+# Words and numbers at the top of a config that MMEngine's Runner reads itself: they stand for nothing else.
+SETTINGS = frozenset({'work_dir', 'load_from', 'resume', 'launcher', 'log_level', 'default_scope', 'experiment_name',
+                      'runner_type', 'compile'})
+# Settings of a run that a config need not have for them to count.
+SWITCHES = SETTINGS | {'find_unused_parameters'}
+MISSING = object()
+
+
+@cache
+def sections() -> frozenset[str]:
+    """What MMEngine's Runners and our commands read at the top of a config."""
+    from mmengine.runner import Runner
+    return frozenset({*inspect.signature(Runner.__init__).parameters, 'strategy', 'model_wrapper_cfg', 'tta_model',
+                      'tta_pipeline', 'custom_imports'})
 
 
 class OptionsAction(argparse.Action):
@@ -50,35 +67,52 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
                         help='set by old launchers; new ones use the environment variable LOCAL_RANK')
 
 
-def merge_options(cfg: Config, options: dict) -> list[str]:
-    from .config_variables import SETTINGS, carry_into_copies, carry_over, used_variables
+def merge_options(cfg: Config, options: dict[str, Any]) -> None:
+    """Merge options into a config.
 
-    # Settings of a run that a config need not have for them to count.
-    switches = SETTINGS | {'find_unused_parameters'}
-    unknown = [key for key in options if key.split('.')[0] not in switches and not has_key(cfg, key)]
-    variables = used_variables(cfg, options)
+    Args:
+        cfg (Config): Changed in place.
+        options (dict): Values by full key.
+
+    Raises:
+        UserError: MMEngine cannot merge them.
+    """
     try:
-        carried = carry_into_copies(cfg, options)
         cfg.merge_from_dict(options)
     except Exception as error:  # MMEngine raises many types here, all of which mean the same.
         raise UserError(f'--cfg-options {" ".join(f"{key}={value}" for key, value in options.items())} does not fit '
                         f'into the config: {error}') from error
+
+
+def added_keys(cfg: Config, options: dict[str, Any]) -> list[str]:
+    """Messages for the log on options for keys that a config does not have.
+
+    Args:
+        cfg (Config): Before the options are merged.
+        options (dict): Values by full key.
+    """
     return [f'--cfg-options {key}: the config had no such key; it was added. Check the spelling if it was meant to '
-            'replace one.' for key in unknown] + carried + carry_over(cfg, options, variables)
+            'replace one.' for key in options if top(key) not in SWITCHES and value_at(cfg, key) is MISSING]
 
 
-def has_key(cfg: Config, key: str) -> bool:
-    part = cfg
+def options_of(name: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Which options are for one variable or section, or for a part of it."""
+    return {key: value for key, value in options.items() if top(key) == name}
+
+
+def top(key: str) -> str:
+    """The variable or section of a full key."""
+    return key.split('.')[0]
+
+
+def value_at(node: Any, key: str) -> Any:
+    """What a config has under a full key such as ``steps.0.scale``; ``MISSING`` if there is nothing."""
     for name in key.split('.'):
-        if isinstance(part, (list, tuple)):
-            if not name.isdigit() or int(name) >= len(part):
-                return False
-            part = part[int(name)]
-        elif not isinstance(part, (dict, Config)) or name not in part:
-            return False
+        if isinstance(node, (list, tuple)):
+            node = node[int(name)] if name.isdigit() and int(name) < len(node) else MISSING
         else:
-            part = part[name]
-    return True
+            node = node[name] if isinstance(node, (dict, Config)) and name in node else MISSING
+    return node
 
 
 def check_seed(seed: int) -> None:

@@ -21,7 +21,7 @@ compute_attention = F.scaled_dot_product_attention
 
 
 @contextmanager
-def like_cuda(memory: LiveMemory) -> Iterator[None]:
+def cuda_activations(memory: LiveMemory) -> Iterator[None]:
     """Let a CPU keep for the backward pass what a GPU would keep. Two things differ.
 
     - Attention: with a trained bias, a CPU stores all weights. PyTorch's fused kernels for GPUs keep query, key, value,

@@ -1,0 +1,1 @@
+"""Reading a config as a command's options describe it."""
