@@ -7,7 +7,7 @@ import sys
 
 import pytest
 import torch
-from mmengine.runner.loops import _DataloaderIterator
+from mmengine.runner.loops import _InfiniteDataloaderIterator
 
 import mmsimmim  # noqa: F401  lets torch read MMEngine's checkpoints
 from mmsimmim.datasets import ImageFolder
@@ -117,7 +117,7 @@ def train_here(monkeypatch, images):
 
 
 # The fork's loop skips as ours does; upstream's reads again what came before.
-PLAIN_LOOP_READS = 1 if hasattr(_DataloaderIterator, 'skip_iter') else 10
+PLAIN_LOOP_READS = 1 if hasattr(_InfiniteDataloaderIterator, 'skip_iter') else 10
 
 
 @pytest.mark.parametrize('loop, workers, batches_read', [
