@@ -43,7 +43,7 @@ optim_wrapper = dict(optimizer=optimizer)
     (tmp_path / 'derived.py').write_text("""
 from mmengine.config import read_base
 with read_base():
-    from tests.commands.common.base import *
+    from .base import *
 train_dataloader = dict(dataset=dict(data_root=f'{data_root}/train'))
 """)
     options = {'data_root': '/new', 'optimizer.lr': 0.2, 'optimizer.momentum': 0.9}
