@@ -1,4 +1,4 @@
-"""Fault: ``AmpOptimWrapper`` of MMEngine 0.10.7 asserts that there is an accelerator.
+"""Fault: ``AmpOptimWrapper`` of MMEngine 0.10.7, and of its fork, asserts that there is an accelerator.
 
 PyTorch runs bfloat16 autocast on CPUs, and so does MMEngine's own ``autocast``; only the assertion stands in the way of
 training a bf16 config on a CPU. A file saved there holds an empty loss scaler, which a GradScaler in use refuses.

@@ -1,4 +1,4 @@
-"""Fault: mmdet 3.3.0 rounds regions of interest to the type of the features.
+"""Fault: mmdet 3.3.0, like its fork, rounds regions of interest to the type of the features.
 
 Its RoI extractors call ``rois.type_as(feats[0])``. Under bfloat16 autocast that leaves 8 bits for a coordinate: beyond
 512 pixels a box can only sit at multiples of 4, and the index of the image is rounded likewise. Besides, the RoIAlign

@@ -12,9 +12,9 @@ from ..registry import LOOPS
 class IterBasedTrainLoop(MMEngineIterBasedTrainLoop):
     """MMEngine's loop, except that a resumed run does not read the images of the iterations before.
 
-    MMEngine loads and throws away one batch for each of them, which late in a long run takes days. With
+    MMEngine 0.10.7 loads and throws away one batch for each of them, which late in a long run takes days. With
     :class:`SeededInfiniteSampler` the stream of samples begins at the right place instead; with any other sampler the
-    loop is MMEngine's.
+    loop is MMEngine's. The maintained fork calls the sampler's ``skip`` itself, and is left to do so.
 
     Args:
         *args: As MMEngine's ``IterBasedTrainLoop``.
@@ -26,7 +26,8 @@ class IterBasedTrainLoop(MMEngineIterBasedTrainLoop):
 
     def run(self) -> nn.Module:
         """Train; see MMEngine's loop."""
-        if self._iter > 0 and isinstance(self.dataloader.sampler, SeededInfiniteSampler):
+        skips = hasattr(self.dataloader_iterator, 'skip_iter')
+        if self._iter > 0 and not skips and isinstance(self.dataloader.sampler, SeededInfiniteSampler):
             self.dataloader_iterator = _FastForward(self.dataloader, self._iter)
         return super().run()
 

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import torch
+from mmengine.runner.loops import _DataloaderIterator
 
 import mmsimmim  # noqa: F401  lets torch read MMEngine's checkpoints
 from mmsimmim.datasets import ImageFolder
@@ -115,8 +116,13 @@ def train_here(monkeypatch, images):
     return train_here
 
 
+# The fork's loop skips as ours does; upstream's reads again what came before.
+PLAIN_LOOP_READS = 1 if hasattr(_DataloaderIterator, 'skip_iter') else 10
+
+
 @pytest.mark.parametrize('loop, workers, batches_read', [
-    ('IterBasedTrainLoop', 0, 10), ('mmsimmim.IterBasedTrainLoop', 0, 1), ('mmsimmim.IterBasedTrainLoop', 1, 0)])
+    ('IterBasedTrainLoop', 0, PLAIN_LOOP_READS), ('mmsimmim.IterBasedTrainLoop', 0, 1),
+    ('mmsimmim.IterBasedTrainLoop', 1, 0)])
 def test_loops_counted_in_iterations_resume_within_a_pass(train_here, tmp_path, monkeypatch, loop, workers,
                                                           batches_read):
     kind = [f'train_cfg.type={loop}', f'train_dataloader.num_workers={workers}']
