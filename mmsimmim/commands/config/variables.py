@@ -39,6 +39,8 @@ def set_variables(before: Config, reading: ConfigReading, options: dict[str, Any
         UserError: A list would become something else, or the config cannot be read with the new values.
     """
     variables = {key: value for key, value in options.items() if _names_variable(before, key, value)}
+    if not variables:
+        return before, []
     _check_lists(before, variables)
     files = {key: _files(before, reading, key, variables) for key in variables}
     after = _read_with(reading.path, variables, files) if any(files.values()) else deepcopy(before)
@@ -48,7 +50,7 @@ def set_variables(before: Config, reading: ConfigReading, options: dict[str, Any
         if not reading.has_references:
             messages += change_copies(before, after, name, copies)
         messages += not_changed(name, copies)
-    if variables and _without(before, variables) == _without(after, variables):
+    if _without(before, variables) == _without(after, variables):
         messages.append(f'--cfg-options {" ".join(variables)}: nothing else changed with it. Does a section that does '
                         'not refer to it need the new value as well?')
     return after, messages
