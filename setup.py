@@ -38,8 +38,10 @@ class BuildWithMim(build_py):
     """Copies configs and tools into the built package; an editable install gets links to the ones in the tree."""
 
     def run(self):
-        super().run()
         editable = getattr(self, 'editable_mode', False)
+        if not editable:
+            _remove(Path(self.build_lib) / PACKAGE)  # files that were moved since an earlier build would go along
+        super().run()
         base = ROOT if editable else Path(self.build_lib)
         target = base / PACKAGE / '.mim'
         _remove(target)

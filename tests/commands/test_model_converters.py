@@ -1,14 +1,19 @@
 """The converter and the inspector, from the command line to the file."""
 
+import ast
+import json
 from pathlib import Path
 
 import pytest
 import torch
 
 from mmsimmim.checkpoints import convert_state_dict, read_checkpoint, recognise, state_dict_of
+from mmsimmim.commands.common.config_index import NAME
 from mmsimmim.commands.convert_checkpoint import main as convert
+from mmsimmim.commands.inspect_checkpoint import compare, may_fit
 from mmsimmim.commands.inspect_checkpoint import main as inspect
 from mmsimmim.models import SwinTransformer, VisionTransformer
+from mmsimmim.shipped import configs_folder
 from tests.commands.conftest import REPO
 from tests.golden import below, load
 
@@ -205,3 +210,16 @@ def test_published_files_fit_the_configs_of_the_project(file, capsys, build, con
     said = capsys.readouterr().out
     assert config in said.split('Fits exactly')[1].split('Fits with')[0] and ', base\n' in said
     assert 'swin-large' not in said and 'swinv2' not in said
+
+
+@pytest.mark.parametrize('build', [lambda: SwinTransformer('tiny'), lambda: VisionTransformer('base')])
+def test_encoders_that_are_not_built_would_not_fit(build):
+    with torch.device('meta'):
+        shapes = build().state_dict()
+    contents = recognise(shapes)
+    shipped = [ast.literal_eval(text) for text in json.loads((configs_folder() / NAME).read_text())['encoders']]
+    left_out = [settings for settings in shipped if not may_fit(settings, contents)]
+    built = [settings for settings in shipped if may_fit(settings, contents)]
+    assert {compare(settings, shapes) for settings in left_out[::3]} == {None}
+    assert left_out and {compare(settings, shapes) for settings in built} - {None}
+    assert may_fit(dict(type='mmsimmim.Unknown', arch='tiny'), contents) and may_fit(dict(type='ours'), contents)

@@ -36,10 +36,10 @@ def check_encoder_outputs(cfg: Config) -> None:
         UserError: ``in_channels`` of a part is not what the encoder gives; or parameters of the encoder would get no
             gradient, at which ``DistributedDataParallel`` stops in the second step.
     """
+    init_default_scope(cfg.get('default_scope', 'mmengine'))
     backbone = cfg.model.get('backbone') if isinstance(cfg.get('model'), dict) else None
     if not backbone or not _is_ours(backbone.get('type')):
         return
-    init_default_scope(cfg.get('default_scope', 'mmengine'))
     encoder = _build(backbone)
     if encoder is None:
         return

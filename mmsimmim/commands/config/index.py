@@ -114,7 +114,7 @@ def _parts(path: Path, names: frozenset[str]) -> tuple[str, ...] | None:
     text = '\n'.join(map(ast.unparse, statements))
     if PLACE.search(text) or any(map(_imports, statements)):
         return None
-    parts = [text, *(os.environ.get(name, '') for name in ENVIRONMENT.findall(text))]
+    parts = [_canonical(statements), *(os.environ.get(name, '') for name in ENVIRONMENT.findall(text))]
     for base in bases:
         of_base = _parts(_path_of(base, path), frozenset({'model', *FROM_BASE.findall(text)}))
         if of_base is None:
@@ -144,6 +144,17 @@ def _touched(statement: ast.stmt) -> set[str]:
 
 def _imports(statement: ast.stmt) -> list[ast.Import | ast.ImportFrom]:
     return [node for node in ast.walk(statement) if isinstance(node, (ast.Import, ast.ImportFrom))]
+
+
+def _canonical(node: Any) -> str:
+    """A statement in a form that no version of Python writes in another way, as :func:`ast.unparse` does."""
+    if isinstance(node, list):
+        return f'[{",".join(map(_canonical, node))}]'
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields = (f'{name}={_canonical(value)}' for name, value in ast.iter_fields(node)
+              if value not in (None, []) and name != 'kind')
+    return f'{type(node).__name__}({",".join(fields)})'
 
 
 def _bases(tree: ast.Module) -> list[str]:

@@ -2,6 +2,7 @@
 
 import argparse
 import inspect
+from copy import deepcopy
 from functools import cache
 from typing import Any
 
@@ -93,6 +94,13 @@ def added_keys(cfg: Config, options: dict[str, Any]) -> list[str]:
     """
     return [f'--cfg-options {key}: the config had no such key; it was added. Check the spelling if it was meant to '
             'replace one.' for key in options if top(key) not in SWITCHES and value_at(cfg, key) is MISSING]
+
+
+def changed(value: Any, place: str, options: dict[str, Any]) -> Any:
+    """A copy of what stands in a place of a config, with options for it and its parts merged as MMEngine merges."""
+    cfg = Config({'value': deepcopy(value)})
+    cfg.merge_from_dict({f'value{key.removeprefix(place)}': deepcopy(option) for key, option in options.items()})
+    return cfg['value']
 
 
 def options_of(name: str, options: dict[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ class ConfigReading:
         assigned (dict[str, set[str]]): By file, the variables that its statements assign or change in place.
         values (dict[str, dict]): By file, the values of all its variables in the end. The most derived file is the
             last.
+        has_references (bool): Whether a value may refer to a variable: there is a base, or a file reads a variable.
     """
 
     def __init__(self, path: str, replace: dict[str, dict[str, Callable[[Any], Any]]] | None = None) -> None:
@@ -35,6 +36,7 @@ class ConfigReading:
         self.replace = replace or {}
         self.assigned: dict[str, set[str]] = {}
         self.values: dict[str, dict[str, Any]] = {}
+        self.has_references = False
 
     def read(self) -> Config:
         """The config, as ``Config.fromfile`` gives it. YAML and JSON are not executed, so that nothing is replaced."""
@@ -52,6 +54,9 @@ class ConfigReading:
             transformer = _ReplaceBehind(self.replace.get(filename, ()))
             source = ast.fix_missing_locations(transformer.visit(source))
             self.assigned[filename] = transformer.assigned
+            self.has_references |= len(self.assigned) > 1 or any(
+                isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in transformer.assigned
+                for node in ast.walk(source))
         return compile(source, filename, **kwargs)
 
     def _execute(self, code: Any, variables: dict[str, Any] | None = None, *args) -> None:

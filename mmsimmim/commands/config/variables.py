@@ -3,7 +3,8 @@
 An option that names a variable is set in the file that gives the variable its value, and the config is read anew, as if
 that line had been edited: whatever refers to the variable or is computed from it follows. Options for sections
 (``model``, ``train_dataloader`` and the others that a run reads) are merged after that and have the last word. A place
-with the old value written out once more does not refer to the variable: it is not changed, and the log names it.
+with the old value written out once more does not refer to the variable: it is not changed, and the log names it; only
+in a config without any references, such as the one that MMEngine writes for a run, it follows.
 """
 
 import os.path as osp
@@ -14,8 +15,8 @@ from typing import Any
 from mmengine.config import Config
 
 from ...errors import UserError
-from .literals import not_changed
-from .options import MISSING, SETTINGS, options_of, sections, top, value_at
+from .literals import change_copies, find_copies, not_changed
+from .options import MISSING, SETTINGS, changed, options_of, sections, top, value_at
 from .reading import ConfigReading
 
 # Sections that are variables, too, in MMDetection and MMSegmentation: their models refer to them.
@@ -38,15 +39,20 @@ def set_variables(before: Config, reading: ConfigReading, options: dict[str, Any
         UserError: A list would become something else, or the config cannot be read with the new values.
     """
     variables = {key: value for key, value in options.items() if _names_variable(before, key, value)}
+    if not variables:
+        return before, []
     _check_lists(before, variables)
     files = {key: _files(before, reading, key, variables) for key in variables}
-    after = _read_with(reading.path, variables, files) if any(files.values()) else before
+    after = _read_with(reading.path, variables, files) if any(files.values()) else deepcopy(before)
     messages = [_was_set(after, key, variables[key], files[key]) for key in files if files[key]]
-    if messages and _without(before, variables) == _without(after, variables):
+    for name in dict.fromkeys(map(top, variables)):
+        copies = find_copies(before, after, name, options)
+        if not reading.has_references:
+            messages += change_copies(before, after, name, copies)
+        messages += not_changed(name, copies)
+    if _without(before, variables) == _without(after, variables):
         messages.append(f'--cfg-options {" ".join(variables)}: nothing else changed with it. Does a section that does '
                         'not refer to it need the new value as well?')
-    for name in dict.fromkeys(map(top, variables)):
-        messages += not_changed(before, after, name, options)
     return after, messages
 
 
@@ -95,7 +101,7 @@ def _read_with(path: str, options: dict[str, Any], files: dict[str, list[str]]) 
     for key, value in options.items():
         for file in files[key]:
             by_file.setdefault(file, {})[key] = value
-    replace = {file: {name: partial(_changed, name, options_of(name, inside)) for name in map(top, inside)}
+    replace = {file: {name: partial(changed, place=name, options=options_of(name, inside)) for name in map(top, inside)}
                for file, inside in by_file.items()}
     try:
         return ConfigReading(path, replace).read()
@@ -104,13 +110,6 @@ def _read_with(path: str, options: dict[str, Any], files: dict[str, list[str]]) 
                           for file, inside in by_file.items() for key, value in inside.items())
         raise UserError(f'--cfg-options: the config {path} cannot be read with {given}: {type(error).__name__}: '
                         f'{error}') from error
-
-
-def _changed(name: str, options: dict[str, Any], value: Any) -> Any:
-    """The value of a variable with options for it or its parts merged, as MMEngine merges."""
-    cfg = Config({name: deepcopy(value)})
-    cfg.merge_from_dict(deepcopy(options))
-    return cfg[name]
 
 
 def _was_set(cfg: Config, key: str, value: Any, files: list[str]) -> str:

@@ -115,7 +115,7 @@ def test_with_the_settings_of_the_docs_each_parameter_learns(scope, name):
 UNUSED = [
     *(('mmdet', name, dict(neck=dict(in_channels=ALL)), ['0'],
        r'out_indices=\[1,2,3\] model.neck.in_channels=\[16,32,64\] model.neck.start_level=0;')
-      for name in FROM_STAGE_1),
+      for name in FROM_STAGE_1[:6]),
     ('mmdet', 'dyhead/atss_r50_fpn_dyhead_1x_coco', {'neck.0.in_channels': ALL}, ['0'],
      r'out_indices=\[1,2,3\] model.neck.0.in_channels=\[16,32,64\] model.neck.0.start_level=0;'),
     ('mmdet', 'yolof/yolof_r50-c5_8xb8-1x_coco', dict(neck=dict(in_channels=64)), ['0', '1', '2'],

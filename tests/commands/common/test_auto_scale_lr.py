@@ -46,7 +46,7 @@ def test_the_whole_curve_scales_and_accumulation_counts():
 
 def test_messages_say_from_what_to_what():
     messages = '\n'.join(scale_lr(config(), world_size=4))
-    assert '32 x 4 processes x 2 accumulated = 256' in messages and 'made for 2048' in messages
+    assert '32 x 4 processes x 2 accumulated = 256' in messages and 'effective batch size of 2048' in messages
     assert 'optimizer.lr: 1.0 -> 0.125' in messages and 'CosineAnnealingLR.eta_min: 0.2 -> 0.025' in messages
 
 

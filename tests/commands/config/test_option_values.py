@@ -4,10 +4,11 @@ import argparse
 from pathlib import Path
 
 import pytest
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 
+from mmsimmim.commands.config.loading import read_with_options
 from mmsimmim.commands.config.option_values import parse_value
-from mmsimmim.commands.config.options import OptionsAction, merge_options
+from mmsimmim.commands.config.options import OptionsAction
 
 
 @pytest.mark.parametrize('text, value', [
@@ -58,8 +59,8 @@ def options(*arguments):
 
 
 def test_names_with_blanks_reach_the_data_set_and_the_head():
-    cfg = Config.fromfile(next((Path(__file__).parents[3] / 'configs' / 'det').glob('atss*custom*.py')))
-    merge_options(cfg, options('classes=[traffic light,car]', 'data_root=/data/my images'))
+    path = next((Path(__file__).parents[3] / 'configs' / 'det').glob('atss*custom*.py'))
+    cfg, _ = read_with_options(str(path), options('classes=[traffic light,car]', 'data_root=/data/my images'))
     dataset = cfg.train_dataloader.dataset
     assert list(dataset.metainfo.classes) == ['traffic light', 'car'] and cfg.model.bbox_head.num_classes == 2
     assert dataset.ann_file == '/data/my images/instances_train.json'

@@ -43,7 +43,7 @@ optim_wrapper = dict(optimizer=optimizer)
     (tmp_path / 'derived.py').write_text("""
 from mmengine.config import read_base
 with read_base():
-    from tests.commands.common.base import *
+    from .base import *
 train_dataloader = dict(dataset=dict(data_root=f'{data_root}/train'))
 """)
     options = {'data_root': '/new', 'optimizer.lr': 0.2, 'optimizer.momentum': 0.9}
@@ -66,10 +66,11 @@ train_dataloader = dict(batch_size=1)
     assert 'coco_detection.py' in messages[0] and len(messages) == 1
 
 
-def test_yaml_has_no_references(tmp_path):
+def test_yaml_has_no_references_and_follows_by_values(tmp_path):
     (tmp_path / 'config.yaml').write_text('data_root: data/mine\ntrain_dataloader: {data_root: data/mine}\n')
     cfg, messages = read_with_options(str(tmp_path / 'config.yaml'), dict(data_root='/new'))
-    assert cfg.data_root == '/new' and messages[0].endswith(': train_dataloader.data_root=/new.')
+    assert cfg.data_root == cfg.train_dataloader.data_root == '/new'
+    assert messages[0].endswith('were changed as well: train_dataloader.data_root.')
 
 
 @pytest.mark.parametrize('text', ['a = 1', 'a = 1 / 0'])

@@ -84,17 +84,32 @@ def test_what_is_written_out_once_more_is_named(path):
     assert len(read_with_options(path, {'data_root': '/new', 'model.checkpoint': 'x.pth'})[1]) == 1
 
 
-def test_a_config_without_references_names_all_places(path, tmp_path):
+@pytest.mark.parametrize('name', ['run.py', 'run.json'])
+def test_a_config_without_references_follows_by_values(name, path, tmp_path):
     """Such as the one that MMEngine writes into the folder of a run."""
-    Config.fromfile(path).dump(tmp_path / 'dumped.py')
-    options = {'data_root': '/new', 'mask.ratio': 0.4, 'classes': ['x']}
-    cfg, messages = read_with_options(str(tmp_path / 'dumped.py'), options)
-    assert cfg.val_evaluator.ann_file == 'data/mine/val.json'
-    places = dict(message.removeprefix('--cfg-options ').split(': ', 1) for message in messages if 'NOT' in message)
-    assert 'val_evaluator.ann_file=/new/val.json' in places['data_root']
-    assert 'train_dataloader.dataset.datasets.0.data_root=/new' in places['data_root']
-    assert 'train_dataloader.dataset.pipeline.1 val_dataloader.dataset.pipeline.1' in places['mask.ratio']
-    assert "model.num_classes=['x']" not in places['classes'] and 'model.num_classes' in places['classes']
+    options = {'data_root': '/new', 'mask.type': 'Square', 'classes': ['x'], 'data_preprocessor.mean': [4, 5, 6],
+               'reduce': True}
+    expected = read_with_options(path, options)[0]
+    Config.fromfile(path).dump(tmp_path / name)
+    cfg, messages = read_with_options(str(tmp_path / name), options)
+    assert cfg.train_dataloader.dataset.fill == [3, 2, 1] and cfg.train_dataloader.dataset.other.type == 'Mask'
+    cfg.train_dataloader.dataset.update(fill=[6, 5, 4], other=expected.train_dataloader.dataset.other)
+    if name == 'run.py':  # JSON has no tuples
+        assert cfg.val_dataloader == expected.val_dataloader
+    for section in ('model', 'train_dataloader', 'val_evaluator'):
+        assert cfg[section] == expected[section]
+    messages = [message for message in messages if 'were changed as well: ' in message]
+    assert sorted(messages[0].rstrip('.').split(': ')[-1].split(', ')) == [
+        'train_dataloader.dataset.datasets.0.data_root', 'val_dataloader.dataset.own', 'val_dataloader.dataset.roots.0',
+        'val_evaluator.ann_file']
+    assert [message.split(':')[0].split()[1] for message in messages] == [
+        'data_root', 'mask', 'classes', 'data_preprocessor', 'reduce']
+
+
+def test_paths_elsewhere_do_not_follow_by_values(path, tmp_path):
+    Config.fromfile(path).dump(tmp_path / 'run.py')
+    cfg, messages = read_with_options(str(tmp_path / 'run.py'), dict(data_root='/new'))
+    assert cfg.model.checkpoint == 'data/mine/model.pth' and messages[-1].endswith(': model.checkpoint=/new/model.pth.')
 
 
 def test_computed_numbers_follow(path):
@@ -131,11 +146,15 @@ def test_variables_of_one_value_are_told_apart(path):
 
 
 @pytest.mark.parametrize('order', [1, -1])
-def test_a_new_value_may_be_the_old_one_of_another_variable(derived, order):
+@pytest.mark.parametrize('dumped', [None, 'run.py', 'run.json'])
+def test_a_new_value_may_be_the_old_one_of_another_variable(order, dumped, derived, tmp_path):
+    if dumped:
+        Config.fromfile(derived).dump(tmp_path / dumped)
+        derived = str(tmp_path / dumped)
     options = dict(train_images='images/val', val_images='images/test')
     cfg, messages = read_with_options(derived, dict(list(options.items())[::order]))
     assert cfg.train_dataloader.dataset.prefix == 'images/val'
-    assert cfg.val_dataloader.dataset.prefix == 'images/test' and len(messages) == 2
+    assert cfg.val_dataloader.dataset.prefix == 'images/test'
 
 
 def test_settings_and_sections_are_no_variables(path):
@@ -198,6 +217,8 @@ def test_a_variable_without_effect_is_reported(path):
     cfg, messages = read_with_options(path, {'unused.a': 2, 'unused.b': 3})
     assert cfg.unused == dict(type='Unused', a=2, b=3)
     assert messages[-1].startswith('--cfg-options unused.a unused.b: nothing else changed')
+    Config.fromfile(path).dump(path.replace('base', 'dumped'))
+    assert 'nothing else changed' in read_with_options(path.replace('base', 'dumped'), dict(size=192))[1][-1]
 
 
 def test_a_list_stays_a_list(path):
