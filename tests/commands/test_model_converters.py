@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mmsimmim.checkpoints import convert_state_dict, read_checkpoint, recognise, state_dict_of
-from mmsimmim.commands.common.config_index import NAME
+from mmsimmim.commands.config.index import NAME
 from mmsimmim.commands.convert_checkpoint import main as convert
 from mmsimmim.commands.inspect_checkpoint import compare, may_fit
 from mmsimmim.commands.inspect_checkpoint import main as inspect
