@@ -1,4 +1,4 @@
-"""Check the data sets of an mmdet or mmseg config before a training: what is missing or broken, and what does not fit.
+"""Check the datasets of an mmdet or mmseg config before a training: what is missing or broken, and what does not fit.
 
 Detection: sets in the format of COCO. Segmentation: folders of images and of label maps. The exit code is 1 if there
 are errors.
@@ -26,7 +26,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--images', action='store_true',
                         help='decode every image, which finds those that are cut off (default: only their headers)')
     parser.add_argument('--sample', type=int, metavar='N',
-                        help='look into N images and label maps of each data set only (default: all)')
+                        help='look into N images and label maps of each dataset only (default: all)')
     parser.add_argument('--workers', type=int, default=os.cpu_count(), help='threads (default: %(default)s)')
     parser.add_argument('--cfg-options', nargs='+', action=OptionsAction, metavar='KEY=VALUE',
                         help='settings that replace those of the config')

@@ -18,7 +18,7 @@ from mmengine.utils import get_installed_path
 
 from ..errors import UserError
 from .common.mistakes import report_mistakes
-from .common.published_data import DATA_SETS, DataSet, find_source, is_in_place, place
+from .common.published_data import DATASETS, PublishedDataset, find_source, is_in_place, place
 
 if TYPE_CHECKING:
     from ..datasets.checks import Report
@@ -32,7 +32,7 @@ EXAMPLES = """examples:
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('name', choices=DATA_SETS, help='the data set')
+    parser.add_argument('name', choices=DATASETS, help='the dataset')
     parser.add_argument('sources', nargs='*', type=Path, metavar='SOURCE', help='archives (.zip) or folders')
     parser.add_argument('--root', type=Path, default=Path('data'), help='root of all data (default: %(default)s)')
     parser.add_argument('--copy', action='store_true', help='copy folders (default: link to them)')
@@ -44,11 +44,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 @report_mistakes
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    data_set = DATA_SETS[args.name]
+    dataset = DATASETS[args.name]
     for source in args.sources:
         if not source.exists():
             raise UserError(f'{source} does not exist (working folder: {os.getcwd()}).')
-    todo = {part: find_source(part, args.sources) for part in data_set.parts if not is_in_place(part, args.root)}
+    todo = {part: find_source(part, args.sources) for part in dataset.parts if not is_in_place(part, args.root)}
     missing = [part for part, source in todo.items() if source is None]
     if missing:
         raise UserError('Nothing was done: ' + '; '.join(
@@ -56,7 +56,7 @@ def main(argv: list[str] | None = None) -> None:
             f'folder {part.name}' for part in missing) + '. docs/datasets.md says where they come from.')
     for part, source in todo.items():
         place(part, source, args.root / part.place, args.copy)
-    report = check(data_set, args.root, args.sample)
+    report = check(dataset, args.root, args.sample)
     if report.count('error'):
         sys.exit(1)
 
@@ -64,11 +64,11 @@ def main(argv: list[str] | None = None) -> None:
 # ---- the check
 
 
-def check(data_set: DataSet, root: Path, sample: int | None) -> Report:
+def check(dataset: PublishedDataset, root: Path, sample: int | None) -> Report:
     """Check what is in place with the framework's own config, and print the report.
 
     Args:
-        data_set (DataSet): The data set.
+        dataset (PublishedDataset): The dataset.
         root (Path): Root of all data.
         sample (int, optional): How many images and label maps to look into.
 
@@ -78,29 +78,29 @@ def check(data_set: DataSet, root: Path, sample: int | None) -> Report:
     from ..datasets.checks import Reading, check_config
 
     MMLogger.get_current_instance().setLevel('WARNING')
-    cfg = read_config(data_set, str(root / data_set.root) + '/')
+    cfg = read_config(dataset, str(root / dataset.root) + '/')
     report = check_config(cfg, Reading(os.cpu_count() or 1, sample))
     print(report)
     return report
 
 
-def read_config(data_set: DataSet, data_root: str) -> Config:
+def read_config(dataset: PublishedDataset, data_root: str) -> Config:
     """Read the framework's own config of the data.
 
     Args:
-        data_set (DataSet): The data set.
+        dataset (PublishedDataset): The dataset.
         data_root (str): Where it lies, with a slash at the end.
 
     Returns:
         Config: With data loaders and evaluators.
     """
-    cfg = Config.fromfile(Path(get_installed_path(data_set.scope)) / '.mim' / 'configs' / data_set.config)
+    cfg = Config.fromfile(Path(get_installed_path(dataset.scope)) / '.mim' / 'configs' / dataset.config)
     before = cfg.data_root
     for name in ('train', 'val', 'test'):
         cfg[f'{name}_dataloader'].dataset.data_root = data_root
         evaluator = cfg.get(f'{name}_evaluator') or {}
         if evaluator.get('ann_file', '').startswith(before):
             evaluator.ann_file = data_root + evaluator.ann_file[len(before):]
-    cfg.default_scope = data_set.scope
+    cfg.default_scope = dataset.scope
     return cfg
 

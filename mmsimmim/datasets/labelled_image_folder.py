@@ -20,7 +20,7 @@ class LabelledImageFolder(ImageFolder):
     ``gt_label`` (int) as well.
 
     Args:
-        data_root (str): The folder of the data set.
+        data_root (str): The folder of the dataset.
         data_prefix (str): The folder in it that holds those of the classes, such as 'train'. Defaults to ''.
         metainfo (dict, optional): With ``classes``, names of folders, the numbers of the classes follow these; other
             folders are an error, while classes without images are none. Defaults to None.

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 @torch.no_grad()
 def extract_features(model: nn.Module, preprocessor: nn.Module, batches: Iterable[dict],
                      out_index: int = -1) -> tuple[Tensor, Tensor]:
-    """Features and labels of a data set, in evaluation mode and without a mask.
+    """Features and labels of a dataset, in evaluation mode and without a mask.
 
     The mode of every module is afterwards what it was, so that neither weights nor running statistics change.
 
@@ -70,10 +70,10 @@ def gather_in_order(own: Tensor, size: int) -> Tensor:
 
     Args:
         own (Tensor): Rows of this process, shape (n, ...), n the same in all processes.
-        size (int): Samples in the data set; what the sampler repeated beyond them is cut off.
+        size (int): Samples in the dataset; what the sampler repeated beyond them is cut off.
 
     Returns:
-        Tensor: Shape (size, ...), in the order of the data set, on every process.
+        Tensor: Shape (size, ...), in the order of the dataset, on every process.
     """
     if get_world_size() == 1:
         return own[:size]

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Similarities held at a time: 256 MiB in float32, whatever the size of the data sets.
+# Similarities held at a time: 256 MiB in float32, whatever the size of the datasets.
 CHUNK_ELEMENTS = 2**26
 
 

@@ -15,7 +15,7 @@ from tests.datasets.checks.synthetic import HEIGHT, WIDTH, annotation, write_ima
 
 @pytest.fixture(scope='module')
 def unpacked(tmp_path_factory):
-    """Both data sets, unpacked somewhere."""
+    """Both datasets, unpacked somewhere."""
     from mmdet.datasets import CocoDataset
     root = tmp_path_factory.mktemp('unpacked')
     names = CocoDataset.METAINFO['classes']
@@ -90,8 +90,8 @@ def test_archives(run, archives, unpacked, tmp_path, name, place, source):
 def test_the_layout_is_the_one_of_the_stock_configs(run, archives, tmp_path):
     run('coco', *archives['coco'])
     run('ade20k', *archives['ade20k'])
-    for data_set in prepare.DATA_SETS.values():
-        cfg = prepare.read_config(data_set, f'data/{data_set.root}/')
+    for dataset in prepare.DATASETS.values():
+        cfg = prepare.read_config(dataset, f'data/{dataset.root}/')
         for split in ('train', 'val', 'test'):
             dataset = cfg[f'{split}_dataloader'].dataset
             for path in (dataset.get('ann_file'), *dataset.data_prefix.values()):

@@ -133,7 +133,7 @@ def test_all_but_the_encoder_is_that_of_mmsegmentation(path):
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
 def test_images_are_those_of_mmsegmentation(path):
-    """Its pipelines, seeded; one's own labels are read as the data set says."""
+    """Its pipelines, seeded; one's own labels are read as the dataset says."""
     config = read(path)
     name = 'ade20k_640x640.py' if '640px' in path.stem else 'ade20k.py'
     theirs = Config.fromstring(f"_base_ = 'mmseg::_base_/datasets/{name}'", '.py')

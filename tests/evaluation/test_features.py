@@ -74,7 +74,7 @@ def test_readable_errors(out_index, message):
         average_map((torch.rand(2, 3, 4, 4), torch.rand(2, 5, 3)), out_index)
 
 
-def test_shares_of_three_processes_come_in_the_order_of_the_data_set(monkeypatch):
+def test_shares_of_three_processes_come_in_the_order_of_the_dataset(monkeypatch):
     whole = torch.arange(14).reshape(7, 2)
     padded = torch.cat([whole, whole[:2]])  # as MMEngine's sampler rounds up
     shares = [padded[rank::3] for rank in range(3)]

@@ -1,4 +1,4 @@
-"""Check the data sets of an mmdet or mmseg config before a training: what is missing or broken, or does not fit."""
+"""Check the datasets of an mmdet or mmseg config before a training: what is missing or broken, or does not fit."""
 
 import sys
 from pathlib import Path

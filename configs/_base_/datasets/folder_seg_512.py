@@ -2,7 +2,7 @@
 
 _base_ = 'ade20k_512.py'
 
-# without an argument, LoadAnnotations does what reduce_zero_label of the data set says
+# without an argument, LoadAnnotations does what reduce_zero_label of the dataset says
 train_pipeline = [
     dict(type='LoadAnnotations') if step['type'] == 'LoadAnnotations' else step for step in _base_.train_pipeline
 ]

@@ -1,4 +1,4 @@
-"""The data sets of a config before anything is built: their files are there, and have the classes of the config."""
+"""The datasets of a config before anything is built: their files are there, and have the classes of the config."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -17,10 +17,10 @@ PACKED = ('mmsimmim.PackedImageFolder', 'PackedImageFolder')
 
 
 def check_data_files(cfg: Config, names: Sequence[str]) -> None:
-    """Stop where data sets of MMDetection or MMSegmentation lack a file or a class, which they tell late or not at all.
+    """Stop where datasets of MMDetection or MMSegmentation lack a file or a class, which they tell late or not at all.
 
     MMDetection reads no annotation of a class that is not in the file, and a set without any ends in an error about
-    arrays. Packed image folders have to be whole. Data sets of other kinds, and those that are not on a local disk, are
+    arrays. Packed image folders have to be whole. Datasets of other kinds, and those that are not on a local disk, are
     left alone.
 
     Args:
@@ -40,7 +40,7 @@ def check_data_files(cfg: Config, names: Sequence[str]) -> None:
             continue
         for key, path, exists in _files_of(part):
             if path and not exists(path):
-                raise UserError(f'{key}: {path} {why_missing(path)}. Give the data set in data_root, or this '
+                raise UserError(f'{key}: {path} {why_missing(path)}. Give the dataset in data_root, or this '
                                 'key; tools/dataset_converters/check_dataset.py looks at all of it.')
         if check is check_coco:
             _require_categories(part)

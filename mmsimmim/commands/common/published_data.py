@@ -1,4 +1,4 @@
-"""Published data sets: their parts, where these belong, and how they come there from archives and folders."""
+"""Published datasets: their parts, where these belong, and how they come there from archives and folders."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ SPARE = 2**30  # bytes of the disk that stay free
 
 
 class Part(NamedTuple):
-    """A folder of a data set.
+    """A folder of a dataset.
 
     Args:
         place (str): Where it belongs, below the root of all data.
@@ -33,7 +33,7 @@ class Part(NamedTuple):
         return PurePosixPath(self.place).name
 
 
-class DataSet(NamedTuple):
+class PublishedDataset(NamedTuple):
     """What there is to prepare.
 
     Args:
@@ -49,8 +49,8 @@ class DataSet(NamedTuple):
     config: str
 
 
-DATA_SETS = dict(
-    coco=DataSet(
+DATASETS = dict(
+    coco=PublishedDataset(
         parts=(
             Part('coco/train2017', (), 'train2017.zip'),
             Part('coco/val2017', (), 'val2017.zip'),
@@ -59,7 +59,7 @@ DATA_SETS = dict(
         root='coco',
         scope='mmdet',
         config='_base_/datasets/coco_instance.py'),
-    ade20k=DataSet(
+    ade20k=PublishedDataset(
         parts=(
             Part('ade/ADEChallengeData2016',
                  ('images/training', 'images/validation', 'annotations/training', 'annotations/validation'),
@@ -208,7 +208,7 @@ def _require_harmless(entry: zipfile.ZipInfo, source: Source) -> None:
     is_link = stat.S_ISLNK(entry.external_attr >> 16)
     if is_link or name.startswith('/') or '..' in PurePosixPath(name).parts or '\\' in name or ':' in name:
         raise UserError(f'{source.path}: the entry {entry.filename!r} {"is a link" if is_link else "leads elsewhere"}; '
-                        'this is not the archive of the data set. Nothing of it was kept.')
+                        'this is not the archive of the dataset. Nothing of it was kept.')
 
 
 def _require_space(folder: Path, needed: int, source: Path) -> None:

@@ -1,4 +1,4 @@
-"""Faults of labelled data sets, found before a training meets them."""
+"""Faults of labelled datasets, found before a training meets them."""
 
 from .config import check_config
 from .files import Reading

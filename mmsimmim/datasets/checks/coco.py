@@ -25,7 +25,7 @@ def check_coco(part: Part, section: Section, reading: Reading) -> Contents:
     """Check one annotation file and its images.
 
     Args:
-        part (Part): The data set.
+        part (Part): The dataset.
         section (Section): Gets the findings.
         reading (Reading): How the images are read.
 
@@ -100,7 +100,7 @@ def _check_metric_file(part: Part, section: Section) -> None:
     for metric in part.metrics:
         path = metric.get('ann_file')
         if path and os.path.realpath(path) != os.path.realpath(part.dataset.ann_file):
-            section.error(f'{metric.get("type")} reads {path}, the data set {part.dataset.ann_file}',
+            section.error(f'{metric.get("type")} reads {path}, the dataset {part.dataset.ann_file}',
                           advice='Set ann_file of the evaluator to the same file.')
 
 

@@ -1,4 +1,4 @@
-"""From a config to its data sets: each is checked by itself, then against the model and the others."""
+"""From a config to its datasets: each is checked by itself, then against the model and the others."""
 
 import os
 from typing import Any
@@ -14,7 +14,7 @@ from .label_maps import check_label_maps
 from .part import Contents, Part, list_metrics, unwrap
 from .report import Report, Section, some
 
-# The checks, by the method that reads the data sets which they understand.
+# The checks, by the method that reads the datasets which they understand.
 CHECKS = {
     'mmdet.datasets.coco.CocoDataset.load_data_list': check_coco,
     'mmseg.datasets.basesegdataset.BaseSegDataset.load_data_list': check_label_maps,
@@ -22,7 +22,7 @@ CHECKS = {
 
 
 def check_config(cfg: Config, reading: Reading | None = None) -> Report:
-    """Check the data sets of a config of MMDetection or MMSegmentation.
+    """Check the datasets of a config of MMDetection or MMSegmentation.
 
     Args:
         cfg (Config): With ``train_dataloader``, ``val_dataloader`` or ``test_dataloader``; with ``model``, if heads
@@ -33,7 +33,7 @@ def check_config(cfg: Config, reading: Reading | None = None) -> Report:
         Report: What was found.
 
     Raises:
-        UserError: There is no data set that can be checked.
+        UserError: There is no dataset that can be checked.
     """
     if cfg.get('default_scope') is None:
         raise UserError(f'{cfg.filename or "The config"} sets no default_scope, such as mmdet or mmseg: give a whole '
@@ -43,7 +43,7 @@ def check_config(cfg: Config, reading: Reading | None = None) -> Report:
     known = [part for part in parts if not _why_not(part.dataset)]
     if not known and not report.count('error'):
         kinds = sorted({_why_not(part.dataset) for part in parts}) or ['there is none']
-        raise UserError('Data sets in the format of COCO (CocoDataset of mmdet and what derives from it) and pairs of '
+        raise UserError('Datasets in the format of COCO (CocoDataset of mmdet and what derives from it) and pairs of '
                         'images and label maps (BaseSegDataset of mmseg and what derives from it) on local disks can '
                         f'be checked. {cfg.filename or "The config"}: {"; ".join(kinds)}.')
     for part in parts:
@@ -63,14 +63,14 @@ def check_config(cfg: Config, reading: Reading | None = None) -> Report:
 
 
 def read_parts(cfg: Config, report: Report) -> list[Part]:
-    """Build the data sets without reading them.
+    """Build the datasets without reading them.
 
     Args:
         cfg (Config): The config.
         report (Report): Gets those that cannot be built.
 
     Returns:
-        list[Part]: One for each data set; validation and test share theirs where it is the same.
+        list[Part]: One for each dataset; validation and test share theirs where it is the same.
     """
     parts, validated = [], []
     for name in ('train', 'val', 'test'):
@@ -88,18 +88,18 @@ def read_parts(cfg: Config, report: Report) -> list[Part]:
 
 
 def _build(dataset: dict, scope: str, name: str, report: Report) -> Any:
-    """A data set that has not read anything yet."""
+    """A dataset that has not read anything yet."""
     with DATASETS.switch_scope_and_registry(scope) as registry:
         try:
             return registry.build({**dataset, 'pipeline': [], 'lazy_init': True})
-        except Exception as error:  # of many types, as each data set checks its own arguments
+        except Exception as error:  # of many types, as each dataset checks its own arguments
             report.section(name).error(f'{name}_dataloader.dataset, of type {dataset.get("type")}, cannot be built: '
                                        f'{type(error).__name__}: {error}')
             return None
 
 
 def _why_not(dataset: Any) -> str:
-    """The reason why a data set cannot be checked, if there is one."""
+    """The reason why a dataset cannot be checked, if there is one."""
     if _reader_of(dataset) not in CHECKS:
         return f'{type(dataset).__name__} is neither in the format of COCO nor pairs of images and label maps'
     backend = (dataset.backend_args or {}).get('backend', 'local')
@@ -109,7 +109,7 @@ def _why_not(dataset: Any) -> str:
 
 
 def check_of(dataset: Any) -> Any:
-    """The check for a data set on a local disk; None if there is none."""
+    """The check for a dataset on a local disk; None if there is none."""
     return None if _why_not(dataset) else CHECKS[_reader_of(dataset)]
 
 
@@ -125,7 +125,7 @@ def _check_heads(section: Section, heads: dict[str, int], contents: Contents, pa
 
 
 def _check_classes(checked: list[tuple[Part, Section, Contents]]) -> None:
-    """The same numbers have to mean the same in all data sets."""
+    """The same numbers have to mean the same in all datasets."""
     known = [(part, section, contents.classes) for part, section, contents in checked if contents.classes]
     for _, section, classes in known[1:]:
         if classes != known[0][2]:
@@ -137,7 +137,7 @@ def _check_classes(checked: list[tuple[Part, Section, Contents]]) -> None:
 def _note_unlisted(checked: list[tuple[Part, Section, Contents]]) -> None:
     for _, section, contents in checked:
         others = {path for _, _, other in checked if other.folder == contents.folder for path in other.listed}
-        section.note(f'images in {contents.folder} that no data set of the config lists',
+        section.note(f'images in {contents.folder} that no dataset of the config lists',
                      [os.path.relpath(path, contents.folder) for path in sorted(contents.on_disk - others)])
 
 

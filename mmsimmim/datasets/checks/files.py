@@ -26,7 +26,7 @@ class Reading:
 
     Args:
         workers (int): Threads; decoders run outside of Python's lock. Defaults to 4.
-        sample (int, optional): Number of files to look into, spread over each data set. Defaults to None: all.
+        sample (int, optional): Number of files to look into, spread over each dataset. Defaults to None: all.
         decode (bool): Decode images instead of reading their headers. Defaults to False.
     """
 

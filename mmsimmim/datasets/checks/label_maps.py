@@ -25,7 +25,7 @@ def check_label_maps(part: Part, section: Section, reading: Reading) -> Contents
     """Check a folder of images and one of label maps.
 
     Args:
-        part (Part): The data set.
+        part (Part): The dataset.
         section (Section): Gets the findings.
         reading (Reading): How the files are read.
 
@@ -53,7 +53,7 @@ def check_label_maps(part: Part, section: Section, reading: Reading) -> Contents
 
 
 def _list_samples(part: Part, section: Section) -> list[dict]:
-    """As the data set itself lists them."""
+    """As the dataset itself lists them."""
     dataset, name = part.dataset, part.names[0]
     needed = ('img_path', 'seg_map_path') if part.transform('LoadAnnotations') else ('img_path', )
     folders = {key: dataset.data_prefix.get(key) for key in needed}
@@ -84,7 +84,7 @@ def _check_loader(part: Part, section: Section) -> None:
         reduce = loader.get('reduce_zero_label')
         if reduce is not None and bool(reduce) != bool(part.dataset.reduce_zero_label):
             section.error(f'reduce_zero_label is {reduce} in LoadAnnotations, {part.dataset.reduce_zero_label} in the '
-                          'data set', advice='Set it in the data set only.')
+                          'dataset', advice='Set it in the dataset only.')
 
 
 def _check_images(section: Section, paths: list[str], reading: Reading) -> list[Picture]:
@@ -199,7 +199,7 @@ def _explain(part: Part, classes: list[str], values: set[float]) -> str:
     text = f'Values are {1 if reduce else 0} to {number if reduce else number - 1}; 255 ' + (
         'and, by reduce_zero_label, 0 are ignored.' if reduce else 'is ignored.')
     if not reduce and number in values and max(values - {IGNORED}) == number:
-        text += ' If 0 means unlabelled, set reduce_zero_label=True in the data set.'
+        text += ' If 0 means unlabelled, set reduce_zero_label=True in the dataset.'
     if values == {0, IGNORED}:
         text += ' These files have 0 and 255 only: write 1 where 255 is meant to be a class.'
     return text

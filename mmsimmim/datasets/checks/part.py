@@ -1,4 +1,4 @@
-"""One data set of a config, and what is read of it."""
+"""One dataset of a config, and what is read of it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass
 class Part:
-    """A data set without its wrappers.
+    """A dataset without its wrappers.
 
     Args:
         names (list[str]): Which loaders read it: 'train', 'val', 'test'.
@@ -62,7 +62,7 @@ class Part:
 
 @dataclass
 class Contents:
-    """What a check has found out about a data set.
+    """What a check has found out about a dataset.
 
     Args:
         classes (list[str]): Names of its classes. Defaults to [].
@@ -82,14 +82,14 @@ class Contents:
 
 
 def unwrap(dataset: dict, outer: list[dict] | None = None) -> Iterator[tuple[dict, list[dict]]]:
-    """Take wrappers, such as RepeatDataset, MultiImageMixDataset or ConcatDataset, from the config of a data set.
+    """Take wrappers, such as RepeatDataset, MultiImageMixDataset or ConcatDataset, from the config of a dataset.
 
     Args:
         dataset (dict): The config.
         outer (list[dict], optional): Transforms of the wrappers around it. Defaults to None.
 
     Yields:
-        tuple[dict, list[dict]]: The config of a data set inside, and all transforms that its samples go through.
+        tuple[dict, list[dict]]: The config of a dataset inside, and all transforms that its samples go through.
     """
     transforms = [*(outer or []), *_flatten(dataset.get('pipeline') or [])]
     inner = dataset.get('dataset', dataset.get('datasets'))
@@ -123,7 +123,7 @@ def list_metrics(evaluator: dict | list | None) -> list[dict]:
 
 
 def classes_of(dataset: Any) -> list[str]:
-    """The classes of a data set, wrapped or not.
+    """The classes of a dataset, wrapped or not.
 
     Args:
         dataset (BaseDataset): With ``metainfo``, if it knows them.

@@ -28,7 +28,7 @@ class CheckClassesHook(Hook):
     - Classes of data in the format of COCO must be categories of the annotation file, in its order. MMDetection leaves
       out categories with other names in silence: a class that is spelled wrong is trained on nothing.
 
-    Data sets that do not say their classes are not checked, nor those of detectors that find what a text names.
+    Datasets that do not say their classes are not checked, nor those of detectors that find what a text names.
 
     Raises:
         UserError: In ``before_train`` and ``before_test``; the message has what to set.
@@ -74,7 +74,7 @@ def _unwrap_model(model: nn.Module) -> nn.Module:
 
 
 def _unwrap_data(dataset: Any) -> Iterator[Any]:
-    """The data sets inside of RepeatDataset, MultiImageMixDataset, ConcatDataset and their like."""
+    """The datasets inside of RepeatDataset, MultiImageMixDataset, ConcatDataset and their like."""
     inner = [dataset.dataset] if hasattr(dataset, 'dataset') else getattr(dataset, 'datasets', None)
     if inner is None:
         yield dataset
@@ -100,4 +100,4 @@ def _require_same(train: list[str], val: list[str]) -> None:
         where = '; '.join(f'only in the {kind} data: {some(names, 5)}' for kind, names in only.items() if names)
         raise UserError('The validation data has other classes than the training data, or another order of them, so '
                         f'that the numbers of its labels mean something else ({where or "same names"}). Make the '
-                        'folders the same, or give both data sets metainfo=dict(classes=[...]).')
+                        'folders the same, or give both datasets metainfo=dict(classes=[...]).')

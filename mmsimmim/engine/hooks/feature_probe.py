@@ -35,7 +35,7 @@ class FeatureProbeHook(Hook):
 
     Args:
         train (str | dict): Labelled images to fit to: a folder with one folder per class, read by
-            :class:`mmsimmim.LabelledImageFolder`, or the config of a data set whose samples have ``gt_label``.
+            :class:`mmsimmim.LabelledImageFolder`, or the config of a dataset whose samples have ``gt_label``.
         val (str | dict): Labelled images to classify, of the same classes.
         interval (int): Epochs or iterations between two measurements. Defaults to 10.
         by_epoch (bool): Whether the interval counts epochs. Defaults to True.

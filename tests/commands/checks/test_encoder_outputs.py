@@ -89,7 +89,7 @@ def without_gradient(cfg):
     model = revert_sync_batchnorm(MODELS.build(cfg.model)).train()
     model.init_weights()
     batch = synthetic_batch(model, cfg.default_scope, (64, 64), 2)
-    if cfg.model.type == 'RTMDet':  # boxes alone: masks as it knows them are no longer what mmdet's data sets give
+    if cfg.model.type == 'RTMDet':  # boxes alone: masks as it knows them are no longer what mmdet's datasets give
         for sample in batch['data_samples']:
             del sample.gt_instances.masks
     model.data_preprocessor.batch_augments = None

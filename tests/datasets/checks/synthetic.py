@@ -1,4 +1,4 @@
-"""Small data sets without a fault, and configs that read them."""
+"""Small datasets without a fault, and configs that read them."""
 
 import json
 

@@ -183,7 +183,7 @@ def test_categories_that_are_left_out_and_classes_that_are_spelled_wrong(folder)
 
 def test_evaluation_of_another_file(folder):
     report = check_config(folder.config(**{'val_evaluator.ann_file': f'{folder.root}/train.json'}))
-    assert f'CocoMetric reads {folder.root}/train.json, the data set {folder.root}/val.json' in findings(report)[0]
+    assert f'CocoMetric reads {folder.root}/train.json, the dataset {folder.root}/val.json' in findings(report)[0]
 
 
 def test_evaluation_needs_to_know_crowds(folder):
@@ -216,7 +216,7 @@ def test_notes(folder):
         'images without annotations, which are left out of the training: 2 (2.png, 60.png).',
         'images that have annotations of crowds only: 1 (3.png).',
         'images smaller than min_size=16, which are left out of the training: 1 (60.png).',
-        f'images in {folder.root}/train/ that no data set of the config lists: 1 (new.jpg).']
+        f'images in {folder.root}/train/ that no dataset of the config lists: 1 (new.jpg).']
 
 
 def test_images(folder):

@@ -53,7 +53,7 @@ def test_lists_of_names(folder):
     report = check_config(folder.config(**changes))
     error, = findings(report, 'error')
     assert f'do not exist: 1 ({folder.root}/images/train/9.jpg). {folder.root}/train.txt lists them' in error
-    assert 'no data set of the config lists: 2 (1.jpg, 3.jpg)' in findings(report, 'note')[0]
+    assert 'no dataset of the config lists: 2 (1.jpg, 3.jpg)' in findings(report, 'note')[0]
     changes = {'train_dataloader.dataset.ann_file': 'none.txt'}
     assert 'none.txt does not exist' in errors(folder, **changes)[0]
 
@@ -131,10 +131,10 @@ def test_reduced_labels(folder):
     assert '/0.png: 4). Values are 1 to 3; 255 and, by reduce_zero_label, 0 are ignored' in errors(folder, **changes)[0]
 
 
-def test_the_loader_must_agree_with_the_data_set(folder):
+def test_the_loader_must_agree_with_the_dataset(folder):
     loader = [dict(type='LoadAnnotations', reduce_zero_label=True)]
     error, = errors(folder, **{'train_dataloader.dataset.pipeline': loader})
-    assert 'reduce_zero_label is True in LoadAnnotations, False in the data set' in error
+    assert 'reduce_zero_label is True in LoadAnnotations, False in the dataset' in error
     assert 'has no LoadAnnotations' in errors(folder, **{'train_dataloader.dataset.pipeline': []})[0]
 
 
@@ -222,4 +222,4 @@ def test_tests_without_label_maps(folder):
 
 def test_images_with_another_ending(folder):
     write_image(folder.root / 'images/train/7.JPG', 7)
-    assert 'no data set of the config lists: 1 (7.JPG)' in findings(check_config(folder.config()), 'note')[0]
+    assert 'no dataset of the config lists: 1 (7.JPG)' in findings(check_config(folder.config()), 'note')[0]

@@ -91,7 +91,7 @@ class Turn:
 
     Args:
         make (Callable): Makes a batch of indices and an epoch.
-        images (int): In the data set.
+        images (int): In the dataset.
         batch_size (int): In a batch.
     """
 

@@ -137,7 +137,7 @@ def batch_maker(way: str, loader: dict, images: int) -> Batch:
     Args:
         way (str): Its name.
         loader (dict): Config of the loader.
-        images (int): How many there must be in its data set.
+        images (int): How many there must be in its dataset.
 
     Raises:
         UserError: There are more or fewer.

@@ -68,7 +68,7 @@ PRESETS = {
 
 @TRANSFORMS.register_module()
 class LoadImageOnce(LoadImage):
-    """:class:`mmsimmim.LoadImage` that keeps what it has decoded: for data sets that fit into memory."""
+    """:class:`mmsimmim.LoadImage` that keeps what it has decoded: for datasets that fit into memory."""
 
     def __init__(self) -> None:
         super().__init__()
