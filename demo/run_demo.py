@@ -16,14 +16,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-# Before torch is imported: OpenMP threads that spin while they wait slow a training many times when another process
-# wants a core, and those that sleep at once slow compiled steps up to twice.
-if 'OMP_WAIT_POLICY' not in os.environ:
-    os.environ['OMP_WAIT_POLICY'] = 'PASSIVE'
-    os.environ.setdefault('GOMP_SPINCOUNT', '1000')
-
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+
+from mmsimmim.commands.common.threads import wait_briefly  # noqa: E402
+
+wait_briefly()  # before torch is imported
 
 import pictures  # noqa: E402
 import torch  # noqa: E402

@@ -3,8 +3,6 @@
 import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -282,13 +280,3 @@ def prepare(name, models):
         torch.save(MODELS.build(dict(cfg.model)).state_dict(), f'{name}.pth')
         config, checkpoint = f'{name}.py', f'{name}.pth'
     return config, checkpoint
-
-
-@pytest.mark.slow
-def test_as_a_program(models, tmp_path):
-    path = write_picture(tmp_path / 'a.png')
-    named = [part for name in ('swin', 'vit') for part in ('--model', *models[name])]
-    done = subprocess.run([sys.executable, TOOL, path, *named, '--device', 'cpu', '--out', 's.png'], cwd=tmp_path,
-                          text=True, capture_output=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith('| image | mask |') and (tmp_path / 's.png').exists()

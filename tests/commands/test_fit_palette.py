@@ -1,8 +1,6 @@
 """The tool that fits palettes."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -141,15 +139,3 @@ def test_a_place_that_cannot_be_written_to(run, folder, tmp_path):
     error, _, _ = run(folder, '--out', tmp_path / 'palette.npy', '--colours', 4)
     assert error == f'error: Cannot write {tmp_path}/palette.npy: Is a directory'
     assert not os.listdir(tmp_path / 'palette.npy')
-
-
-@pytest.mark.slow
-def test_as_a_program(folder, tmp_path):
-    done = subprocess.run([sys.executable, TOOL, folder, '--out', 'palette.npy', '--colours', '4'], cwd=tmp_path,
-                          text=True, capture_output=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    assert np.load(tmp_path / 'palette.npy').shape == (4, 3)
-    failed = subprocess.run([sys.executable, TOOL, 'nowhere', '--out', 'a.npy'], cwd=tmp_path, text=True,
-                            capture_output=True, timeout=300)
-    assert failed.returncode == 1 and 'error: There is no folder nowhere' in failed.stderr
-    assert 'Traceback' not in failed.stderr

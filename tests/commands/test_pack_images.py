@@ -4,8 +4,6 @@ import io
 import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 
 import cv2
 import numpy as np
@@ -18,7 +16,6 @@ from mmsimmim.datasets.packed import file as packed_file
 from mmsimmim.datasets.packed import packing
 from mmsimmim.datasets.packed import writer as packed_writer
 from mmsimmim.datasets.packed.file import PATHS, PackedFile
-from tests.commands.conftest import REPO
 from tests.commands.killers import die
 
 lmdb = pytest.importorskip('lmdb')
@@ -343,11 +340,3 @@ def test_mistakes(run, folder, tmp_path, monkeypatch, arguments, message):
 def test_mistakes_of_the_arguments(run, arguments, message):
     error, _, told = run(*arguments)
     assert error == '2' and message in told
-
-
-@pytest.mark.slow
-def test_as_a_program(folder, tmp_path):
-    tool = REPO / 'tools' / 'dataset_converters' / 'pack_images.py'
-    done = subprocess.run([sys.executable, tool, folder, 'out.lmdb'], cwd=tmp_path, text=True, capture_output=True,
-                          timeout=300)
-    assert done.returncode == 0 and (tmp_path / 'out.lmdb').exists(), done.stderr

@@ -197,17 +197,8 @@ def prepare_mistakes(folder, config, checkpoint):
 
 
 @pytest.mark.slow
-def test_as_a_program(trained, tmp_path):
-    def start(images):
-        return subprocess.run([sys.executable, TOOL, images, *trained, '--device', 'cpu'], cwd=tmp_path, text=True,
-                              capture_output=True, timeout=300)
-
-    done = start(write_picture(tmp_path / 'a.png'))
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith('work_dirs/reconstructions/a_reconstruction.png  masked loss ')
-    assert (tmp_path / 'work_dirs' / 'reconstructions' / 'a_reconstruction.png').exists()
-
-    failed = start('nowhere')
+def test_a_mistake_ends_the_program_with_1_and_a_sentence():
+    failed = subprocess.run([sys.executable, TOOL, 'nowhere', 'config.py', 'x.pth'], text=True, capture_output=True)
     assert failed.returncode == 1 and not failed.stdout
     assert 'error: There is no image or folder nowhere' in failed.stderr and 'Traceback' not in failed.stderr
 

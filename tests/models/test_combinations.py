@@ -362,8 +362,8 @@ def test_stride_of_the_encoder_whatever_that_of_the_target(target, encoder):
     (token_target(), CLASSES[1])], ids=describe)
 def test_compiles_as_one_graph(target, loss, palette):
     """In parts too: with scores_at_a_time of 1 each image is a part, predicted again in the backward pass."""
-    model = build(with_palette(target, palette), loss, preprocessor=NORMALISED)
-    images, mask = preprocess(model, levels()), random_masks()
+    model = build(with_palette(target, palette), loss, encoder='vit', preprocessor=NORMALISED)
+    images, mask = preprocess(model, levels()), random_masks(encoder='vit')
     expected = model.masked_loss(images, mask)
     expected.backward()
     gradients = [p.grad.clone() for p in model.parameters() if p.requires_grad]
