@@ -22,11 +22,12 @@ from mmsimmim.compat import (  # noqa: E402
     parameter_groups_log,
     pkg_resources_gone,
     pycocotools_prints,
+    scipy_interp2d,
 )
 
 REPAIRS = (checkpoint_globals, checkpoint_fallback, pkg_resources_gone, config_packages, adafactor, amp_on_cpu,
            mmcv_extension, mmpretrain_multimodal, mmdet_bf16_rois, developer_notices, parameter_groups_log,
-           pycocotools_prints)
+           pycocotools_prints, scipy_interp2d)
 
 
 def apply_repairs() -> None:
