@@ -18,7 +18,7 @@ model = dict(
     backbone=dict(init_cfg=dict(type='Pretrained', checkpoint='simmim_pretrain__swin_base__img192_window6__800ep.pth')),
     head=dict(num_classes=num_classes))
 
-# the official rate for 2048 images a step, for one GPU with 64
+# the official rate (effective batch size 2048), scaled to one GPU with 64
 optim_wrapper = dict(optimizer=dict(lr=1.25e-3 * 64 / 512), paramwise_cfg=dict(layer_decay_rate=0.8))
 auto_scale_lr = dict(base_batch_size=64)
 

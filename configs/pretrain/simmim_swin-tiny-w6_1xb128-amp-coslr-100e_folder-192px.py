@@ -10,6 +10,6 @@ data_root = 'data/my_images'
 train_dataloader = dict(batch_size=128, drop_last=False, dataset=dict(data_root=data_root, split='train'))
 val_dataloader = dict(dataset=dict(data_root=data_root, split='val'))
 
-# the official rate for 2048 images a step, for one GPU with 128
+# the official rate (effective batch size 2048), scaled to one GPU with 128
 optim_wrapper = dict(optimizer=dict(lr=2e-4 * 128 / 512))
 auto_scale_lr = dict(base_batch_size=128)

@@ -47,7 +47,7 @@ model = dict(
     decode_head=dict(num_classes=num_classes),
     auxiliary_head=dict(num_classes=num_classes))
 
-optim_wrapper = dict(optimizer=dict(lr=5e-5))  # half of the rate for 16 images a step
+optim_wrapper = dict(optimizer=dict(lr=5e-5))  # half of the rate for an effective batch size of 16
 auto_scale_lr = dict(base_batch_size=4)
 train_cfg = dict(max_iters=40_000, val_interval=4_000)
 default_hooks = dict(checkpoint=dict(interval=4_000))

@@ -514,5 +514,5 @@ def test_readme_and_metafile_tell_what_is_in_the_configs():
                 'mmsimmim.VisionTransformer': 'ViT'}[backbone.type]
         windows = backbone.window_size if isinstance(backbone.window_size, tuple) else (backbone.window_size, )
         assert row['encoder, window'] == f'{kind}-{backbone.arch[0].upper()}, {", ".join(map(str, windows))}'
-        if 'images a step' in row:
-            assert row['images a step'] == str(config.auto_scale_lr.base_batch_size)
+        if 'effective batch size' in row:
+            assert row['effective batch size'] == str(config.auto_scale_lr.base_batch_size)

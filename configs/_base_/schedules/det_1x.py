@@ -1,4 +1,4 @@
-"""12 epochs with 16 images a step: AdamW in bf16, lower rates towards the first layer, 1000 iterations of warm-up."""
+"""12 epochs at effective batch size 16: AdamW in bf16, layer-wise learning rate decay, 1000 iterations of warm-up."""
 
 _base_ = 'mmdet::_base_/schedules/schedule_1x.py'
 

@@ -1,4 +1,4 @@
-"""36 epochs with 16 images a step."""
+"""36 epochs at effective batch size 16."""
 
 _base_ = 'det_1x.py'
 

@@ -1,4 +1,4 @@
-"""36 epochs with 32 images a step, at the same rate."""
+"""36 epochs at effective batch size 32, at the same rate."""
 
 _base_ = 'det_3x.py'
 

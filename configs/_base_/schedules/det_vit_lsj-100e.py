@@ -1,4 +1,4 @@
-"""ViTDet's 100 epochs with 64 images a step, counted in iterations as published; a validation every 4 epochs."""
+"""ViTDet's 100 epochs at effective batch size 64, counted in iterations as published; a validation every 4 epochs."""
 
 _base_ = 'det_vit_lsj-3x.py'
 

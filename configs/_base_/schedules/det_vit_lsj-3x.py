@@ -1,4 +1,4 @@
-"""ViTDet's rates for 36 epochs with 64 images a step. Bias tables decay, as in the official fine-tuning of ViTs."""
+"""ViTDet's rates for 36 epochs at effective batch size 64. Bias tables decay, as in the official ViT fine-tuning."""
 
 _base_ = 'det_lsj-3x.py'
 

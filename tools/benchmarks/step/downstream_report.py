@@ -5,8 +5,8 @@ from typing import Any
 from tools.benchmarks.machine import markdown
 from tools.benchmarks.stopwatch import quartiles
 
-HEAD = ['model', 'images / s', "times the framework's", 'training step, ms (quartiles)', 'peak memory, GiB',
-        'first step, s', 'inference, ms (quartiles)', "times the framework's"]
+HEAD = ['model', 'images / s', "speed-up over the framework's", 'training step, ms (quartiles)', 'peak memory, GiB',
+        'first step, s', 'inference, ms (quartiles)', "speed-up over the framework's"]
 
 
 def make_row(name: str, program: Any, reference: Any, number: int) -> dict[str, Any]:

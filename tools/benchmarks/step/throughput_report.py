@@ -68,7 +68,7 @@ def print_report(result: dict[str, Any]) -> None:
 
 def table(rows: list[dict[str, Any]], left_out: list[dict[str, Any]]) -> str:
     """Rows of one architecture and precision in Markdown."""
-    head = ['model', 'images / s', 'times mmpretrain', 'times its float32', 'step, ms (quartiles)',
+    head = ['model', 'images / s', 'speed-up over mmpretrain', 'speed-up over its float32', 'step, ms (quartiles)',
             *(f'{part}, ms' for part in PARTS), 'share of peak', 'peak memory, GiB', 'first step, s']
     missing = [[row['model'], f"none: {row['reason']}", *[NONE] * (len(head) - 2)] for row in left_out]
     return markdown(head, [*map(_cells, rows), *missing])
