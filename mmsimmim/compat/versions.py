@@ -12,6 +12,7 @@ Limits and commands are those of the OpenMMLab that is installed; with neither i
 """
 
 import importlib
+import importlib.metadata
 import importlib.util
 import re
 import sys
@@ -31,8 +32,6 @@ from mmsimmim.compat.stacks import (
 
 TORCH_COMMAND = "pip install 'torch==2.11.0' 'torchvision==0.26.0'"
 TORCH = (Requirement('torch', '2.4', '2.15', '2.11.0'), Requirement('torchvision', '0.19', '0.30', '0.26.0'))
-# torchvision 0.N is compiled against torch 2.(N - 15).
-TORCHVISION_MINUS_TORCH = 15
 INDISPENSABLE = ('mmengine', 'mmcv', 'mmpretrain')
 
 
@@ -93,17 +92,28 @@ def _older(version: str, limit: str) -> bool:
 
 
 def _check_torch_pair(blocking: list[str]) -> None:
-    """PyTorch and torchvision must come from one release and one build, else torchvision's kernels do not load."""
+    """The kernels of torchvision load beside the PyTorch that it asks for, which is one release, or any from 2.14."""
     torch, torchvision = installed_version('torch'), installed_version('torchvision')
     if torch is None or torchvision is None:
         return
-    matching = release(torchvision)[:1] == (0,) and release(torch)[:1] == (2,)
-    if matching and release(torchvision)[1] - release(torch)[1] != TORCHVISION_MINUS_TORCH:
-        wanted = f'0.{release(torch)[1] + TORCHVISION_MINUS_TORCH} beside torch {torch}'
+    relation, version = torch_asked_for()
+    too_old = bool(relation) and _older(torch, version)
+    too_new = relation == '==' and _older(version, torch)
+    if too_old or too_new:
+        wanted = f'the one that goes with torch {torch} (this one asks for {relation}{version})'
         blocking.append(_line('torchvision', torchvision, wanted, TORCH_COMMAND))
     elif torch.partition('+')[2] != torchvision.partition('+')[2] and not _torchvision_loads():
         wanted = f'the build that goes with torch {torch} (its compiled operators do not load)'
         blocking.append(_line('torchvision', torchvision, wanted, TORCH_COMMAND))
+
+
+def torch_asked_for() -> tuple[str, str]:
+    """What torchvision's metadata asks for: ``('==', '2.11.0')``, ``('>=', '2.14.0')``, or ``('', '')`` for any."""
+    for line in importlib.metadata.requires('torchvision') or ():
+        match = re.match(r'torch\s*\(?(==|>=)\s*([\d.]+)', line)
+        if match:
+            return match[1], match[2]
+    return '', ''
 
 
 def _torchvision_loads() -> bool:

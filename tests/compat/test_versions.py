@@ -22,7 +22,7 @@ EVERY_ONEDL = ("pip install 'onedl-mmengine==0.10.12' 'onedl-mmcv==2.3.6' 'onedl
 def problems(monkeypatch):
     """Function of a set of installed versions and of changes to it; None takes a package away."""
 
-    def find(start=UPSTREAM, absent_modules=(), torchvision_loads=True, **changes):
+    def find(start=UPSTREAM, absent_modules=(), torchvision_loads=True, torch_asked_for=('', ''), **changes):
         changes = {name.replace('_', '-'): version for name, version in changes.items()}
         installed = {name: version for name, version in {**TORCH, **start, **changes}.items() if version is not None}
         folders = {module for module in stacks.MODULES for stack in stacks.STACKS
@@ -36,6 +36,7 @@ def problems(monkeypatch):
         with monkeypatch.context() as patch:
             for module in (stacks, versions):
                 patch.setattr(module, 'installed_version', installed.get)
+            patch.setattr(versions, 'torch_asked_for', lambda: torch_asked_for)
             patch.setattr(versions, '_torchvision_loads', lambda: torchvision_loads)
             patch.setattr(importlib.util, 'find_spec', find_spec)
             return versions.find_problems()
@@ -95,9 +96,26 @@ def test_untried_newer_version_only_warns(problems):
     assert [line.split('.')[0] for line in doubtful] == ['onedl-mmdetection: found 3']
 
 
-def test_torchvision_of_another_release_blocks(problems):
-    blocking, _ = problems(torchvision='0.25.0')
-    assert blocking[0].startswith('torchvision: found 0.25.0, wanted 0.26 beside torch 2.11.0')
+@pytest.mark.parametrize('torch, asked_for', [('2.11.0+cu130', ('==', '2.10.0')), ('2.10.0', ('==', '2.11.0')),
+                                              ('2.13.0', ('>=', '2.14.0'))])
+def test_torchvision_that_asks_for_another_torch_blocks(problems, torch, asked_for):
+    blocking, _ = problems(torch=torch, torchvision='0.25.0', torch_asked_for=asked_for)
+    assert blocking == [f'torchvision: found 0.25.0, wanted the one that goes with torch {torch} (this one asks for '
+                        f'{"".join(asked_for)}). Command: {versions.TORCH_COMMAND}']
+
+
+@pytest.mark.parametrize('torch, asked_for', [('2.11.0+cu130', ('==', '2.11.0')), ('2.14.0', ('>=', '2.14.0')),
+                                              ('2.14.1', ('>=', '2.14.0')), ('2.14.1', ('', ''))])
+def test_torchvision_beside_a_torch_that_it_asks_for_gives_no_message(problems, torch, asked_for):
+    assert problems(torch=torch, torchvision=TORCH['torchvision'], torch_asked_for=asked_for) == ([], [])
+
+
+@pytest.mark.parametrize('lines, found', [
+    (['numpy', 'torch (==2.11.0)'], ('==', '2.11.0')), (['torch>=2.14.0', 'pillow'], ('>=', '2.14.0')),
+    (['torch', 'torch-extra==1'], ('', '')), (None, ('', ''))])
+def test_what_torchvision_asks_for_is_in_its_metadata(monkeypatch, lines, found):
+    monkeypatch.setattr('importlib.metadata.requires', {'torchvision': lines}.get)
+    assert versions.torch_asked_for() == found
 
 
 def test_torchvision_of_another_build_blocks_if_it_does_not_load(problems):
