@@ -27,10 +27,11 @@ def run(code, *paths):
 def test_importing_mmsimmim_and_asking_a_tool_for_help_imports_neither_torch_nor_a_framework():
     code = """
 import io, runpy, sys
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
-heavy = ('torch', 'mmcv', 'mmpretrain', 'mmdet', 'mmseg', 'matplotlib', 'cv2', 'scipy', 'transformers', 'sympy')
+heavy = ('torch', 'mmengine.runner', 'mmcv', 'mmpretrain', 'mmdet', 'mmseg', 'matplotlib', 'cv2', 'scipy',
+         'transformers', 'sympy')
 import mmsimmim
 
 def report(what):
@@ -39,21 +40,20 @@ def report(what):
 
 report('import mmsimmim')
 tools = Path(mmsimmim.__file__).parents[1] / 'tools'
-for tool in sorted([*tools.glob('*.py'), *tools.glob('[!b]*/*.py'), tools / 'benchmarks' / 'import_time.py']):
-    if tool.name == 'build_demo_data.py':  # which is no part of the package, and draws with OpenCV
-        continue
-    sys.argv = [str(tool), '--help']
-    with redirect_stdout(io.StringIO()) as said:
-        try:
-            runpy.run_path(str(tool), run_name='__main__')
-        except SystemExit as end:
-            assert end.code == 0
-    assert said.getvalue().startswith('usage: ' + tool.name), tool
-    report(tool)
+for tool in sorted(path for path in tools.rglob('*.py') if '__main__' in path.read_text()):
+    for option, code in (('--help', 0), ('--no-such-option', 2)):
+        sys.argv = [str(tool), option]
+        with io.StringIO() as said, redirect_stdout(said), redirect_stderr(said):
+            try:
+                runpy.run_path(str(tool), run_name='__main__')
+            except SystemExit as end:
+                assert end.code == code, (tool, option, end.code)
+            assert said.getvalue().startswith('usage: ' + tool.name), (tool, option)
+        report((tool, option))
     print(tool.name)
 """
     tools = run(code)
-    assert len(tools) > 15 and 'train.py' in tools and 'inspect_checkpoint.py' in tools
+    assert len(tools) > 25 and {'train.py', 'inspect_checkpoint.py', 'throughput.py', 'study.py'} < set(tools)
 
 
 CHECKPOINTS = """

@@ -1,5 +1,7 @@
 """Parts of a long benchmark: each is run once and kept, so that the same command goes on after an interruption."""
 
+from __future__ import annotations
+
 import json
 import os
 import statistics
@@ -7,12 +9,13 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
-
-from mmengine.config import Config
-from mmengine.runner import Runner
+from typing import TYPE_CHECKING, Any
 
 from mmsimmim.errors import UserError
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+    from mmengine.runner import Runner
 
 
 class Parts:
@@ -69,6 +72,8 @@ def train(cfg: Config) -> Runner:
     Returns:
         Runner: After the training.
     """
+    from mmengine.runner import Runner
+
     runner = Runner.from_cfg(cfg)
     runner.train()
     # Handlers of this run's log; the next run in this process has a file of its own.

@@ -8,8 +8,6 @@ from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import torch
-
 from mmsimmim.compat.stacks import MODULES, ONEDL, UPSTREAM
 from mmsimmim.errors import UserError
 
@@ -21,23 +19,32 @@ PACKAGES = ('torch', 'torchvision', 'mmengine', 'mmcv', 'mmcv-lite', 'mmpretrain
 CPU_FLAGS = ('avx2', 'avx512f', 'avx512_bf16', 'amx_bf16')
 
 
-def require_device(device: str) -> None:
-    """Refuse what a benchmark cannot run on.
+def choose_device(device: str | None = None) -> str:
+    """What a benchmark runs on.
 
     Args:
-        device (str): As given to ``--device``.
+        device (str, optional): As given to ``--device``. Defaults to a GPU of CUDA if there is one, else the CPU.
+
+    Returns:
+        str: The device.
 
     Raises:
         UserError: It is neither the CPU nor a GPU of CUDA that is there.
     """
     if device == 'cpu':
-        return
-    if not (match := re.fullmatch(r'cuda(?::(\d+))?', device)):
+        return device
+    match = re.fullmatch(r'cuda(?::(\d+))?', device or 'cuda')
+    if not match:
         raise UserError(f'--device: {device!r} is none that can be timed; give cpu, cuda or cuda:N.')
+    import torch
+
+    if device is None:
+        return 'cuda' if torch.cuda.is_available() else 'cpu'
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if int(match[1] or 0) >= count:
         raise UserError(f'--device {device}: PyTorch {torch.__version__} finds {count} GPUs of CUDA here; give cpu'
                         f'{f" or one of cuda:0 to cuda:{count - 1}" if count else ""}.')
+    return device
 
 
 def describe_machine(device: str) -> str:
@@ -46,6 +53,8 @@ def describe_machine(device: str) -> str:
     Args:
         device (str): ``'cpu'``, or a device of CUDA.
     """
+    import torch
+
     if torch.device(device).type == 'cuda':
         properties = torch.cuda.get_device_properties(device)
         return f'{properties.name}, {properties.total_memory / 2**30:.0f} GiB, CUDA {torch.version.cuda}'
@@ -72,6 +81,8 @@ def read_cpu(path: Path = Path('/proc/cpuinfo')) -> tuple[str, set[str]]:
 
 def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
     """Versions of Python and of those packages that are installed."""
+    import torch
+
     found = dict(python=platform.python_version())
     for package in packages:
         try:

@@ -10,7 +10,7 @@ from mmsimmim.compat.mmcv_ops import SUPPORTED
 from mmsimmim.errors import UserError
 from tests.tools.benchmarks.benchmark_scripts import load_script
 
-compare = load_script('operators.compare')
+comparison = load_script('operators.comparison')
 compile_mmcv = load_script('operators.compile_mmcv')
 
 STAND_INS = SimpleNamespace(**{function.__name__: function for function in SUPPORTED})
@@ -31,10 +31,6 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
 
 def changed(**functions):
     return SimpleNamespace(**{**vars(STAND_INS), **functions})
-
-
-def rows():
-    return [row for family in compare.ROWS for row in family()]
 
 
 def test_bindings_are_those_of_the_operators_alone():
@@ -72,13 +68,13 @@ def test_installed_source_has_all_operators(tmp_path):
 
 
 def test_an_implementation_equals_itself_in_every_row():
-    for row in rows():
+    for row in comparison.all_rows():
         row.cases = row.cases[:1]
-        outcome = compare.compare(row, STAND_INS, STAND_INS)
+        outcome = comparison.compare(row, STAND_INS, STAND_INS)
         assert (outcome.same_bits, outcome.apart, outcome.largest) == (1, 0, 0.0), row
         refused = 'offsets larger' in row.what and row.operator == 'deform_conv' or 'smaller' in row.what
         assert outcome.refused == refused, row
-        assert compare.verdict(row, outcome) == ('both refuse' if refused else 'equal')
+        assert comparison.verdict(row, outcome) == ('both refuse' if refused else 'equal')
 
 
 def test_other_indices_other_numbers_and_a_refusal_are_seen():
@@ -92,20 +88,38 @@ def test_other_indices_other_numbers_and_a_refusal_are_seen():
     def refusing(*args, **kwargs):
         raise RuntimeError
 
-    by_operator = {row.operator: row for row in reversed(rows())}
+    by_operator = {row.operator: row for row in reversed(comparison.all_rows())}
     for row in by_operator.values():
         row.cases = row.cases[:20]
     other = changed(nms=looser_nms, sigmoid_focal_loss_forward=scaled_loss, roi_align_forward=refusing)
-    outcomes = {name: compare.compare(row, other, STAND_INS) for name, row in by_operator.items()}
+    outcomes = {name: comparison.compare(row, other, STAND_INS) for name, row in by_operator.items()}
     assert outcomes['nms'].apart > 0 and outcomes['nms'].largest == float('inf')
     assert outcomes['sigmoid_focal_loss'].largest == pytest.approx(0.01, rel=0.02)
     assert outcomes['sigmoid_focal_loss'].apart == 20
     assert outcomes['roi_align'].apart == outcomes['roi_align'].cases == 20
     assert outcomes['soft_nms'].apart == 0
 
-    lines = compare.table(list(by_operator.values()), list(outcomes.values())).splitlines()
+    lines = comparison.table(list(by_operator.values()), list(outcomes.values())).splitlines()
     assert lines[0].startswith('| operator | cases | number | same bits | largest difference |')
     assert any(line.startswith('| roi_align |') and line.endswith('| 20 differ |') for line in lines)
+
+
+def test_the_command_prints_the_table_and_fails_on_what_is_not_known(monkeypatch, capsys):
+    def refusing(*args, **kwargs):
+        raise RuntimeError
+
+    compare = load_script('operators.compare')
+    row = next(row for row in comparison.all_rows() if row.operator == 'roi_align')
+    row.cases = row.cases[:1]
+    monkeypatch.setattr(comparison, 'ROWS', (lambda: [row], ))
+    monkeypatch.setattr('sys.argv', ['compare.py'])
+    monkeypatch.setattr(compare, 'build', lambda package, folder, verbose: STAND_INS)
+    assert compare.main() == 0
+    assert '; 1 cases.' in (text := capsys.readouterr().out) and '| 1 | 1 | 0 | equal |' in text
+    monkeypatch.setattr(compare, 'build', lambda package, folder, verbose: changed(roi_align_forward=refusing))
+    assert compare.main() == 1
+    row.known = 'a reason'
+    assert compare.main() == 0
 
 
 def test_a_float16_row_gives_the_other_float32():
@@ -116,13 +130,13 @@ def test_a_float16_row_gives_the_other_float32():
         target.copy_(source * factor)
 
     source, target = torch.tensor([1.0, 2.0], dtype=torch.float16), torch.zeros(2, dtype=torch.float16)
-    compare.InFloat32(SimpleNamespace(doubled=doubled)).doubled(source, target, factor=2)
+    comparison.InFloat32(SimpleNamespace(doubled=doubled)).doubled(source, target, factor=2)
     assert given == [torch.float32] and target.tolist() == [2, 4]
     assert source.tolist() == [1, 2]
 
 
 def test_difference_is_relative_to_the_largest_value():
-    assert compare.difference(torch.tensor([1.0, 4.0]), torch.tensor([1.0, 4.4])) == pytest.approx(0.1)
-    assert compare.difference(torch.tensor([1.0, torch.nan]), torch.tensor([1.0, torch.nan])) == 0
-    assert compare.difference(torch.tensor([1.0, torch.nan]), torch.tensor([1.0, 2.0])) == float('inf')
-    assert compare.difference(torch.tensor([1, 2]), torch.tensor([1, 3])) == float('inf')
+    assert comparison.difference(torch.tensor([1.0, 4.0]), torch.tensor([1.0, 4.4])) == pytest.approx(0.1)
+    assert comparison.difference(torch.tensor([1.0, torch.nan]), torch.tensor([1.0, torch.nan])) == 0
+    assert comparison.difference(torch.tensor([1.0, torch.nan]), torch.tensor([1.0, 2.0])) == float('inf')
+    assert comparison.difference(torch.tensor([1, 2]), torch.tensor([1, 3])) == float('inf')

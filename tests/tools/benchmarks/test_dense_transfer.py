@@ -23,7 +23,12 @@ KINDS = ('random', 'SimMIM')
 
 @pytest.fixture(scope='module')
 def dense():
-    return load_script('transfer.dense_transfer')
+    return load_script('transfer.dense_transfer_parts')
+
+
+@pytest.fixture(scope='module')
+def presets():
+    return load_script('transfer.dense_transfer_presets').PRESETS
 
 
 @pytest.fixture(scope='module')
@@ -53,9 +58,9 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def toy(dense):
+def toy(presets):
     return dataclasses.replace(
-        dense.PRESETS['cpu'], arch=dict(embed_dims=8, depths=[1, 1, 1], num_heads=[1, 1, 2]), window_size=4,
+        presets['cpu'], arch=dict(embed_dims=8, depths=[1, 1, 1], num_heads=[1, 1, 2]), window_size=4,
         pretrain_size=64, mask_patch_size=16, pretrain_steps=4, pretrain_batch=2, crop_size=48, percents=(30,),
         det_steps=2, det_batch=2, det_width=8, seg_steps=2, seg_batch=2,
         seg_model=dict(decode_head=dict(channels=8), auxiliary_head=None),
@@ -163,10 +168,10 @@ def test_only_one_start_has_the_pretrained_encoder(finished, dense, toy, data, t
 
 @pytest.mark.slow
 @pytest.mark.parametrize('name', ['cpu', 'gpu'])
-def test_sizes_fit_together(dense, data, name, tmp_path):
+def test_sizes_fit_together(dense, presets, data, name, tmp_path):
     """One loss of the pre-training, of the detector and of the segmentor, on batches of the synthetic data."""
     preset = dataclasses.replace(
-        dense.PRESETS[name], pretrain_batch=1, det_batch=1, seg_batch=2, crop_size=64, num_workers=0)
+        presets[name], pretrain_batch=1, det_batch=1, seg_batch=2, crop_size=64, num_workers=0)
     benchmark = dense.Benchmark(preset, data, tmp_path, seeds=1)
     cfgs = []
     with pytest.MonkeyPatch.context() as patch:
@@ -242,7 +247,7 @@ def test_tables(dense):
 
 
 @pytest.mark.parametrize('missing', ['images/val', 'labels/train', 'instances_val.json'])
-def test_data_that_are_not_there(dense, toy, data, missing, tmp_path):
+def test_data_that_are_not_there(dense, toy, data, missing, tmp_path, monkeypatch):
     for name in ('images/train', 'images/val', 'labels/train', 'labels/val', 'instances_train.json',
                  'instances_val.json'):
         if name != missing:
@@ -251,6 +256,9 @@ def test_data_that_are_not_there(dense, toy, data, missing, tmp_path):
             path.symlink_to(data / name)
     with pytest.raises(UserError, match=f'{missing} is not there'):
         dense.Benchmark(toy, tmp_path / 'data', tmp_path / 'out', seeds=1)
+    monkeypatch.setattr('sys.argv', ['dense_transfer.py', str(tmp_path / 'data'), '--out', str(tmp_path / 'out')])
+    with pytest.raises(SystemExit, match=f'{missing} is not there'):
+        load_script('transfer.dense_transfer').main()
 
 
 def test_images_of_several_kinds_are_refused(dense, toy, data, tmp_path):

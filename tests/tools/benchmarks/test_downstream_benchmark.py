@@ -16,19 +16,30 @@ def script():
     return load_script('step.downstream')
 
 
+@pytest.fixture(scope='module')
+def models():
+    return load_script('step.downstream_models')
+
+
+@pytest.fixture(scope='module')
+def measuring():
+    return load_script('step.downstream_measure')
+
+
 @pytest.fixture(autouse=True)
-def toys(script, monkeypatch):
+def toys(models, monkeypatch):
     for name, kind in (('det', 'detector'), ('seg', 'segmentor')):
         config = CONFIG.with_name(f'tiny_{kind}.py')
-        monkeypatch.setitem(script.TASKS, name, replace(script.TASKS[name], config=str(config), size=64, batch_size=2))
+        monkeypatch.setitem(models.TASKS, name, replace(models.TASKS[name], config=str(config), size=64, batch_size=2))
     with torch._inductor.config.patch(force_disable_caches=False):
         yield
 
 
 @pytest.mark.parametrize('task, framework', [('det', 'mmdet'), ('seg', 'mmseg')])
-def test_both_are_the_same_model_and_are_timed(script, task, framework, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(script, 'compile_ours', lambda model: model.backbone.compile(backend='eager') or 'backbone')
-    monkeypatch.setattr(script, 'compile_theirs', lambda model: 1 / 0)
+def test_both_are_the_same_model_and_are_timed(script, measuring, task, framework, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(measuring, 'compile_ours',
+                        lambda model: model.backbone.compile(backend='eager') or 'backbone')
+    monkeypatch.setattr(measuring, 'compile_theirs', lambda model: 1 / 0)
     path = tmp_path / 'figures.json'
     script.main(['--task', task, '--device', 'cpu', '--steps', '2', '--warmup', '1', '--compile', '--json', str(path)])
     text, (result, ) = capsys.readouterr().out, json.loads(path.read_text())['tasks']
@@ -47,12 +58,12 @@ def test_both_are_the_same_model_and_are_timed(script, task, framework, tmp_path
     assert f'| {framework}-compiled | none: ZeroDivisionError' in text and 'ours-compiled: compiled backbone' in text
 
 
-def test_proposals_are_made_up_in_training_only(script):
-    task = script.TASKS['det']
-    model, _ = script.build_pair(script.model_config(task, 'tiny'), 'mmdet')
-    batch = script.synthetic_batch(model, 'mmdet', (64, 64), 1)
+def test_proposals_are_made_up_in_training_only(models, measuring):
+    task = models.TASKS['det']
+    model, _ = models.build_pair(models.model_config(task, 'tiny'), 'mmdet')
+    batch = measuring.synthetic_batch(model, 'mmdet', (64, 64), 1)
     own = model.rpn_head.predict_by_feat
-    script.set_synthetic_training_proposals(model, batch)
+    measuring.set_synthetic_training_proposals(model, batch)
     scores = [torch.zeros(1, 3, 4, 4)]
     boxes = model.train().rpn_head.predict_by_feat(scores)[0].bboxes
     objects = batch['data_samples'][0].gt_instances.bboxes
@@ -63,15 +74,15 @@ def test_proposals_are_made_up_in_training_only(script):
     assert own.__self__ is model.rpn_head
 
 
-def test_shipped_configs_are_taken(script, monkeypatch):
+def test_shipped_configs_are_taken(models, monkeypatch):
     monkeypatch.undo()
-    for task in script.TASKS.values():
-        for arch in script.ARCHS:
-            model = script.model_config(task, arch)
-            own = load_script('step.downstream_models').with_own_backbone(model, task.framework)
+    for task in models.TASKS.values():
+        for arch in models.ARCHS:
+            model = models.model_config(task, arch)
+            own = models.with_own_backbone(model, task.framework)
             assert model.backbone.drop_path_rate == own.backbone.drop_path_rate == 0
             assert own.backbone.type == f'{task.framework}.SwinTransformer'
-            assert own.backbone.embed_dims == script.ARCHS[arch]['embed_dims'] and own.get('neck') == model.get('neck')
+            assert own.backbone.embed_dims == models.ARCHS[arch]['embed_dims'] and own.get('neck') == model.get('neck')
 
 
 @pytest.mark.parametrize('option', ['--size', '--batch-size', '--steps', '--warmup'])

@@ -12,7 +12,7 @@ from tests.tools.benchmarks.benchmark_scripts import load_script
 
 @pytest.fixture(scope='module')
 def loop():
-    return load_script('step.training_loop')
+    return load_script('step.training_loop_measure')
 
 
 @pytest.fixture(scope='module')
@@ -57,7 +57,8 @@ def test_both_loops_train_the_same_model(loop, monkeypatch):
     assert row['bare_ms'] == pytest.approx(1e3 * (2 + 4) / 2 / 3) and row['batch_size'] == 2
     assert row['loop_ms'] == pytest.approx(1e3 * (3 + 5) / 2 / 3)
     assert row['adds_ms'] == pytest.approx(1e3 / 3) and row['share'] == pytest.approx(1 / 3)
-    assert '| toy | 2 | 1000.00 | 1333.33 | 333.33 (333.33–333.33) | +33.3% |' in loop.table([row])
+    table = load_script('step.training_loop').table([row])
+    assert '| toy | 2 | 1000.00 | 1333.33 | 333.33 (333.33–333.33) | +33.3% |' in table
 
 
 def test_the_tiny_model_has_the_shipped_hooks(loop, tmp_path):
@@ -78,6 +79,22 @@ def test_the_tiny_model_has_the_shipped_hooks(loop, tmp_path):
 def test_what_cannot_be_timed_is_refused(loop, changes, message, tmp_path):
     with pytest.raises(loop.UserError, match=message):
         loop.prepare(toy_config(**changes), 2, 2, str(tmp_path))
+
+
+def test_every_config_is_timed_with_either_hook(loop, monkeypatch, tmp_path, capsys):
+    def measure(name, cfg, args):
+        assert cfg.train_dataloader.batch_size == (2 if name.startswith('tiny') else 3)
+        hooks.append(cfg.default_hooks.runtime_info.type)
+        return dict(model=name, batch_size=1, bare_ms=1., loop_ms=2., adds_ms=1., quartiles_ms=[1., 1.], share=1.)
+
+    hooks, path = [], tmp_path / 'figures.json'
+    monkeypatch.setattr(loop, 'measure', measure)
+    load_script('step.training_loop').main([str(loop.TINY_BASE), '--batch-size', '3', '--json', str(path)])
+    names = ['tiny', loop.TINY_BASE.stem]
+    rows = json.loads(path.read_text())['rows']
+    assert [row['model'] for row in rows] == [name + end for name in names for end in ('', ", MMEngine's hook")]
+    assert hooks[1::2] == ['RuntimeInfoHook'] * 2 and 'RuntimeInfoHook' not in hooks[::2]
+    assert '| 1.00 | 2.00 | 1.00 (1.00–1.00) | +100.0% |' in capsys.readouterr().out
 
 
 def test_import_times_are_compared_to_the_first(import_time, tmp_path, capsys):

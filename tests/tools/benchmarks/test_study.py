@@ -12,7 +12,7 @@ from tests.tools.benchmarks.benchmark_scripts import load_script
 
 @pytest.fixture(scope='module')
 def study():
-    return load_script('study.study')
+    return load_script('study.study_parts')
 
 
 @pytest.fixture
@@ -56,6 +56,16 @@ def test_every_arm_runs_and_is_reported(study, toy, images, tmp_path, monkeypatc
 
     monkeypatch.setattr(study, 'train', lambda cfg: pytest.fail('a finished part was run again'))
     assert study.run_all(('toy', images, out, 2), jobs=1) == json.loads((out / 'results.json').read_text()) == results
+
+
+def test_a_report_before_anything_is_finished(images, tmp_path, monkeypatch, capsys):
+    arguments = ['study.py', str(images), '--out', str(tmp_path / 'out'), '--report']
+    monkeypatch.setattr('sys.argv', arguments)
+    load_script('study.study').main()
+    assert '| random initialisation | – |' in capsys.readouterr().out
+    monkeypatch.setattr('sys.argv', [arguments[0], str(tmp_path), *arguments[2:]])
+    with pytest.raises(SystemExit, match='train/ and validation/'):
+        load_script('study.study').main()
 
 
 @pytest.mark.parametrize('preset', ['cpu', 'gpu'])

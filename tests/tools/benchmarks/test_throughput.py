@@ -46,12 +46,23 @@ def script():
     return load_script('step.throughput')
 
 
+@pytest.fixture(scope='module')
+def contenders():
+    return load_script('step.contenders')
+
+
+@pytest.fixture(scope='module')
+def measuring():
+    return load_script('step.throughput_measure')
+
+
 @pytest.fixture(autouse=True)
-def toys(script, monkeypatch, tmp_path):
+def toys(contenders, monkeypatch, tmp_path):
     """Architectures of a second, a small matrix product, and a module with other contenders."""
-    monkeypatch.setitem(script.ARCHITECTURES, 'toy-swin', script.Architecture('swin', SWIN, 64, window=2))
-    monkeypatch.setitem(script.ARCHITECTURES, 'toy-vit', script.Architecture('vit', VIT, 64, patch=16))
-    monkeypatch.setattr(load_script('step.matrix_product'), 'SIDES', dict(cpu=(64, 256), cuda=(64, )))
+    swin = contenders.Architecture('swin', SWIN, 64, window=2)
+    monkeypatch.setitem(contenders.ARCHITECTURES, 'toy-swin', swin)
+    monkeypatch.setitem(contenders.ARCHITECTURES, 'toy-vit', contenders.Architecture('vit', VIT, 64, patch=16))
+    monkeypatch.setattr(load_script('matrix_product'), 'SIDES', dict(cpu=(64, 256), cuda=(64, )))
     (tmp_path / 'toy_adapter.py').write_text(ADAPTER)
     monkeypatch.syspath_prepend(tmp_path)
     sys.modules.pop('toy_adapter', None)
@@ -91,9 +102,9 @@ def test_figures(run):
         assert re.search(rf"\| {row['model']} \| {row['images_per_second']:.1f} \|", text)
 
 
-def test_models_and_precisions_take_turns_without_code_from_the_disk(run, script, monkeypatch):
-    turns, take_turns = [], script.take_turns
-    monkeypatch.setattr(script, 'take_turns', lambda programs, rounds: turns.append(len(programs)) or
+def test_models_and_precisions_take_turns_without_code_from_the_disk(run, measuring, monkeypatch):
+    turns, take_turns = [], measuring.take_turns
+    monkeypatch.setattr(measuring, 'take_turns', lambda programs, rounds: turns.append(len(programs)) or
                         take_turns(programs, rounds))
     run('--arch', 'toy-swin', '--dtype', 'float32', 'bfloat16', '--contenders', 'mmpretrain', 'ours')
     assert turns == [2 + 4]  # a matrix product in each precision, each model in each
@@ -131,10 +142,10 @@ def test_memory_counts_what_lasts(script):
     assert step.lasting_bytes() == 3 * 72 * 4 + 2 * 4  # and AdamW's count of steps, of each of two parameters
 
 
-def test_the_count_is_that_of_get_flops(script):
-    arch = script.ARCHITECTURES['toy-vit']
-    model = script.build_ours('toy-vit', arch).model
-    assert script.training_flops('toy-vit', arch) == 6 * count(model, (64, 64)).flops > 0
+def test_the_count_is_that_of_get_flops(contenders, measuring):
+    arch = contenders.ARCHITECTURES['toy-vit']
+    model = contenders.build_ours('toy-vit', arch).model
+    assert measuring.training_flops('toy-vit', arch) == 6 * count(model, (64, 64)).flops > 0
 
 
 def test_compiled_contenders_and_a_profile(run):
@@ -195,17 +206,19 @@ def test_mistakes_are_explained(run, arguments, message):
 
 
 def test_devices(script, monkeypatch):
-    require = script.require_device
+    choose = script.choose_device
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
     monkeypatch.setattr(torch.cuda, 'device_count', lambda: 2)
     for device in ('cpu', 'cuda', 'cuda:1'):
-        require(device)
+        assert choose(device) == device
+    assert choose(None) == 'cuda'
     for device in ('cuda:2', 'cuda:', 'cuda:-1', 'cpu:0', 'gpu', 'meta'):
         with pytest.raises(UserError, match='--device'):
-            require(device)
+            choose(device)
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     with pytest.raises(UserError, match='finds 0 GPUs of CUDA here; give cpu.$'):
-        require('cuda')
+        choose('cuda')
+    assert choose(None) == 'cpu'
 
 
 def test_parts_have_the_time_of_both_passes_and_ranges_are_no_kernels(script):
@@ -232,25 +245,26 @@ def test_parts_have_the_time_of_both_passes_and_ranges_are_no_kernels(script):
     assert module.by_module(events, ['layers.0'], False) == {'layers.0': 0.75 + 1.5}
 
 
-def test_all_see_the_same_problem(script):
+def test_all_see_the_same_problem(contenders, measuring):
     """Ours and mmpretrain's give the same loss for the same weights; masks have the ratio of the paper."""
-    arch = script.ARCHITECTURES['toy-swin']
-    ours, theirs = (script.build(name, 'toy-swin', arch, script.BUILDERS, 'eager') for name in ('ours', 'mmpretrain'))
+    arch = contenders.ARCHITECTURES['toy-swin']
+    ours, theirs = (contenders.build(name, 'toy-swin', arch, contenders.BUILDERS, 'eager')
+                    for name in ('ours', 'mmpretrain'))
     missing = theirs.model.load_state_dict(ours.model.state_dict(), strict=False)
     assert not missing.unexpected_keys and all('index' in key for key in missing.missing_keys)
-    images, mask = script.make_batch(arch, 2, 'cpu')
+    images, mask = measuring.make_batch(arch, 2, 'cpu')
     assert mask.float().mean() == 0.75  # 3 of 4 patches: 60 % of them, rounded up
     torch.testing.assert_close(ours.loss(images, mask), theirs.loss(images, mask))
 
 
 @pytest.mark.parametrize('name', ['swin-tiny', 'swin-base', 'swin-large', 'swinv2-base', 'vit-base'])
-def test_sizes_are_those_of_the_configs(script, name, monkeypatch):
+def test_sizes_are_those_of_the_configs(contenders, name, monkeypatch):
     from mmengine.config import Config
-    arch = script.ARCHITECTURES[name]
+    arch = contenders.ARCHITECTURES[name]
     window = f'w{arch.window}' if arch.window else 'p16'
     cfg = Config.fromfile(f'configs/_base_/models/simmim_{name}-{window}.py')
     with torch.device('meta'):
         expected = MODELS.build({**cfg.model, 'target_generator': None})
-        model = script.build_ours(name, arch).model
+        model = contenders.build_ours(name, arch).model
     assert {key: value.shape for key, value in model.state_dict().items()} == {
         key: value.shape for key, value in expected.state_dict().items()}

@@ -21,7 +21,12 @@ CLASSES = ('dark', 'light')
 
 @pytest.fixture(scope='module')
 def transfer():
-    return load_script('transfer.transfer')
+    return load_script('transfer.transfer_parts')
+
+
+@pytest.fixture(scope='module')
+def presets():
+    return load_script('transfer.transfer_presets').PRESETS
 
 
 @pytest.fixture(scope='module')
@@ -35,9 +40,9 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def toy(transfer):
+def toy(presets):
     return dataclasses.replace(
-        transfer.PRESETS['cpu'], arch=dict(embed_dims=8, depths=[1, 1, 2], num_heads=[1, 1, 2]), img_size=32,
+        presets['cpu'], arch=dict(embed_dims=8, depths=[1, 1, 2], num_heads=[1, 1, 2]), img_size=32,
         mask_patch_size=16, pretrain_epochs=2, pretrain_batch=20, probe_interval=1,
         finetune_epochs={10: 1, 30: 1}, finetune_batch=4, finetune_lrs=(1e-3, 1e-2))
 
@@ -138,8 +143,8 @@ def test_only_one_start_has_the_pretrained_encoder(finished, transfer, toy, data
 
 
 @pytest.mark.parametrize('name', ['cpu', 'gpu'])
-def test_both_sizes_fit_together(transfer, data, name):
-    preset = transfer.PRESETS[name]
+def test_both_sizes_fit_together(transfer, presets, data, name):
+    preset = presets[name]
     init_default_scope('mmpretrain')
     cfg = transfer.pretrain_config(preset, data / 'train', data / 'val', data)
     model, size = MODELS.build(cfg.model), preset.img_size
@@ -188,8 +193,11 @@ def test_tables(transfer):
 
 
 @pytest.mark.parametrize('missing', ['train', 'val'])
-def test_folders_that_are_not_there(transfer, toy, tmp_path, missing):
+def test_folders_that_are_not_there(transfer, toy, tmp_path, missing, monkeypatch):
     for side in {'train', 'val'} - {missing}:
         (tmp_path / side).mkdir()
     with pytest.raises(UserError, match='train/ and validation/'):
         transfer.Benchmark(toy, tmp_path, tmp_path / 'out', seeds=1)
+    monkeypatch.setattr('sys.argv', ['transfer.py', str(tmp_path), '--out', str(tmp_path / 'out')])
+    with pytest.raises(SystemExit, match='train/ and validation/'):
+        load_script('transfer.transfer').main()

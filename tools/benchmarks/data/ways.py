@@ -21,10 +21,10 @@ from torchvision import transforms
 from mmsimmim.datasets.seeding import SampleIndex
 from mmsimmim.errors import UserError
 from mmsimmim.registry import DATASETS
+from tools.benchmarks.data.masks import PATCH, RATIO, TOKEN, mask_generator
 
 BASE = Path(__file__).resolve().parents[3] / 'configs' / '_base_' / 'datasets' / 'imagenet_simmim_192.py'
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-PATCH, TOKEN, RATIO = 32, 4, 0.6
 SUFFIXES = ('.jpg', '.jpeg', '.png')  # of files that all ways and all decoders read
 # From the content of a file to 8-bit colour.
 DECODERS: dict[str, Callable[[bytes], Any]] = {
@@ -67,12 +67,6 @@ class OfficialImages(Dataset):
         mask = np.zeros(side**2, dtype=int)
         mask[np.random.permutation(side**2)[:int(np.ceil(side**2 * RATIO))]] = 1
         return mask.reshape(side, side).repeat(PATCH // TOKEN, axis=0).repeat(PATCH // TOKEN, axis=1)
-
-
-def mask_generator(size: int, scope: str = 'mmsimmim') -> dict:
-    """Config of the paper's masks."""
-    return dict(type=f'{scope}.SimMIMMaskGenerator', input_size=size, mask_patch_size=PATCH, model_patch_size=TOKEN,
-                mask_ratio=RATIO)
 
 
 def our_loader(folder: str, size: int, packed: bool = False, **options: Any) -> dict:

@@ -4,18 +4,20 @@ Each is built as its own authors would run it in pre-training: fused attention w
 windows, linear head, L1 on the masked pixels, no stochastic depth.
 """
 
+from __future__ import annotations
+
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any
 
 from mmsimmim.architectures import SWIN, VIT
 from mmsimmim.errors import UserError
 from mmsimmim.registry import MODELS
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 COMPILED = '-compiled'
 
@@ -64,6 +66,19 @@ ARCHITECTURES = {
     'swinv2-base': Architecture('swinv2', SWIN['base'], 192, window=12),
     'vit-base': Architecture('vit', VIT['base'], 224, patch=16),
 }
+
+
+def architecture(name: str, img_size: int | None) -> Architecture:
+    """An architecture for images of a size.
+
+    Raises:
+        UserError: What is masked together does not tile the image.
+    """
+    arch = ARCHITECTURES[name]
+    arch = replace(arch, img_size=img_size or arch.img_size)
+    if arch.img_size < 1 or arch.img_size % arch.mask_patch:
+        raise UserError(f'--img-size {arch.img_size}: {name} takes multiples of {arch.mask_patch} pixels.')
+    return arch
 
 
 @dataclass
@@ -184,6 +199,25 @@ def parse_contender(text: str) -> tuple[str, Callable[[str, Architecture], Conte
     return name, build
 
 
+def choose(names: list[str] | None, others: list[str]) -> tuple[list[str], dict[str, Callable]]:
+    """Names of the contenders, and how each is built.
+
+    Args:
+        names (list[str], optional): As given to ``--contenders``. Defaults to all but those of ``RECOMPUTING``.
+        others (list[str]): As given to ``--contender``.
+
+    Raises:
+        UserError: A name is unknown.
+    """
+    unasked = {**BUILDERS, **dict(map(parse_contender, others))}
+    builders = {**BUILDERS, **RECOMPUTING, **unasked}
+    everyone = [name + end for name in builders for end in ('', COMPILED)]
+    for name in names or ():
+        if name not in everyone:
+            raise UserError(f'--contenders: {name!r} is none of {", ".join(everyone)}; --contender adds others.')
+    return names or [name + end for name in unasked for end in ('', COMPILED)], builders
+
+
 def build(name: str, arch_name: str, arch: Architecture, builders: dict[str, Callable], backend: str) -> Contender:
     """Build a contender, with the same random numbers for each.
 
@@ -200,6 +234,8 @@ def build(name: str, arch_name: str, arch: Architecture, builders: dict[str, Cal
     Raises:
         NotAvailable: There is no such contender.
     """
+    import torch
+
     base = name.removesuffix(COMPILED)
     torch.manual_seed(0)
     contender = builders[base](arch_name, arch)

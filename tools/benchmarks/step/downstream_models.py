@@ -1,18 +1,21 @@
 """Mask R-CNN and UPerNet of the shipped configs, with this package's Swin and with the framework's own."""
 
+from __future__ import annotations
+
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
 from mmengine.config import Config, ConfigDict
-from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
-from torch import nn
 
 from mmsimmim.architectures import SWIN
 from mmsimmim.errors import UserError
 from mmsimmim.registry import MODELS
+
+if TYPE_CHECKING:
+    from torch import nn
 
 CONFIGS = Path(__file__).resolve().parents[3] / 'configs'
 
@@ -80,6 +83,9 @@ def build_pair(model: ConfigDict, framework: str) -> tuple[nn.Module, nn.Module]
     Raises:
         UserError: The weights of one do not go into the other.
     """
+    import torch
+    from mmengine.model import revert_sync_batchnorm
+
     init_default_scope(framework)
     torch.manual_seed(0)
     ours, theirs = (revert_sync_batchnorm(MODELS.build(deepcopy(config)))

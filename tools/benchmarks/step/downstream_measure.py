@@ -1,0 +1,146 @@
+"""What downstream.py runs: the programs of a task, in training and in inference."""
+
+import argparse
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mmsimmim.analysis.memory.synthetic_batch import set_synthetic_proposals, synthetic_batch
+from mmsimmim.engine.compiling import WATCHED_STEPS, compile_model
+from mmsimmim.errors import UserError
+from tools.benchmarks.step.downstream_models import TASKS, Task, build_pair, model_config
+from tools.benchmarks.step.downstream_report import make_row
+from tools.benchmarks.step.training_step import TrainingStep
+from tools.benchmarks.stopwatch import Stopwatch, take_turns
+
+
+class Program:
+    """A detector or segmentor, trained and then asked.
+
+    Args:
+        model (nn.Module): The model.
+        batch (dict): Of :func:`synthetic_batch`.
+        device (str): Where.
+        dtype (torch.dtype): Autocast to this; float32 for none.
+
+    Attributes:
+        first_loss (float): The loss before the first step.
+        training (TrainingStep): Its training.
+        inference (list[float]): Seconds of each timed inference.
+    """
+
+    def __init__(self, model: nn.Module, batch: dict[str, Any], device: str, dtype: torch.dtype) -> None:
+        self.model = model
+        self.training = TrainingStep(model, self.loss, device, dtype)
+        self.inference: list[float] = []
+        self.first_loss = float('nan')
+        # normalised and padded once: this is not what is compared
+        self._data = model.data_preprocessor(deepcopy(batch), True)
+        self._watch = Stopwatch(device)
+
+    def loss(self) -> Tensor:
+        """The sum of the losses of the batch."""
+        torch.manual_seed(0)  # of the samplers of boxes
+        return self.model.parse_losses(self.model(**deepcopy(self._data), mode='loss'))[0]
+
+    @torch.no_grad()
+    def predict(self) -> float:
+        """Seconds of a prediction for the batch."""
+        data = deepcopy(self._data)
+        self._watch.start()
+        with self.training.autocast:
+            self.model(**data, mode='predict')
+        self._watch.mark('prediction')
+        return self._watch.stop()['prediction']
+
+    def timed_training(self) -> None:
+        """Run a training step that counts."""
+        self.training.timed(())
+
+    def timed_inference(self) -> None:
+        """Run a prediction that counts."""
+        self.inference.append(self.predict())
+
+
+def compile_ours(model: nn.Module) -> str:
+    """Compile a model as training does it; says what was compiled."""
+    return compile_model(model)
+
+
+def compile_theirs(model: nn.Module) -> str:
+    """Compile the backbone of the framework; says what was compiled."""
+    model.backbone.compile(dynamic=False)
+    return 'backbone'
+
+
+def start(task: Task, arch: str, args: argparse.Namespace) -> tuple[dict[str, Program], list[dict]]:
+    """Build and warm up all programs; those that cannot run are listed with the reason."""
+    size, number = args.size or task.size, args.batch_size or task.batch_size
+    config, framework = model_config(task, arch), task.framework
+    makers: dict[str, tuple[int, Callable | None]] = {'ours': (0, None), framework: (1, None)}
+    if args.compile:
+        makers.update({'ours-compiled': (0, compile_ours), f'{framework}-compiled': (1, compile_theirs)})
+    programs, left_out, batch = {}, [], None
+    for name, (which, compile_it) in makers.items():
+        try:
+            model = build_pair(config, framework)[which].to(args.device)
+            torch.manual_seed(0)
+            batch = batch or synthetic_batch(model, framework, (size, size), number)
+            if getattr(model, 'with_rpn', False):
+                torch.manual_seed(0)
+                set_synthetic_training_proposals(model, batch)
+            program = Program(model, batch, args.device, getattr(torch, args.dtype))
+            with program.training.autocast, torch.no_grad():
+                program.first_loss = program.loss().item()
+            if compile_it:
+                print(f'{name}: compiled {compile_it(model)}', flush=True)
+            if compile_it is compile_ours:
+                # These show the size of the images; the next step compiles.
+                program.training.warm_up((), WATCHED_STEPS)
+            warm_up(program, args.warmup)
+        except Exception as error:  # noqa: BLE001  (one that fails must not end the comparison)
+            if name == 'ours' or isinstance(error, UserError):
+                raise
+            left_out.append(dict(model=name, reason=f'{type(error).__name__}: {(str(error).splitlines() or [""])[0]}'))
+        else:
+            programs[name] = program
+    return programs, left_out
+
+
+def set_synthetic_training_proposals(model: nn.Module, batch: dict[str, Any]) -> None:
+    """As :func:`set_synthetic_proposals`, in training only: inference goes through the whole first stage."""
+    own = model.rpn_head.predict_by_feat
+    set_synthetic_proposals(model, batch)
+    synthetic = model.rpn_head.predict_by_feat
+    model.rpn_head.predict_by_feat = lambda *args, **kwargs: (synthetic if model.training else own)(*args, **kwargs)
+
+
+def warm_up(program: Program, steps: int) -> None:
+    """Run steps and predictions that do not count."""
+    program.training.warm_up((), steps)
+    program.model.eval()
+    for _ in range(steps):
+        program.predict()
+    program.model.train()
+
+
+def measure(name: str, args: argparse.Namespace) -> dict[str, Any]:
+    """Time all programs of a task.
+
+    Returns:
+        dict: ``task``, ``arch``, ``size``, ``batch_size``, ``dtype``, ``rows`` and ``left_out``.
+    """
+    task = TASKS[name]
+    programs, left_out = start(task, args.arch, args)
+    take_turns([program.timed_training for program in programs.values()], args.steps)
+    for program in programs.values():
+        program.model.eval()
+    take_turns([program.timed_inference for program in programs.values()], args.steps)
+    number = args.batch_size or task.batch_size
+    reference = programs.get(task.framework)
+    rows = [make_row(model, program, reference, number) for model, program in programs.items()]
+    return dict(task=name, arch=args.arch, size=args.size or task.size, batch_size=number, dtype=args.dtype, rows=rows,
+                left_out=left_out)
