@@ -53,8 +53,8 @@ class NormalizedPixelTarget(RelativePixelTarget):
     """Pixels relative to the mean and the deviation of their neighbourhood.
 
     The target of the official Swin Transformer V2 pre-training (``norm_targets`` in ``models/simmim.py`` of
-    microsoft/Swin-Transformer, with 47 pixels): each pixel and channel is normalised by a window around it, clipped at the
-    border of the image, so that the model learns structure and not the local tone. Masked pixels count, too.
+    microsoft/Swin-Transformer, with 47 pixels): each pixel and channel is normalised by a window around it, clipped at
+    the border of the image, so that the model learns structure and not the local tone. Masked pixels count, too.
 
     Args:
         window_size (int): Side of the window, pixels; odd. Defaults to 47.

@@ -148,7 +148,7 @@ def _per_channel(name: str, values: float | tuple[float, float, float]) -> Tenso
 
 
 def _require_codebook(tokenizer: nn.Module) -> None:
-    """ValueError if mmpretrain's VQ-KD would initialise its codebook from the first images, each process from its own."""
+    """ValueError if mmpretrain's VQ-KD would initialise its codebook from the first images of each process."""
     if any(not getattr(module, 'initted', True) for module in tokenizer.modules()):
         raise ValueError('the codebook of the tokenizer is empty: give its weights, '
                          "target_generator.tokenizer.init_cfg=dict(type='Pretrained', checkpoint=FILE)")
