@@ -1,6 +1,6 @@
-"""SimMIM for OpenMMLab: importing the package makes the scope ``mmsimmim`` known.
+"""SimMIM for OpenMMLab: importing the package registers the scope ``mmsimmim``.
 
-What is registered there is imported when something is first looked up; importing the package imports no PyTorch.
+Registered modules are imported at the first look-up in a registry; importing the package does not import PyTorch.
 """
 
 import importlib

@@ -1,1 +1,1 @@
-"""Measuring a model: its memory, operations and the bytes that its training sends."""
+"""Measuring a model: memory, FLOPs, and communication of its training."""

@@ -1,6 +1,6 @@
-"""Parameters and FLOPs of a model: one image, as in a test, a multiply-add as one.
+"""Parameters and FLOPs of a model for one image at test time; a multiply-add counts as one.
 
-MMEngine's analysis counts what really runs: matrix products, convolutions, attention, norms, resizing of maps.
+MMEngine's analysis counts the operations that are run: matrix products, convolutions, attention, norms, interpolation.
 """
 
 from collections import Counter
@@ -32,12 +32,12 @@ ATTENTION = ('scaled_dot_product_attention', '_scaled_dot_product_attention_math
 
 @dataclass
 class Cost:
-    """What one image costs in a test.
+    """The cost of one image at test time.
 
     Args:
         shape (tuple[int, int]): Height and width of the image, pixels.
         parameters (int): Parameters of the model.
-        flops (float): Multiply-adds, and the operations of norms and resizing.
+        flops (float): Multiply-adds, and the operations of norms and interpolation.
         encoder_flops (float): Those of the backbone among them.
         attention_flops (float): Those of the two products of attentions among them.
         uncounted (Counter): Calls of each operation that is not counted.
@@ -52,11 +52,11 @@ class Cost:
 
 
 class OnePass(nn.Module):
-    """What a model does with images in a test, from tensor to tensors.
+    """The forward pass of a model at test time, from tensor to tensors.
 
     Args:
         model (nn.Module): Any model of OpenMMLab, or a backbone.
-        proposals (Tensor): Boxes at which a two-stage detector looks, shape (N, 4), pixels.
+        proposals (Tensor): Proposals of a two-stage detector, shape (N, 4), pixels.
     """
 
     def __init__(self, model: nn.Module, proposals: Tensor) -> None:
@@ -65,7 +65,7 @@ class OnePass(nn.Module):
         self.proposals = proposals
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Map images (1, C, H, W) to all tensors that come out."""
+        """Map images (1, C, H, W) to all output tensors."""
         if isinstance(self.model, SimMIM):
             patch = self.model.backbone.patch_embed.projection.kernel_size
             mask = images.new_ones(len(images), *(side // step for side, step in zip(images.shape[2:], patch)))
@@ -92,14 +92,14 @@ class OnePass(nn.Module):
 
 
 def samples_of(images: Tensor) -> list[BaseDataElement]:
-    """What detectors want to know about each image."""
+    """The data samples that detectors need."""
     size = tuple(images.shape[2:])
     return [BaseDataElement(metainfo=dict(img_shape=size, ori_shape=size, pad_shape=size, batch_input_shape=size,
                                           scale_factor=(1., 1.))) for _ in images]
 
 
 def random_boxes(number: int, shape: tuple[int, int], device: torch.device) -> Tensor:
-    """Boxes (number, 4) anywhere in an image of a height and a width: how many there are costs, not where."""
+    """Random boxes (number, 4) in an image of a height and a width: the cost depends on their number only."""
     corners = torch.rand(number, 2, 2, device=device).sort(dim=1).values
     return (corners * corners.new_tensor(shape[::-1])).flatten(1)
 
@@ -133,7 +133,7 @@ def count(model: nn.Module, shape: tuple[int, int], num_proposals: int = 1000, c
     Args:
         model (nn.Module): Any model of OpenMMLab, or a backbone. It is left in evaluation mode.
         shape (tuple[int, int]): Height and width of the image, pixels.
-        num_proposals (int): Regions at which a two-stage detector looks. Defaults to 1000.
+        num_proposals (int): Proposals of a two-stage detector. Defaults to 1000.
         channels (int): Channels of the image. Defaults to 3.
 
     Returns:

@@ -1,4 +1,4 @@
-"""The size of images that a config makes."""
+"""The image size of a config."""
 
 from collections.abc import Sequence
 

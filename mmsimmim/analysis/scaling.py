@@ -1,4 +1,4 @@
-"""When the network limits training on many GPUs: what is sent, against what is computed.
+"""When the network limits training on many GPUs: communication time against computation time.
 
 Machines have 8 GPUs, between which sending costs nothing here. A ring through all GPUs enters and leaves each machine
 once, so that what a GPU sends crosses the machine's link.
@@ -29,22 +29,22 @@ class CommunicationVolume:
         return self.forward + self.backward
 
     def sent(self, gpus: int) -> float:
-        """Bytes that each of so many GPUs sends."""
+        """Bytes that each of a number of GPUs sends."""
         return self.total * (gpus - 1) / gpus
 
 
 @dataclass
 class Load:
-    """What the training of a config computes and sends.
+    """Computation and communication of the training of a config.
 
     Args:
         parameters (int): All parameters of the model.
         trained (int): Those that have gradients.
-        outer (int): Those outside of the encoder, which FSDPStrategy gathers once in a step.
+        outer (int): Those outside of the encoder, which FSDPStrategy all-gathers once in a step.
         images (int): On each GPU, in a step of the optimizer.
         seconds (float): Of computation per image.
         accumulated (int): Forward and backward passes in a step of the optimizer. Defaults to 1.
-        recomputes (bool): Whether the backward pass computes the forward pass again. Defaults to False.
+        recomputes (bool): Whether activations are recomputed in the backward pass. Defaults to False.
     """
 
     parameters: int

@@ -12,8 +12,8 @@ from .key_maps import WRITTEN, Form
 
 TABLE = 'relative_position_bias_table'
 SHARED_TABLE = 'backbone.rel_pos_bias.' + TABLE
-# Whose Swin needs index buffers, and below which name: mmpretrain's deletes them after it has resized a table, and
-# fails where there are none; releases of transformers before 5 keep them in files, and do not make them anew.
+# Code bases whose Swin needs index buffers, and their name: mmpretrain's deletes them after it has resized a table, and
+# fails where there are none; transformers before 5 keeps them in files, and does not recreate them.
 INDEX_BUFFERS = {'mmpretrain': '.w_msa.' + TABLE, 'hf': '.attention.self.' + TABLE}
 OUR_CLASSES = {'swin': 'SwinTransformer', 'swin_v2': 'SwinTransformerV2', 'vit': 'VisionTransformer'}
 
@@ -22,14 +22,14 @@ def convert_state_dict(state_dict: dict[str, Tensor], to: str) -> dict[str, Tens
     """Convert the parameters of an encoder, and the decoder or classifier on it, to another code base.
 
     What the dict holds is recognised by its keys (:func:`recognise`): Swin, Swin V2 and the ViT of SimMIM, which is
-    BEiT's, of microsoft/SimMIM, microsoft/Swin-Transformer, OpenMMLab, timm and Hugging Face. Values are rearranged,
-    never changed, so that there and back gives every bit again; gradients, which lie as their parameters do, convert
-    the same way. What is not learned (index buffers, coordinate tables, shift masks) is left out, as are a detector's
+    BEiT's, of microsoft/SimMIM, microsoft/Swin-Transformer, OpenMMLab, timm and Hugging Face. Values are permuted,
+    never changed, so that converting back restores every bit; gradients convert like their
+    parameters. Buffers that are not learned (indices, coordinate tables, shift masks) are left out, as are a detector's
     or segmentor's other parts.
 
     Args:
         state_dict (dict[str, Tensor]): Parameters, all of them or some; not changed.
-        to (str): Whose names and layout:
+        to (str): The code base whose names and layout are wanted:
 
             - ``'mmsimmim'``: a whole model of ours: ``backbone.*`` with ``neck.decoder.0.*`` (pre-training) or
               ``head.fc.*`` (classifier).
@@ -57,7 +57,7 @@ def convert_state_dict(state_dict: dict[str, Tensor], to: str) -> dict[str, Tens
     Raises:
         ValueError: If ``to`` is unknown.
         UserError: (a ValueError) If ``to`` has no such encoder, or no place for some parameter.
-        UnknownCheckpoint: (a UserError) If the dict holds no encoder that we have, or keys that are no part of it.
+        UnknownCheckpoint: (a UserError) If the dict holds no supported encoder, or unknown keys.
 
     Examples:
         >>> import torch

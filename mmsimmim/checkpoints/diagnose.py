@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-# The first pattern that some key has tells what the file is.
+# The first pattern that matches a key decides.
 SIGNS = [
     (r'(^|\.)layer1\.0\.conv1\.weight', 'a ResNet'),
     (r'downsample_layers\.|\.dwconv\.|\.conv_dw\.|depthwise_conv', 'a ConvNeXt or another convolutional network'),
@@ -21,7 +21,7 @@ SIGNS = [
 
 
 def describe_unknown(state_dict: dict[Any, Any], near_miss: tuple[str, Sequence[str]] | None) -> str:
-    """What a dict seems to be, and what to do.
+    """Describe what a dict seems to be, and what to do.
 
     Args:
         state_dict (dict): Anything.

@@ -12,11 +12,11 @@ from .templates import fill, last_stage, match
 
 
 class UnknownCheckpoint(UserError):
-    """A state dict that holds no encoder that we have, or keys that are no part of it.
+    """A state dict that holds no supported encoder, or unknown keys.
 
     Args:
         message (str): Why.
-        strangers (Collection[str]): The keys without which it would be one that we have. Defaults to ().
+        strangers (Collection[str]): The unknown keys without which it would be a supported one. Defaults to ().
     """
 
     def __init__(self, message: str, strangers: Collection[str] = ()) -> None:
@@ -33,7 +33,7 @@ class _Place(NamedTuple):
 
 
 def require_form(state_dict: dict[str, Tensor]) -> Form:
-    """The form a state dict is in: the first that knows every key.
+    """The form of a state dict: the first that knows every key.
 
     Raises:
         UnknownCheckpoint: If there is none; the message says what the dict seems to hold.
@@ -56,8 +56,8 @@ def known_part(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
         state_dict (dict[str, Tensor]): Parameters; not changed.
 
     Returns:
-        dict[str, Tensor]: The same, or a new one if at least half of the keys are parameters of an encoder that we
-        have, and others are no part of it.
+        dict[str, Tensor]: The same, or a new one if at least half of the keys are parameters of a supported
+        encoder, and others are unknown.
     """
     try:
         require_form(state_dict)
@@ -80,19 +80,19 @@ def _near_miss(keys: Collection[str], last: int) -> tuple[str, list[str]] | None
 
 
 def unread(keys: Collection[str], form: Form) -> list[str]:
-    """Names that :func:`read_form` leaves out: buffers, and parts of a model that are read over."""
+    """Names that :func:`read_form` leaves out: buffers, and other parts of a model that are ignored."""
     parameters = _parameters(keys, form, last_stage(keys))
     return [key for key in keys if key not in parameters]
 
 
 def other_parts(keys: Collection[str], form: Form) -> tuple[str, ...]:
-    """Names of the parts of a model that are read over."""
+    """Names of the parts of a model that are ignored."""
     others = [key for key in unread(keys, form) if key.startswith(form.others)]
     return tuple(dict.fromkeys(key.split('.')[0] for key in others))
 
 
 def read_form(state_dict: dict[str, Tensor], form: Form) -> dict[str, Tensor]:
-    """Bring parameters into our whole names and layout; buffers and other parts are left out.
+    """Convert parameters to our full names and layout; buffers and other parts are left out.
 
     Args:
         state_dict (dict[str, Tensor]): In the form.
@@ -102,13 +102,13 @@ def read_form(state_dict: dict[str, Tensor], form: Form) -> dict[str, Tensor]:
         dict[str, Tensor]: New dict. Tensors whose layout stays are shared.
 
     Raises:
-        UnknownCheckpoint: If of tensors that are one here some are missing, or a parameter is there twice.
+        UnknownCheckpoint: If some of the tensors that are joined here are missing, or a parameter is there twice.
     """
     return _apply(state_dict, _parameters(state_dict, form, last_stage(state_dict)))
 
 
 def without_place_in(state_dict: dict[str, Tensor], form: Form) -> list[str]:
-    """Our whole names that a form has no place for, and does not leave out either."""
+    """Our full names that a form has no place for, and does not leave out either."""
     last = last_stage(state_dict)
     return [key for key in state_dict
             if not _fits_any(key, form.lacks, last) and _place(key, form.writing, last) is None]
@@ -118,7 +118,7 @@ def write_form(state_dict: dict[str, Tensor], form: Form) -> dict[str, Tensor]:
     """The reverse of :func:`read_form`.
 
     Args:
-        state_dict (dict[str, Tensor]): Our whole names and layout, none of them without_place_in.
+        state_dict (dict[str, Tensor]): Our full names and layout, none of them without_place_in.
         form (Form): The form wanted.
 
     Returns:

@@ -1,6 +1,6 @@
-"""Checkpoint files: reading that runs nothing, errors that say what the file is, writing that is done or not done.
+"""Checkpoint files: reading without running code, errors that say what the file is, atomic writing.
 
-A file is known by its content. What it is called does not matter for reading, and decides the format for writing.
+A file is recognised by its content; its name only decides the format for writing.
 """
 
 import argparse
@@ -27,7 +27,7 @@ LONGEST_SAFETENSORS_HEADER = 100 << 20
 
 
 class UnsafeCheckpoint(UserError, pickle.UnpicklingError):
-    """A file that was not read because it asks to run something; torch's own error for that is its parent."""
+    """A file that was not read because it would run code; torch's own error for that is its parent."""
 
 
 class MissingCheckpoint(UserError, FileNotFoundError):
@@ -35,7 +35,7 @@ class MissingCheckpoint(UserError, FileNotFoundError):
 
 
 class CfgNode:
-    """Stands in for the settings that the official files carry beside their weights: data that does nothing.
+    """A stand-in for the settings that official files contain beside the weights: plain data.
 
     ``torch.load`` looks an admitted class up by the module and name that it carries, and fills no other dictionaries
     than its own kinds; therefore what is made is one of them.
@@ -51,12 +51,12 @@ torch.serialization.add_safe_globals([CfgNode, argparse.Namespace])
 
 
 def read_checkpoint(path: str, map_location: Any = 'cpu', mmap: bool = False) -> dict[str, Any]:
-    """Read a ``.pth``, ``.pt``, ``.bin`` or ``.safetensors`` file without running anything that is in it.
+    """Read a ``.pth``, ``.pt``, ``.bin`` or ``.safetensors`` file without running code in it.
 
     Args:
-        path (str): The file; its content tells the format, not its name.
+        path (str): The file; its content decides the format, not its name.
         map_location (Any): Device of the tensors, as ``torch.load`` takes it. Defaults to ``'cpu'``.
-        mmap (bool): Leave the tensors on the disk until they are used. The file must then stay as it is. Defaults
+        mmap (bool): Leave the tensors on the disk until they are used. The file must not change then. Defaults
             to False.
 
     Returns:
@@ -88,21 +88,21 @@ def read_file(path: str, map_location: Any = 'cpu', mmap: bool = False) -> Any:
 
 
 def is_safetensors(path: str) -> bool:
-    """Whether a file that can be read is of safetensors, by its content."""
+    """Whether a readable file is of safetensors, by its content."""
     with open(osp.expanduser(path), 'rb') as file:
         head = file.read(16)
     return not _is_zip(head) and _has_safetensors_header(head)
 
 
 def check_target(path: str, force: bool) -> None:
-    """Find out before the work whether :func:`write_checkpoint` would refuse.
+    """Check beforehand whether :func:`write_checkpoint` would refuse.
 
     Args:
         path (str): The file to be written.
-        force (bool): Whether a file that is there may be replaced.
+        force (bool): Whether an existing file may be replaced.
 
     Raises:
-        UserError: If the name says no format, the folder is missing, or the file is there already.
+        UserError: If the suffix is unknown, the folder is missing, or the file exists.
     """
     path = osp.expanduser(path)
     if not path.endswith(SUFFIXES):
@@ -123,7 +123,7 @@ def write_checkpoint(path: str, state_dict: Mapping[str, Tensor], force: bool = 
     Args:
         path (str): Ends in ``.safetensors``, or in ``.pth``, ``.pt`` or ``.bin`` for ``torch.save``.
         state_dict (Mapping[str, Tensor]): The parameters.
-        force (bool): Replace a file that is there. Defaults to False.
+        force (bool): Replace an existing file. Defaults to False.
         meta (Mapping[str, str], optional): Notes on the origin, kept in the file. Defaults to None.
         key (str, optional): For ``torch.save``: where in the file the parameters stand, beside ``'meta'``; None makes
             them the whole file, without notes. Defaults to ``'state_dict'``.
@@ -194,7 +194,7 @@ def _read_zip(path: str, map_location: Any, mmap: bool) -> Any:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except Exception as error:  # On damaged files zipfile raises half a dozen types.
+    except Exception as error:  # zipfile raises half a dozen types for damaged files.
         raise UserError(f'{path} is cut off or damaged: it begins as a checkpoint, and its end is missing or broken. '
                         f'Fetch it again ({osp.getsize(path):,} bytes are here).') from error
     if not any(name.endswith('data.pkl') for name in names):
@@ -228,7 +228,7 @@ def _load(path: str, map_location: Any, mmap: bool = False) -> Any:
             raise _broken(path, reason) from error
         raise UnsafeCheckpoint(f'{path} is not a checkpoint, or a broken one, or would run code, which it did not: '
                                f'{reason}. Fetch it again, or from another source.') from error
-    except Exception as error:  # On damaged files torch raises a dozen types.
+    except Exception as error:  # torch raises a dozen types for damaged files.
         if 'CUDA' in str(error):  # the device's fault, not the file's
             raise
         raise _broken(path, _first_sentence(error)) from error

@@ -1,4 +1,4 @@
-"""The checkpoint to resume from: the last one that was written to its end."""
+"""The checkpoint to resume from: the last complete one."""
 
 import os
 import re
@@ -10,17 +10,17 @@ from .files import read_file
 
 
 def find_checkpoint(folders: Sequence[str]) -> tuple[str | None, list[str]]:
-    """Look for the last whole checkpoint of a run.
+    """Find the last complete checkpoint of a run.
 
     MMEngine's note ``last_checkpoint`` names it, unless a kill came between: the note may then be empty, name a file
-    that is gone or cut off, or be one checkpoint behind.
+    that is gone or truncated, or be one checkpoint behind.
 
     Args:
         folders (Sequence[str]): The work folder, and where else checkpoints are written.
 
     Returns:
-        tuple[str | None, list[str]]: The path, or None if there is no whole one; and a message for each file that was
-        passed over.
+        tuple[str | None, list[str]]: The path, or None if there is no complete one; and a message for each skipped
+        file.
     """
     messages = []
     for path in _by_age(folders):
@@ -32,13 +32,13 @@ def find_checkpoint(folders: Sequence[str]) -> tuple[str | None, list[str]]:
 
 
 def find_fault(path: str) -> str | None:
-    """Read a checkpoint to its end and compare the checksums in it.
+    """Read a whole checkpoint and compare its checksums.
 
     Args:
         path (str): A file of ``torch.save`` or safetensors.
 
     Returns:
-        str | None: What is wrong with the file, or None if it is whole.
+        str | None: What is wrong with the file, or None if it is intact.
     """
     try:
         if not zipfile.is_zipfile(path):

@@ -1,9 +1,9 @@
-"""MMEngine reads checkpoints through this package: every kind of file, and no code from any.
+"""MMEngine reads checkpoints through this package: all file formats, without running code from any.
 
 :mod:`mmsimmim.mmengine_loading` registers these readers with MMEngine's ``CheckpointLoader``, so that ``init_cfg``,
 ``load_from``, ``resume``, ``load_checkpoint`` and the inferencers of all frameworks use them, for models of any
-package. MMEngine 0.10.7 lets code run from an address, and before PyTorch 2.6 from every file. What becomes of the
-names of the parameters: :mod:`mmsimmim.models.foreign_names`.
+package. MMEngine 0.10.7 lets code of downloaded files run, and before PyTorch 2.6 of all files. Conversion of the
+names of parameters: :mod:`mmsimmim.models.foreign_names`.
 """
 
 import os
@@ -28,8 +28,8 @@ def load_from_local(filename: str, map_location: Any = None) -> Any:
         map_location (Any): As of ``torch.load``.
 
     Returns:
-        Any: What is in it. Parameters that stand under the key of another code base are under ``'state_dict'`` too,
-        where MMEngine looks; those of a safetensors file are there alone. Their names are as in the file.
+        Any: Its content. Parameters under the key of another code base are under ``'state_dict'``, too,
+        where MMEngine looks; those of a safetensors file are only there. Their names are as in the file.
 
     Raises:
         UserError: If it cannot be read.
@@ -45,13 +45,13 @@ def load_from_local(filename: str, map_location: Any = None) -> Any:
 
 def load_from_http(filename: str, map_location: Any = None, model_dir: str | None = None,
                    progress: bool = os.isatty(0)) -> Any:
-    """Fetch a file into torch's cache, unless it is there, and read it.
+    """Download a file to torch's cache, unless it is there, and read it.
 
     Args:
-        filename (str): Its address.
+        filename (str): Its URL.
         map_location (Any): As of ``torch.load``.
         model_dir (str, optional): Folder instead of the cache. Defaults to None.
-        progress (bool): Show how far the transfer is.
+        progress (bool): Show the progress of the download.
 
     Returns:
         Any: As :func:`load_from_local`.
@@ -72,7 +72,7 @@ def _fetch(address: str, path: str, progress: bool) -> None:
 
 
 def register_readers(checkpoint: ModuleType) -> None:
-    """Put the readers in the place of those of ``mmengine.runner.checkpoint``."""
+    """Replace the readers of ``mmengine.runner.checkpoint``."""
     checkpoint.CheckpointLoader.register_scheme('', load_from_local, force=True)
     checkpoint.CheckpointLoader.register_scheme(('http://', 'https://'), load_from_http, force=True)
     # The loaders of torchvision://, openmmlab:// and mmcls:// call it by this name.

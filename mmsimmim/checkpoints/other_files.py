@@ -1,4 +1,4 @@
-"""Files that are no checkpoints, known by their first bytes."""
+"""Files that are no checkpoints, recognised by their first bytes."""
 
 import contextlib
 import json
@@ -16,7 +16,7 @@ def is_tar(path: str) -> bool:
 
 
 def what_else(path: str, head: bytes) -> str:
-    """What a file is that is no checkpoint, and what to do.
+    """Describe a file that is no checkpoint, and what to do.
 
     Args:
         path (str): The file.

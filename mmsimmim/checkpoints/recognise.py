@@ -13,17 +13,17 @@ from .engine import other_parts, read_form, require_form
 
 @dataclass(frozen=True)
 class Contents:
-    """What a state dict holds. Whatever cannot be told from the parameters that are there is None or empty.
+    """What a state dict holds. Whatever the parameters do not determine is None or empty.
 
     Args:
         title (str): What it is, for people.
-        family (str): Whose names it has: ``'official'``, ``'mmsimmim'`` (OpenMMLab's, bare or a whole model),
+        family (str): The code base of its names: ``'official'``, ``'mmsimmim'`` (OpenMMLab's, bare or a whole model),
             ``'timm'`` or ``'hf'``. timm's BEiT has the official names, and counts as official.
         encoder (str): ``'swin'``, ``'swin_v2'`` or ``'vit'``.
-        arch (str | None): Name of the architecture among ours.
+        arch (str | None): Our name of the architecture.
         embed_dims (int | None): Channels after the patch embedding.
         depths (tuple[int, ...]): Blocks of each stage; a ViT has one stage.
-        num_heads (tuple[int | None, ...]): Heads of each stage. A ViT tells them only by its tables.
+        num_heads (tuple[int | None, ...]): Heads of each stage, of a ViT only if it has bias tables.
         feedforward_channels (int | None): Inner width of the first block's MLP.
         extra_norm_every_n_blocks (int): Of a Swin V2, as in H and G; 0 for none.
         windows (tuple[int | None, ...]): Side of each stage's windows, tokens; the grid of a ViT. Swin V2 files tell it
@@ -69,7 +69,7 @@ def recognise(state_dict: dict[str, Tensor]) -> Contents:
         Contents: What it is.
 
     Raises:
-        UnknownCheckpoint: (a ValueError) If it holds no encoder that we have, or keys that are no part of it.
+        UnknownCheckpoint: (a ValueError) If it holds no supported encoder, or unknown keys.
     """
     form = require_form(state_dict)
     ours = read_form({key: tensor.to('meta') for key, tensor in state_dict.items()}, form)
@@ -143,8 +143,8 @@ def _each_stage(shapes: Shapes, ending: str, dims: int, number_of: Callable[...,
     Args:
         shapes (dict[str, tuple[int, ...]]): Of named tensors.
         ending (str): Of the names.
-        dims (int): Of the tensors; others are passed over.
-        number_of (Callable): Takes the sizes, gives the number, or None.
+        dims (int): Of the tensors; others are ignored.
+        number_of (Callable): Takes the sizes, returns the number, or None.
     """
     numbers = {}
     for name, shape in shapes.items():
@@ -176,14 +176,14 @@ def _windows(state_dict: dict[str, Tensor], shapes: Shapes, num_stages: int) -> 
 
 
 def _window_of(rows: int) -> int | None:
-    """Side of the square window that has so many offsets; None if none has."""
+    """Side of the square window with this number of offsets; None if there is none."""
     offsets = math.isqrt(max(rows, 0))
     return (offsets + 1) // 2 if offsets**2 == rows and offsets % 2 else None
 
 
 def _resolution(state_dict: dict[str, Tensor], windows: tuple[int | None, ...], patch_size: int | None,
                 encoder: str) -> int | None:
-    """Side of the images: the map of some stage times its stride."""
+    """Side of the images: the feature map of a stage times its stride."""
     if patch_size is None or not windows:
         return None
     if encoder == 'vit':

@@ -1,4 +1,4 @@
-"""What a checkpoint holds, in words."""
+"""A description of a checkpoint in words."""
 
 import re
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from .recognise import Contents
 
 
 def describe(contents: Contents) -> str:
-    """What a state dict holds, and the size of the encoder, as far as the parameters tell it.
+    """Describe a state dict, and the size of the encoder as far as the parameters determine it.
 
     Args:
         contents (Contents): What :func:`~.recognise.recognise` found.
@@ -38,7 +38,7 @@ def join(numbers: Iterable[int | None]) -> str:
 
 
 def left_out(state_dict: dict[str, Tensor], converted: dict[str, Tensor]) -> tuple[list[str], list[str]]:
-    """What a conversion did not carry over.
+    """Names that a conversion left out.
 
     Args:
         state_dict (dict[str, Tensor]): What was converted.
@@ -49,13 +49,13 @@ def left_out(state_dict: dict[str, Tensor], converted: dict[str, Tensor]) -> tup
         mmsimmim, of parameters that the other code base has no place for.
     """
     before, after = _our_names(state_dict), _our_names(converted)
-    # Where this is missing, each block has its own.
+    # Without it, each block has its own.
     without_place = [name for name in before if name not in after and name != SHARED_TABLE]
     return unread(state_dict, require_form(state_dict)), without_place
 
 
 def incomplete_blocks(state_dict: dict[str, Tensor]) -> list[str]:
-    """Parameters that some blocks of a stage have and others lack, as in a file that is not whole.
+    """Parameters that some blocks of a stage have and others lack, as in an incomplete file.
 
     Args:
         state_dict (dict[str, Tensor]): Of any code base that converts.

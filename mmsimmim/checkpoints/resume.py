@@ -1,4 +1,4 @@
-"""Going on with an interrupted run."""
+"""Resuming an interrupted run."""
 
 import os.path as osp
 
@@ -10,11 +10,11 @@ from .finder import find_checkpoint, find_fault
 
 
 def set_resume(cfg: Config, resume: str | None) -> list[str]:
-    """Let the config resume from a whole checkpoint, with the seed of the run that wrote it.
+    """Let the config resume from a complete checkpoint, with the seed of the run that wrote it.
 
     Args:
         cfg (Config): With ``work_dir``. ``resume``, ``load_from`` and ``randomness.seed`` are changed in place.
-        resume (str, optional): 'auto' for the last whole checkpoint of the work folder (if there is none, training
+        resume (str, optional): 'auto' for the last complete checkpoint of the work folder (if there is none, training
             starts from the beginning, from ``load_from`` if that is set), the path of a checkpoint, or None to leave
             it to the config.
 
@@ -22,7 +22,7 @@ def set_resume(cfg: Config, resume: str | None) -> list[str]:
         list[str]: Messages for the log.
 
     Raises:
-        UserError: The given checkpoint does not exist, is not whole, or holds parameters alone.
+        UserError: The given checkpoint does not exist, is incomplete, or holds parameters alone.
     """
     if resume is None:
         if not cfg.get('resume'):
@@ -43,13 +43,13 @@ def check_checkpoint(path: str) -> str:
     """Make sure that a checkpoint can be read.
 
     Args:
-        path (str): A file, or an address (with '://') which is not checked.
+        path (str): A file, or a URL, which is not checked.
 
     Returns:
         str: The same.
 
     Raises:
-        UserError: There is no such file, or it is not whole.
+        UserError: There is no such file, or it is incomplete.
     """
     if '://' in path:
         return path
@@ -65,7 +65,7 @@ def check_checkpoint(path: str) -> str:
 
 
 def _folders(cfg: Config) -> list[str]:
-    """The work folder, and the one that CheckpointHook's ``out_dir`` makes of it."""
+    """The work folder, and the one that CheckpointHook derives from ``out_dir``."""
     folders = [cfg.work_dir]
     out_dir = ((cfg.get('default_hooks') or {}).get('checkpoint') or {}).get('out_dir')
     if out_dir:

@@ -25,7 +25,7 @@ def match(key: str, template: str, last: int) -> dict[str, str] | None:
         last (int): Number of the last stage.
 
     Returns:
-        dict[str, str] | None: What the fields stand for; None if the key does not fit.
+        dict[str, str] | None: The values of the fields; None if the key does not match.
     """
     found = _pattern(template, last).fullmatch(key)
     if found is None:

@@ -1,4 +1,4 @@
-"""Where in a checkpoint the parameters are, and what training wrapped around their names."""
+"""Finding the parameters in a checkpoint, and removing the prefixes of training wrappers from their names."""
 
 import re
 from collections.abc import Mapping
@@ -8,35 +8,35 @@ from torch import Tensor
 
 from ..errors import UserError
 
-# Where the parameters stand in files of MMEngine, the official code, timm, DeiT and MAE, Lightning, DeepSpeed.
+# The keys of the parameters in files of MMEngine, the official code, timm, DeiT and MAE, Lightning, DeepSpeed.
 CONTAINERS = ('state_dict', 'model', 'model_state', 'model_state_dict', 'module', 'network', 'weights', 'params')
 AVERAGES = ('state_dict_ema', 'model_ema', 'ema', 'ema_model', 'model_ema_state_dict')
-# MMEngine's EMAHook exchanges the two when it saves: `state_dict` is the average, and this the last step's parameters.
+# MMEngine's EMAHook swaps the two on saving: `state_dict` is the EMA, and this the last step's parameters.
 EXCHANGED = 'ema_state_dict'
-# What torch.compile, FSDP and activation checkpointing put anywhere into a name.
+# What torch.compile, FSDP and activation checkpointing insert anywhere into a name.
 INNER_WRAPPERS = re.compile(r'(?<![^.])(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.')
-# What stands before every name of a wrapped model.
+# Prefixes of all names of a wrapped model.
 OUTER_WRAPPERS = ('module.', 'model.')
-# How far inside each other the above may stand; a file can hold a dictionary that holds itself.
+# How deep the above may be nested; a file can hold a dictionary that holds itself.
 DEEPEST = 4
-# Counters that average models keep beside their parameters.
+# Counters that averaged models save beside their parameters.
 COUNTERS = ('steps', 'n_averaged')
 
 
 def state_dict_of(checkpoint: Mapping[str, Any], ema: bool = False) -> dict[str, Tensor]:
-    """Find the parameters in what a file holds, and take off what only training needed.
+    """Find the parameters in the content of a file, and remove what only training needed.
 
     Args:
         checkpoint (Mapping[str, Any]): As :func:`~.files.read_checkpoint` returns it; not changed.
-        ema (bool): Take the running average of the parameters. Defaults to False: the parameters themselves, or the
-            average where there is nothing else. In files of MMEngine's EMAHook ``state_dict`` is the average, and is
+        ema (bool): Take the EMA of the parameters. Defaults to False: the parameters themselves, or the
+            EMA where there is nothing else. In files of MMEngine's EMAHook ``state_dict`` is the EMA, and is
             taken either way, as MMEngine does.
 
     Returns:
         dict[str, Tensor]: The parameters, without ``module.``, ``model.`` and ``_orig_mod.`` in the names.
 
     Raises:
-        UserError: If there are no parameters in it, or no average where one is wanted.
+        UserError: If there are no parameters in it, or no EMA where one is wanted.
     """
     return unwrap_names(find_weights(checkpoint, ema))
 
@@ -68,7 +68,7 @@ def find_weights(checkpoint: Mapping[str, Any], ema: bool = False, depth: int = 
 
 
 def unwrap_names(state_dict: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The tensors of a state dict, without what wrappers put into the names.
+    """The tensors of a state dict, without what wrappers insert into the names.
 
     Args:
         state_dict (Mapping[str, Any]): Not changed.

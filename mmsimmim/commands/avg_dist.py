@@ -2,7 +2,7 @@
 
     python tools/analysis_tools/avg_dist.py --strategies random square block-wise --out-dir work_dirs/avg_dist
 
-The paper reports that fine-tuning does best at 10 to 20 pixels, for images of 192 pixels; what lies in that band is
+The paper reports the best fine-tuning accuracy at 10 to 20 pixels, for images of 192 pixels; values in that band are
 bold in the table and ringed in the plot.
 """
 
@@ -35,7 +35,7 @@ class Point:
     Args:
         strategy (str): A key of :data:`MASK_STRATEGIES`.
         patch_size (int): Side of a masked patch, pixels.
-        ratio (float): Share of the patches to mask.
+        ratio (float): Mask ratio.
         avg_dist (float, optional): Mean over masks, pixels; None where they leave nothing visible.
         standard_error (float, optional): Of that mean, pixels; None likewise.
     """
@@ -109,7 +109,7 @@ def build_generators(args: argparse.Namespace) -> dict[str, list[MaskGenerator]]
     """For each strategy a generator per patch size and ratio, its tokens as large as the masked patches.
 
     Raises:
-        UserError: If a size or a ratio cannot be.
+        UserError: If a size or a ratio is impossible.
     """
     from ..datasets import MASK_STRATEGIES
 

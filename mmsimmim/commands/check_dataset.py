@@ -1,6 +1,6 @@
 """Check the datasets of an mmdet or mmseg config before a training: what is missing or broken, and what does not fit.
 
-Detection: sets in the format of COCO. Segmentation: folders of images and of label maps. The exit code is 1 if there
+Detection: datasets in COCO format. Segmentation: folders of images and of label maps. The exit code is 1 if there
 are errors.
 """
 

@@ -26,7 +26,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--pixels', type=int, default=1_000_000, metavar='N',
                         help='pixels to draw from the images (default: %(default)s)')
     parser.add_argument('--stride', type=int, default=1,
-                        help="means over squares of so many pixels per side, as the target's stride (default: 1)")
+                        help="side of the squares over which colours are averaged, as the target's stride (default: 1)")
     parser.add_argument('--seed', type=int, default=0, help='of the draw and of k-means (default: %(default)s)')
     return parser.parse_args(argv)
 

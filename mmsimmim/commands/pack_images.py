@@ -5,7 +5,7 @@
     python tools/dataset_converters/pack_images.py --check train.lmdb
 
 In a config it takes the place of the folder: dataset=dict(type='mmsimmim.PackedImageFolder', data_root='train.lmdb').
-A conversion that was interrupted, at any moment, goes on from there when the same command is given again. Pack on a
+An interrupted conversion continues when the same command is given again. Pack on a
 local disk, then copy the file.
 
 Without --short-side files are stored as they are. With it larger images are stored as JPEG in 8 bits, turned as their

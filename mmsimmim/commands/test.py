@@ -16,7 +16,7 @@ def parse_args() -> argparse.Namespace:
                         help="folder for predictions in the format of the labels: COCO's JSON (mmdet), label maps "
                              '(mmseg)')
     parser.add_argument('--show', action='store_true', help='show the predictions in windows')
-    parser.add_argument('--show-dir', help='folder for pictures of the predictions')
+    parser.add_argument('--show-dir', help='folder for images of the predictions')
     parser.add_argument('--wait-time', type=float, default=2, help='seconds that each window stays (default: 2)')
     parser.add_argument('--tta', action='store_true',
                         help='test-time augmentation, by tta_model and tta_pipeline of the config')

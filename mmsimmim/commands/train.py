@@ -13,7 +13,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file, or one that came with a package: mmsimmim::pretrain/NAME.py')
     parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
-                        help='go on from a checkpoint; without a path, from the last whole one in the work folder')
+                        help='resume from a checkpoint; without a path, from the last complete one in the work folder')
     parser.add_argument('--amp', action='store_true', help='train in mixed precision (bfloat16 where there is)')
     parser.add_argument('--no-validate', action='store_true', help='do not evaluate during the training')
     parser.add_argument('--auto-scale-lr', action='store_true',
@@ -24,7 +24,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def skip_validation(cfg: Config) -> None:
-    """Train without the validation set, and without the pictures that the default hook draws of it."""
+    """Train without the validation set, and without the reconstructions that the default hook draws of it."""
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     pictures = (cfg.get('default_hooks') or {}).get('reconstruction')
     if pictures and not pictures.get('images'):

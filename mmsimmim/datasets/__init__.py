@@ -1,4 +1,4 @@
-"""Data."""
+"""Datasets, samplers and transforms."""
 
 from .image_folder import ImageFolder
 from .labelled_image_folder import LabelledImageFolder

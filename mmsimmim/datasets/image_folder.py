@@ -21,15 +21,15 @@ IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.bmp', '.tif', '.ti
 
 @DATASETS.register_module()
 class ImageFolder(BaseDataset):
-    """Every image below ``data_root``, however deep, as unlabelled training data.
+    """Every image below ``data_root``, at any depth, as unlabelled training data.
 
     Linked folders are followed, each real folder once; names that begin with a dot are left out. The order is that of
     the sorted relative paths. A sample has the keys ``img_path``, ``sample_idx`` and ``sample_id``, an integer that
     depends on the relative path alone.
 
     A file that :class:`LoadImage` cannot read is replaced by another one, drawn from the sample's own random numbers.
-    Where none of the 'val' files tried can be read, one of the training files stands in: a broken held-out file or two
-    are no reason to stop a training. Held-out files never stand in for training files. The packed sample says so in
+    Where none of the 'val' files tried can be read, a training file replaces it: a few broken held-out files
+    should not stop a training. Held-out files never replace training files. The packed sample records it in
     the field ``skipped_files`` of its meta information, which :class:`SkippedFilesHook` turns into log lines.
 
     Args:
@@ -85,7 +85,7 @@ class ImageFolder(BaseDataset):
             raise UserError(f'The split {self.split!r} of {self.data_root!r} is empty: the folder holds {len(paths)} '
                             'image(s), too few to divide. Add images, or use split=None for training.')
         if self.split == 'val':
-            # Few, and next to the border: memory stays small, and new files change little.
+            # A few next to the boundary, which bounds memory, and changes little with new files.
             training = choose_split(paths, 'train', self.val_ratio)
             self.stand_ins = heapq.nsmallest(self.max_refetch, training, key=_position)
         return chosen
@@ -157,7 +157,7 @@ class ImageFolder(BaseDataset):
         return os.fsdecode(self.data_bytes[start:self.data_address[idx]].tobytes())
 
     def _serialize_data(self) -> tuple[np.ndarray, np.ndarray]:
-        """One block of bytes and the end of each path in it, which worker processes share without copies.
+        """All paths as one array of bytes, and the end of each, which worker processes share without copies.
 
         Returns:
             tuple[np.ndarray, np.ndarray]: The bytes (uint8) and the ends (int64, one per path).
@@ -209,7 +209,7 @@ def list_files(root: str, suffixes: tuple[str, ...]) -> Iterator[str]:
         seen.add((real.st_dev, real.st_ino))
         files, folders = _scan(root, folder, suffixes)
         yield from files
-        # Popped from the end: in sorted order, so that it does not depend on the file system by which of two paths a
+        # Popped from the end: in sorted order, so that the file system does not decide by which of two paths a
         # folder is reached first.
         pending.extend(sorted(folders, reverse=True))
 
@@ -250,17 +250,17 @@ def choose_split(paths: list[str], split: str | None, val_ratio: float) -> list[
 
 
 def _position(path: str) -> float:
-    """A number in [0, 1), evenly spread over all paths and the same on every system."""
+    """A number in [0, 1), uniform over paths and the same on every system."""
     return _hash(path) / 2**64
 
 
 def _hash(path: str) -> int:
-    """64 bits that tell a path from others, the same on every system."""
+    """A 64-bit hash of a path, the same on every system."""
     return int.from_bytes(hashlib.blake2b(os.fsencode(path.replace(os.sep, '/')), digest_size=8).digest(), 'big')
 
 
 def note_skipped(sample: dict, skipped: dict[str, str]) -> dict:
-    """Write into a packed sample which files it stands in for.
+    """Record in a packed sample which files it replaces.
 
     Args:
         sample (dict): What the pipeline packed.

@@ -1,14 +1,14 @@
 """Random numbers that are a function of a key: a few for one sample, or many for a batch in one call.
 
 The generator is SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014).
-Seeding NumPy's or PyTorch's generators takes longer than what a crop needs.
+Seeding NumPy's or PyTorch's generators takes longer than drawing a crop.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 
-CROP, MASK = 1, 2  # what is drawn: the same key gives each its own numbers
+CROP, MASK = 1, 2  # purposes: each has its own numbers for the same key
 
 _GOLDEN, _FIRST, _SECOND, _ALL = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB, 2**64 - 1
 

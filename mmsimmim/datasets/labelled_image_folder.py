@@ -11,7 +11,7 @@ from .image_folder import ImageFolder, list_files
 
 @DATASETS.register_module()
 class LabelledImageFolder(ImageFolder):
-    """Images whose class is the name of the folder below ``data_root`` that they are in, however deep.
+    """Images whose class is the name of the folder below ``data_root`` that they are in, at any depth.
 
     Everything else is as in :class:`ImageFolder`: files that cannot be read are replaced and named, and ``split`` can
     hold out a part of the images. Folders without images are no classes; images that are in no folder are left out.

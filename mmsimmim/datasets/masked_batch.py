@@ -14,9 +14,9 @@ from .seeding import key_of
 
 
 class MaskedBatch(BaseDataElement):
-    """The masks of a batch, and what there is to know of its images.
+    """The masks of a batch, and the meta information of its images.
 
-    It takes the place of a list of data samples, of which each would carry a tensor of its own from process to process
+    It replaces a list of data samples, each of which would send its own tensor from process to process
     and to the device.
 
     Attributes:
@@ -42,7 +42,7 @@ def collate_masked(samples: Sequence[dict[str, Any]], mask: dict | None = None) 
             None: the samples bring their masks, from a generator in the pipeline.
 
     Returns:
-        dict: ``inputs``, uint8, (B, C, H, W), in the byte order of the samples, and ``data_samples``, a
+        dict: ``inputs``, uint8, (B, C, H, W), in the memory format of the samples, and ``data_samples``, a
         :class:`MaskedBatch`.
 
     Raises:
@@ -78,12 +78,12 @@ def _draw(elements: Sequence[BaseDataElement], mask: dict) -> Tensor:
 
 
 def _shared(tensor: Tensor) -> Tensor:
-    """Moved to where other processes can see it, if this is a worker, so that sending it costs no copy."""
+    """Moved to shared memory, if this is a worker process, so that sending it costs no copy."""
     return tensor.share_memory_() if torch.utils.data.get_worker_info() is not None else tensor
 
 
 def _join(images: Sequence[Tensor]) -> Tensor:
-    """Stack in the byte order of the images: to turn each from pixels to planes takes longer than a copy."""
+    """Stack in channels_last order, as transposing each image takes longer than a copy."""
     if images[0].is_contiguous():
         return default_collate(images)
     return default_collate([image.permute(1, 2, 0) for image in images]).permute(0, 3, 1, 2)

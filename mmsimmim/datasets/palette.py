@@ -1,4 +1,4 @@
-"""Palettes: the colours around which the pixels of images gather."""
+"""Palettes: cluster centres of the colours of images."""
 
 import numpy as np
 from mmcv.transforms import BaseTransform

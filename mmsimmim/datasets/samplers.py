@@ -33,7 +33,7 @@ class SeededSampler(DefaultSampler):
 
 @DATA_SAMPLERS.register_module()
 class SeededInfiniteSampler(InfiniteSampler):
-    """The same for loops counted in iterations: an endless stream in which each pass over the data is an epoch.
+    """The same for iteration-based loops: an infinite stream in which each pass over the data is an epoch.
 
     Args:
         dataset (Sized): The dataset.
@@ -44,7 +44,7 @@ class SeededInfiniteSampler(InfiniteSampler):
     _skipped = 0
 
     def skip(self, count: int) -> None:
-        """Begin the stream anew behind the first samples of this process, without drawing each of them.
+        """Restart the stream after the first samples of this process, without drawing them.
 
         Args:
             count (int): How many to leave out.

@@ -1,4 +1,4 @@
-"""Random draws that depend on what is drawn for, not on which process draws or how often it drew before."""
+"""Random draws that depend on the sample, not on the process or on earlier draws."""
 
 import random
 from collections.abc import Iterator
@@ -53,7 +53,7 @@ def key_of(results: dict, who: str) -> tuple[int, ...]:
 def seed_all(*key: int) -> None:
     """Seed the generators of Python, NumPy and PyTorch (CPU) of this process from ``key``.
 
-    Different keys give unrelated streams: (1, 0) and (0, 1) have nothing in common.
+    Different keys give independent streams, (1, 0) and (0, 1) too.
 
     Args:
         *key (int): Non-negative integers.
@@ -62,13 +62,13 @@ def seed_all(*key: int) -> None:
     words = np.random.SeedSequence((len(key), *key)).generate_state(4)
     random.seed(int(words[0]))
     np.random.seed(words[1:3])
-    # Not torch.manual_seed: it also walks to CUDA, which a data loading worker must not touch.
+    # Not torch.manual_seed: it also seeds CUDA, which a data loading worker must not touch.
     torch.default_generator.manual_seed(int(words[3]))
 
 
 @contextmanager
 def isolated_random_state(seed: int) -> Iterator[None]:
-    """Seed the generators of this process, and give them back as they were.
+    """Seed the generators of this process, and restore their state afterwards.
 
     Args:
         seed (int): Not negative.

@@ -1,4 +1,4 @@
-"""Around the training loop."""
+"""Parts of a run that a config names."""
 
 from .fsdp import FSDPStrategy
 from .hooks import (

@@ -1,4 +1,4 @@
-"""What of a model is compiled, and for which sizes of images."""
+"""Which parts of a model are compiled, and for which image sizes."""
 
 import inspect
 import logging
@@ -20,7 +20,7 @@ from .fsdp import BLOCKS, is_sharded
 
 # Training steps of a detector or segmentor that show whether all batches have one size.
 WATCHED_STEPS = 5
-# One function serves every stage, shifted or not, and PyTorch gives up after eight forms of a function by default.
+# One function is compiled for every stage, shifted or not; by default PyTorch stops after eight variants of a function.
 MAX_FORMS = 64
 
 
@@ -60,15 +60,15 @@ def check_options(options: dict) -> dict:
 
 
 def compile_model(model: nn.Module, **options: Any) -> str:
-    """Compile in place what is worth it in training; evaluation stays as it is.
+    """Compile parts of a model in place for training; evaluation stays eager.
 
-    - SimMIM: backbone, neck and the head's loss as one graph for the size of the first batch. Batches of another size,
-      such as the last one of an epoch, are computed without it. With tokens as targets the graph may break.
+    - SimMIM: backbone, neck and the head's loss as one graph for the shape of the first batch. Batches of another size,
+      such as the last one of an epoch, run eagerly. With token targets the graph may break.
     - Another model with a backbone: the backbone, if the first :data:`WATCHED_STEPS` batches have one size.
-      Otherwise what is done for each token or window, for any number of them: the attention within windows and the
-      MLPs. (For symbolic sizes of a whole Swin the compiler takes many minutes, and again when a map fits its
+      Otherwise the token-wise and window-wise parts, for any number of them: the attention within windows and the
+      MLPs. (A whole Swin with dynamic shapes takes many minutes to compile, and recompiles when a map fits its
       windows without padding.)
-    - A model that :class:`FSDPStrategy` has sharded: each block, as parameters are gathered between blocks.
+    - A model that :class:`FSDPStrategy` has sharded: each block, as parameters are all-gathered between blocks.
 
     Parameters keep their names.
 
@@ -86,7 +86,7 @@ def compile_model(model: nn.Module, **options: Any) -> str:
     if is_sharded(model):
         return _compile_blocks(model, options)
     if isinstance(model, SimMIM):
-        # Tokenizers are others' code, and some of it asks for values.
+        # Tokenizers are third-party code, and some of it reads values.
         fullgraph = not isinstance(model.target_generator, TokenTarget)
         whole = torch.compile(model.masked_loss, **{'fullgraph': fullgraph, 'dynamic': False, **options})
         model.masked_loss = ForOneSize(model.masked_loss, whole)
@@ -98,7 +98,7 @@ def compile_model(model: nn.Module, **options: Any) -> str:
 
 
 class ForOneSize:
-    """The compiled form of a function for inputs of the shape that it met first, its plain form for all others.
+    """A function that is compiled for the shape of its first inputs, and eager for all others.
 
     Args:
         plain (Callable): The function, of a tensor and more arguments.
@@ -120,7 +120,7 @@ class ForOneSize:
 
 
 class OnceSizesAreKnown:
-    """The forward pass of a backbone in training: compiled, once it is known for which sizes.
+    """The forward pass of a backbone in training: compiled once the image sizes are known.
 
     Args:
         backbone (nn.Module): The backbone.
@@ -160,7 +160,7 @@ class OnceSizesAreKnown:
 
 
 def compile_parts(backbone: nn.Module, options: dict) -> int:
-    """Compile what knows nothing of the size of an image, for any number of tokens or windows.
+    """Compile the parts that do not depend on the image size, for any number of tokens or windows.
 
     Args:
         backbone (nn.Module): With blocks of our encoders; in others nothing is compiled.
@@ -203,7 +203,7 @@ def _compile_many(function: Callable, options: dict) -> Callable:
 
 
 def keep_compiled(folder: str | None = None) -> None:
-    """Let PyTorch keep what it compiles for the next run.
+    """Let PyTorch cache compiled code for the next run.
 
     Args:
         folder (str, optional): The folder. Defaults to None: where the environment variable

@@ -1,19 +1,19 @@
-"""Logged numbers that are fetched from the device when they are read, not when they are noted."""
+"""Logged numbers that are fetched from the device when they are read, not when they are logged."""
 
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer, MessageHub
 from torch import Tensor
 
-# Numbers that nobody has read yet; each takes half a kilobyte of a GPU's memory.
+# Numbers not yet read; each takes half a kilobyte of GPU memory.
 MAX_PENDING = 1000
 
 
 class DeferredHistory(HistoryBuffer):
-    """MMEngine's history of one number, which costs a training step nothing.
+    """MMEngine's history of one number, without cost in a training step.
 
-    MMEngine's own waits for the device with every number, and copies all earlier ones: after half a million steps
-    megabytes for each name, in every step. Here both happen when somebody reads. A copy, such as the one in a
+    MMEngine's own synchronises with the device for every number, and copies earlier ones: after half a million steps
+    megabytes for each name, in every step. Here both happen only on reading. A copy, such as the one in a
     checkpoint, is MMEngine's.
 
     Args:
@@ -85,7 +85,7 @@ def fetch(values: tuple[Tensor | float, ...]) -> list[float]:
 
 
 def note(hub: MessageHub, name: str, value: float | Tensor) -> None:
-    """Note a number as :meth:`MessageHub.update_scalar` does, without waiting for it.
+    """Log a number as :meth:`MessageHub.update_scalar` does, without a synchronisation.
 
     Args:
         hub (MessageHub): Where.

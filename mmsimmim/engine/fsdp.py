@@ -34,8 +34,8 @@ BLOCKS = ('SwinBlock', 'SwinBlockV2', 'TransformerBlock')
 class FSDPStrategy(SingleDeviceStrategy):
     """PyTorch's fully sharded data parallelism for MMEngine's ``FlexibleRunner``.
 
-    Parameters, gradients and the optimizer's moments are sharded over all processes. A unit, which is a block of the
-    encoder, is gathered for its forward and its backward pass; the whole model never is. Losses and gradients are those
+    Parameters, gradients and the optimizer's moments are sharded over all processes. A unit, a block of the encoder, is
+    all-gathered for its forward and its backward pass; the whole model never is. Losses and gradients are those
     of DDP, and so are the checkpoints: full tensors under their own names in one file, the optimizer's state included,
     which a run of any kind and number of processes resumes.
 
@@ -202,7 +202,7 @@ def shard(model: nn.Module, blocks: Sequence[str], world_size: int) -> None:
 
 
 def units_of(model: nn.Module, blocks: Sequence[str]) -> list[nn.Module]:
-    """The modules that are gathered one at a time: the blocks, then what is left of the backbone and the model.
+    """The modules that are all-gathered one at a time: the blocks, then the rest of the backbone and the model.
 
     Args:
         model (nn.Module): The model.
@@ -223,7 +223,7 @@ def units_of(model: nn.Module, blocks: Sequence[str]) -> list[nn.Module]:
 
 
 def is_sharded(model: nn.Module) -> bool:
-    """Whether the parameters are sharded, so that every process must take part in a forward pass."""
+    """Whether the parameters are sharded, so that all processes must take part in a forward pass."""
     return any(isinstance(parameter, DTensor) for parameter in model.parameters())
 
 
@@ -256,7 +256,7 @@ def gather(value: Any, keep: bool = True) -> Any:
 
 
 def local_shard(full: Any, like: Tensor) -> Any:
-    """What this process holds of a tensor.
+    """The shard of a tensor on this process.
 
     Args:
         full (Any): The tensor, the same in every process. Anything but a tensor of the shape of ``like`` is returned as

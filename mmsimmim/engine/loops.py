@@ -1,4 +1,4 @@
-"""Loops counted in iterations that go on where they were without reading again what came before."""
+"""An iteration-based loop that resumes without reading earlier data again."""
 
 from mmengine.runner import IterBasedTrainLoop as MMEngineIterBasedTrainLoop
 from torch import nn
@@ -33,7 +33,7 @@ class IterBasedTrainLoop(MMEngineIterBasedTrainLoop):
 
 
 class _FastForward:
-    """Batches from a certain one on; before it, nothing for as many calls as MMEngine makes to get there."""
+    """An iterator over the batches from a given one on, which returns None while MMEngine skips the earlier ones."""
 
     def __init__(self, dataloader: DataLoader, num_batches: int) -> None:
         dataloader.sampler.skip(num_batches * dataloader.batch_size)

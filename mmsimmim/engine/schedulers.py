@@ -14,9 +14,9 @@ from ..registry import PARAM_SCHEDULERS
 class WarmupLR(LRSchedulerMixin, _ParamScheduler):
     """Linear warm-up, then a curve over absolute iterations.
 
-    As in the official ``lr_scheduler.py``, the rate in force at iteration t (from 0) is the curve's value at t - 1, as
-    the schedule is advanced after each step by the number of the step just done; and the curve takes no account of
-    the warm-up, so that it does not begin at its start when the warm-up ends. All rates are given relative to the
+    As in the official ``lr_scheduler.py``, the rate at iteration t (from 0) is the curve's value at t - 1, as
+    the schedule is advanced after each step by the number of the step just done. The curve counts from iteration 0,
+    so that it is past its start when the warm-up ends. All rates are given relative to the
     optimizer's, and so scale with it.
 
     Args:

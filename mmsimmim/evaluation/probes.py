@@ -1,4 +1,4 @@
-"""What frozen features are worth: nearest neighbours and a linear probe, side by side."""
+"""Evaluation of frozen features: kNN and a linear probe."""
 
 import logging
 

@@ -2,7 +2,7 @@
 
 from .attention import CosineWindowAttention, WindowAttention
 from .feed_forward import FeedForward
-from .global_attention import GlobalAttention, PositionBiasInPieces, RelativePositionBias
+from .global_attention import ChunkedPositionBias, GlobalAttention, RelativePositionBias
 from .mask_token import replace_masked_tokens
 from .patches import PatchEmbed, PatchMerging, PatchSplitting
 from .position_bias import log_spaced_offsets, relative_position_index, resize_bias_table, resize_token_bias_table
@@ -14,7 +14,7 @@ from .windows import ShiftedWindowAttention, window_partition, window_reverse
 
 __all__ = [
     'CosineWindowAttention', 'FeedForward', 'GlobalAttention', 'PatchEmbed', 'PatchMerging', 'PatchSplitting',
-    'PositionBiasInPieces', 'RelativePositionBias', 'ShiftedWindowAttention', 'TransformerBlock', 'WindowAttention',
+    'ChunkedPositionBias', 'RelativePositionBias', 'ShiftedWindowAttention', 'TransformerBlock', 'WindowAttention',
     'call_block', 'check_with_cp', 'fit_position_embedding', 'log_spaced_offsets', 'relative_position_index',
     'replace_masked_tokens', 'resize_bias_table', 'resize_position_embedding', 'resize_token_bias_table',
     'stochastic_depth', 'window_partition', 'window_reverse'

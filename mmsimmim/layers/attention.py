@@ -43,8 +43,8 @@ class _BiasedAttention(nn.Module):
             Tensor: Shape (B, windows, N, C).
         """
         _, num_windows, length, channels = windows.shape
-        # windows that need different masks stand beside the heads, all others beside the images: either way one
-        # bias serves all images and is never copied for them
+        # windows with different masks are folded into the heads, all others into the batch: either way one
+        # bias is broadcast over the images, never copied
         distinct = 1 if mask is None else num_windows
         qkv = self._project(windows).reshape(-1, distinct, length, 3, self.num_heads, channels // self.num_heads)
         query, key, value = qkv.permute(3, 0, 1, 4, 2, 5).unbind(0)
@@ -52,7 +52,7 @@ class _BiasedAttention(nn.Module):
         bias = self.position_bias(length).expand(distinct, -1, -1, -1)
         if mask is not None:
             bias = bias + mask.unsqueeze(1)
-        # fused kernels on GPUs want the last dimension of a bias dense, and are passed over without a word otherwise
+        # fused kernels on GPUs need a bias whose last dimension is dense, and are silently not used otherwise
         bias = bias.flatten(0, 1).to(query.dtype).contiguous()
         out = F.scaled_dot_product_attention(
             query.flatten(1, 2), key.flatten(1, 2), value.flatten(1, 2), bias.unsqueeze(0), scale=self.scale)
@@ -85,7 +85,7 @@ class WindowAttention(_BiasedAttention):
     """Attention by scaled dot products, with a learned bias for each relative offset.
 
     A loaded table of another window is resized (:func:`~.position_bias.resize_bias_table`); index buffers in a
-    loaded file are not needed and passed over.
+    loaded file are not needed and ignored.
 
     Args:
         channels (int): Channels of a token.
@@ -121,9 +121,9 @@ class WindowAttention(_BiasedAttention):
 class CosineWindowAttention(_BiasedAttention):
     """Attention by cosines, with a bias that is a learned function of the offset (Swin Transformer V2, section 3.3).
 
-    Each head multiplies the cosine of query and key by a learned number of at most 100. A small network makes the
-    bias of log-spaced offsets, between 0 and 16, so it fits any window. Keys have no bias of their own.
-    Index and coordinate buffers in a loaded file are not needed and passed over.
+    Each head multiplies the cosine of query and key by a learned scale of at most 100. A small MLP computes the
+    bias from log-spaced offsets, between 0 and 16, for any window. Keys have no bias of their own.
+    Index and coordinate buffers in a loaded file are not needed and ignored.
 
     Args:
         channels (int): Channels of a token.
@@ -154,10 +154,10 @@ class CosineWindowAttention(_BiasedAttention):
         return _with_length(query, self.logit_scale.clamp(max=self.max_logit_scale).exp()), _with_length(key, 1)
 
     def _bias_table(self) -> Tensor:
-        # half precision would blur small offsets, and the table is small
+        # half precision is too coarse for small offsets, and the table is small
         with torch.autocast(self._offsets.device.type, enabled=False):
             table = 16 * self.cpb_mlp(self._offsets.to(self.cpb_mlp[0].weight.dtype)).sigmoid()
-        # softmax does not see a constant, and numbers around 0 lose less in half precision than those around 8
+        # softmax is invariant to a constant, and values around 0 lose less in half precision than those around 8
         return table - 8
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:

@@ -11,14 +11,14 @@ from torch.utils.checkpoint import checkpoint
 from ..errors import UserError
 from .position_bias import BIAS_RESIZE_MODES, resize_token_bias_table, token_bias
 
-# Images of more tokens than this attend in pieces, so that the bias of all pairs is never in memory at once ...
+# Images of more tokens than this attend in chunks, so that the bias of all pairs is never in memory at once ...
 MAX_WHOLE_TOKENS = 1024
-# ... and a piece has as many rows of queries as keep the logits of all images and heads below this number.
+# ... and a chunk has the largest number of rows of queries with fewer logits of all images and heads than this.
 MAX_PIECE = 2**26
 
 
-class PositionBiasInPieces(NamedTuple):
-    """The bias of an image with many tokens, made when it is needed for a few rows of queries.
+class ChunkedPositionBias(NamedTuple):
+    """The bias of an image with many tokens, computed for a few rows of queries at a time.
 
     Args:
         table (Tensor): Bias table for ``grid``.
@@ -32,8 +32,8 @@ class PositionBiasInPieces(NamedTuple):
         """Bias of the queries in rows ``first`` to ``last`` - 1, see :func:`~.position_bias.token_bias`."""
         return token_bias(self.table, self.grid, first, last)
 
-    def pieces(self, batch: int) -> Iterator[tuple[int, int]]:
-        """First row of queries, and the one behind the last, of each piece for a batch of so many images."""
+    def chunks(self, batch: int) -> Iterator[tuple[int, int]]:
+        """First row of queries of each chunk, and the one after the last, for a batch of ``batch`` images."""
         rows, cols = self.grid
         step = max(1, MAX_PIECE // (batch * self.table.shape[1] * rows * cols * cols))
         for first in range(0, rows, step):
@@ -44,9 +44,9 @@ class RelativePositionBias(nn.Module):
     """A learned bias for each relative offset of two tokens of an image, and for the pairs with the class token.
 
     The table belongs to one grid of tokens. For images of another grid it is resized in each forward pass, exactly as
-    it is when a file with a table of another grid is loaded (:func:`~.position_bias.resize_token_bias_table`): an
-    image is seen as by the model of its size that was given these weights. Index buffers in a loaded file are not
-    needed and passed over.
+    it is when a file with a table of another grid is loaded (:func:`~.position_bias.resize_token_bias_table`). So the
+    result is that of a model of the size of the image that loads these weights. Index buffers in a loaded file are not
+    needed and ignored.
 
     Args:
         num_heads (int): Heads of the attention.
@@ -70,11 +70,11 @@ class RelativePositionBias(nn.Module):
         """Bias of each pair of tokens of an image of ``grid`` (rows, columns): (heads, N, N), N = 1 + rows * cols."""
         return token_bias(self._table_for(grid), grid)
 
-    def position_bias_or_pieces(self, grid: tuple[int, int]) -> Tensor | PositionBiasInPieces:
-        """As :meth:`position_bias`, but for many tokens the means to make it piece by piece."""
+    def position_bias_or_chunks(self, grid: tuple[int, int]) -> Tensor | ChunkedPositionBias:
+        """As :meth:`position_bias`, but a :class:`ChunkedPositionBias` for many tokens."""
         if grid[0] * grid[1] <= MAX_WHOLE_TOKENS:
             return self.position_bias(grid)
-        return PositionBiasInPieces(self._table_for(grid), grid)
+        return ChunkedPositionBias(self._table_for(grid), grid)
 
     def _table_for(self, grid: tuple[int, int]) -> Tensor:
         return resize_token_bias_table(self.relative_position_bias_table, grid, self.bias_resize, self.grid)
@@ -125,13 +125,13 @@ class GlobalAttention(RelativePositionBias):
         self.proj_drop = nn.Dropout(drop_rate)
 
     def forward(self, x: Tensor, grid: tuple[int, int],
-                shared_bias: Tensor | PositionBiasInPieces | None = None) -> Tensor:
+                shared_bias: Tensor | ChunkedPositionBias | None = None) -> Tensor:
         """Attend.
 
         Args:
             x (Tensor): Shape (B, N, C), the class token first, if there is one.
             grid (tuple[int, int]): Rows and columns of the other tokens.
-            shared_bias (Tensor | PositionBiasInPieces, optional): Added to the logits, shape
+            shared_bias (Tensor | ChunkedPositionBias, optional): Added to the logits, shape
                 (heads, 1 + h * w, 1 + h * w), unless there is a table for this layer.
 
         Returns:
@@ -141,28 +141,28 @@ class GlobalAttention(RelativePositionBias):
         qkv = self._project(x).reshape(batch, length, 3, self.num_heads, channels // self.num_heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
         own = self.relative_position_bias_table is not None
-        bias = self.position_bias_or_pieces(grid) if own else shared_bias
-        attend = self._attend_in_pieces if isinstance(bias, PositionBiasInPieces) else self._attend
+        bias = self.position_bias_or_chunks(grid) if own else shared_bias
+        attend = self._attend_in_chunks if isinstance(bias, ChunkedPositionBias) else self._attend
         out = attend(query, key, value, bias)
         return self.proj_drop(self.proj(out.transpose(1, 2).reshape(batch, length, channels)))
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
         if bias is not None:
-            # one for all images, never copied for them; without a class token its row and column are left out
+            # broadcast over the images, never copied; without a class token its row and column are left out
             bias = bias[None, :, -query.shape[2]:, -key.shape[2]:].to(query.dtype)
         dropout = self.attn_drop_rate if self.training else 0.
         return F.scaled_dot_product_attention(query, key, value, attn_mask=bias, dropout_p=dropout)
 
-    def _attend_in_pieces(self, query: Tensor, key: Tensor, value: Tensor, bias: PositionBiasInPieces) -> Tensor:
-        """Some rows of queries at a time; each piece of the bias is made again for the backward pass."""
+    def _attend_in_chunks(self, query: Tensor, key: Tensor, value: Tensor, bias: ChunkedPositionBias) -> Tensor:
+        """Some rows of queries at a time; each chunk of the bias is recomputed in the backward pass."""
 
-        # keys and values are arguments, for a block that is recomputed itself to forget them until then
+        # keys and values are arguments, so that a block that is itself recomputed frees them until then
         def attend(queries: Tensor, key: Tensor, value: Tensor, first: int, last: int) -> Tensor:
             return self._attend(queries, key, value, bias.of_rows(first, last))
 
         outs = []
         class_token = query.shape[2] - bias.grid[0] * bias.grid[1]
-        for first, last in bias.pieces(len(query)):
+        for first, last in bias.chunks(len(query)):
             start, stop = (class_token + row * bias.grid[1] if row else 0 for row in (first, last))
             queries = query[:, :, start:stop]
             if torch.is_grad_enabled():

@@ -1,10 +1,10 @@
-"""Replacing masked tokens by the learned one."""
+"""Replacing masked tokens by the mask token."""
 
 from torch import Tensor
 
 
 def replace_masked_tokens(tokens: Tensor, mask: Tensor, mask_token: Tensor) -> Tensor:
-    """Put the mask token in the place of every masked token (paper section 3.2).
+    """Replace every masked token by the mask token (paper section 3.2).
 
     Args:
         tokens (Tensor): Patch embeddings, shape (B, h, w, C).

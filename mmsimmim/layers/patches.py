@@ -12,7 +12,7 @@ class PatchEmbed(nn.Module):
         channels (int): Channels of a token.
         patch_size (int): Side of a patch, pixels.
         norm (bool): Whether tokens are normalised, as in Swin; not in ViT. Defaults to True.
-        pad (bool): Whether images are padded to whole patches; otherwise what is left over at the right and the
+        pad (bool): Whether images are padded to whole patches; otherwise the remainder at the right and the
             bottom is cut off. Defaults to True.
     """
 
@@ -79,9 +79,9 @@ class PatchMerging(nn.Module):
 
 
 class PatchSplitting(nn.Module):
-    """Split each token into a 2 x 2 group of half the channels: :class:`PatchMerging`, backwards.
+    """Split each token into a 2 x 2 group of half the channels: the inverse of :class:`PatchMerging`.
 
-    A norm and a linear layer give 2 * C numbers per token, four times the C / 2 of the finer map. Number
+    A norm and a linear layer map each token to 2 * C numbers, four times the C / 2 of the finer map. Number
     ``4 * c + 2 * i + j`` is channel c of the token in row i and column j of the group, which is the order of
     ``nn.PixelShuffle`` and the one in which :class:`PatchMerging` reads the group.
 

@@ -36,10 +36,10 @@ def relative_position_index(height: int, width: int) -> Tensor:
 
 
 def log_spaced_offsets(window_size: int, pretrained_window_size: int = 0) -> Tensor:
-    """Relative offsets on the scale that Swin Transformer V2 computes its bias from (section 3.3, equation 4).
+    """Log-spaced relative offsets, from which Swin Transformer V2 computes its bias (section 3.3, equation 4).
 
-    An offset counts as a share of the largest one in pre-training, so that a larger window only extrapolates a little;
-    the logarithm brings it closer still.
+    An offset is relative to the largest one in pre-training, so that a larger window extrapolates only a little;
+    the logarithm reduces that further.
 
     Args:
         window_size (int): Side of the window, tokens.
@@ -61,7 +61,7 @@ def resize_bias_table(table: Tensor, num_rows: int, mode: str = 'geometric') -> 
 
     ``geometric`` is the official SimMIM fine-tuning rule (``remap_pretrained_keys_swin`` in the official
     ``utils.py``): the source offsets are spread as a geometric sequence, dense near zero, so that they span the
-    target's offsets, and a bicubic spline through them is read at the integers. ``bicubic`` is the rule of
+    target's offsets, and a bicubic spline through them is evaluated at the integers. ``bicubic`` is the rule of
     supervised Swin, mmdet and mmseg: plain bicubic interpolation of the table as an image.
 
     Args:
@@ -125,7 +125,7 @@ def token_bias(table: Tensor, grid: tuple[int, int], first: int = 0, last: int |
         grid (tuple[int, int]): Rows and columns of tokens.
         first (int): First row of the grid whose tokens are queries; with row 0 comes the class token before them.
             Defaults to 0.
-        last (int, optional): Row behind the last one. Defaults to None: all.
+        last (int, optional): The row after the last one. Defaults to None: all.
 
     Returns:
         Tensor: Shape (heads, Q, N) with N = 1 + rows * columns, the class token first, and Q = N for all rows; entry
@@ -184,7 +184,7 @@ def _resize_geometric(table: Tensor, source: tuple[int, int], target: tuple[int,
     return torch.einsum('ab,cd,bdh->ach', vertical, horizontal, image).flatten(0, 1)
 
 
-# an operator of its own, as compilers neither look into a cache nor need to know what sizes become of sizes
+# a custom operator, as compilers cannot trace the cache and need not trace the computation of sizes
 @torch.library.custom_op('mmsimmim::geometric_weights', mutates_args=())
 def _geometric_weights(source: int, target: int, device: torch.device) -> Tensor:
     """Matrix (target, source) from the values at all offsets of one side to those of another size; float64."""
@@ -208,7 +208,7 @@ def _cached_geometric_weights(source: int, target: int, device: torch.device) ->
 
 
 def geometric_positions(source: int, target: int) -> Tensor:
-    """Where the official rule puts the offsets of the source table on the axis of the target's.
+    """Positions of the source table's offsets on the axis of the target's, by the official rule.
 
     The distances between neighbours grow as 1, q, q**2, ... away from zero; q is bisected in [1.01, 1.5] until the
     last one meets the last offset of the target. Beyond q = 1.5 they fall short, below 1.01 they overshoot.
@@ -232,11 +232,11 @@ def geometric_positions(source: int, target: int) -> Tensor:
 
 
 def spline_weights(knots: Tensor, queries: Tensor) -> Tensor:
-    """Matrix that reads, at ``queries``, the interpolating spline through values given at ``knots``.
+    """Matrix that evaluates, at ``queries``, the interpolating spline through values given at ``knots``.
 
-    The spline is cubic without free ends: the second and the last but one knot are no breakpoints ("not-a-knot"),
+    The spline is cubic with not-a-knot ends: the second and the last but one knot are no breakpoints,
     as in FITPACK, which SciPy's ``interp2d`` called. With fewer than four knots the degree drops to what they
-    determine. Queries beyond the knots read the value at the border.
+    determine. Queries beyond the knots return the value at the border.
 
     Args:
         knots (Tensor): float64, shape (n,), increasing.

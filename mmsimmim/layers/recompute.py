@@ -1,4 +1,4 @@
-"""Activation checkpointing: activations of a block are computed again in the backward pass."""
+"""Activation checkpointing: activations of a block are recomputed in the backward pass."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ from ..errors import UserError
 
 try:
     from torch.utils.checkpoint import CheckpointPolicy, create_selective_checkpoint_contexts
-except ImportError:  # PyTorch 2.4, which keeps all or nothing of a block
+except ImportError:  # PyTorch 2.4, which saves all or nothing of a block
     CheckpointPolicy = None
 
-# False keeps all activations, True those between blocks; 'cheap' also keeps what is expensive to compute.
+# False saves all activations, True those between blocks; 'cheap' also saves what is expensive to compute.
 WITH_CP = (False, True, 'cheap')
 # Matrix products and attention, whatever its kernel.
 EXPENSIVE = ('mm', 'addmm', 'bmm', 'baddbmm')
@@ -21,7 +21,7 @@ ATTENTION = '_scaled_dot_product'
 
 
 def check_with_cp(with_cp: bool | str) -> bool | str:
-    """``with_cp`` itself; ValueError if there is no such way to recompute, UserError if PyTorch is too old for it."""
+    """``with_cp`` itself; ValueError if it is none of the choices, UserError if PyTorch is too old for it."""
     if with_cp not in WITH_CP:
         raise ValueError(f'with_cp {with_cp!r} is none of {WITH_CP}')
     if with_cp == 'cheap' and CheckpointPolicy is None:
@@ -30,17 +30,17 @@ def check_with_cp(with_cp: bool | str) -> bool | str:
 
 
 def call_block(block: nn.Module, with_cp: bool | str, *args: Any) -> Tensor:
-    """Call a block, keeping for the backward pass what ``with_cp`` says.
+    """Call a block, with the activation checkpointing of ``with_cp``.
 
     Args:
         block (nn.Module): The block.
-        with_cp (bool | str): False keeps all activations. True keeps the block's arguments only, and computes the block
-            once more in the backward pass: a third more time. ``'cheap'`` keeps the results of matrix products and
-            attention as well, and computes only norms, activation functions, sums and copies once more.
+        with_cp (bool | str): False saves all activations. True saves only the block's arguments, and recomputes it
+            in the backward pass: a third more time. ``'cheap'`` saves the outputs of matrix products and
+            attention as well, and recomputes only norms, activation functions, sums and copies.
         *args (Any): Arguments of the block.
 
     Returns:
-        Tensor: What the block returns; gradients are the same in all three ways.
+        Tensor: What the block returns; gradients are the same for all three.
     """
     if not with_cp or not torch.is_grad_enabled():
         return block(*args)

@@ -4,16 +4,16 @@ from torch import nn
 
 
 def stochastic_depth(rate: float) -> nn.Module:
-    """What drops a branch.
+    """The layer that drops a residual branch.
 
     Args:
-        rate (float): Probability to drop it, for each image anew.
+        rate (float): Probability to drop it, drawn for each image.
 
     Returns:
         nn.Module: For branches of any shape (B, ...); the identity at a rate of 0.
     """
     if not rate:
         return nn.Identity()
-    # as late as this, because it brings along all of torchvision, which takes longer than all of mmsimmim
+    # imported late, as it imports all of torchvision, which takes longer than all of mmsimmim
     from torchvision.ops import StochasticDepth
     return StochasticDepth(rate, mode='row')

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from .feed_forward import FeedForward
-from .global_attention import GlobalAttention, PositionBiasInPieces
+from .global_attention import ChunkedPositionBias, GlobalAttention
 from .stochastic_depth import stochastic_depth
 from .windows import pad_to_windows, window_partition, window_reverse
 
@@ -44,13 +44,13 @@ class TransformerBlock(nn.Module):
         self.gamma_1 = nn.Parameter(scale) if layer_scale_init_value else None
         self.gamma_2 = nn.Parameter(scale.clone()) if layer_scale_init_value else None
 
-    def forward(self, x: Tensor, grid: tuple[int, int], shared_bias: Tensor | PositionBiasInPieces | None) -> Tensor:
+    def forward(self, x: Tensor, grid: tuple[int, int], shared_bias: Tensor | ChunkedPositionBias | None) -> Tensor:
         """Map (B, N, C) to (B, N, C).
 
         Args:
             x (Tensor): Tokens; a class token comes first, and there is none where tokens attend within windows.
             grid (tuple[int, int]): Rows and columns of the tokens.
-            shared_bias (Tensor | PositionBiasInPieces, optional): See the attention; that of a window where tokens
+            shared_bias (Tensor | ChunkedPositionBias, optional): See the attention; that of a window where tokens
                 attend within windows.
 
         Returns:

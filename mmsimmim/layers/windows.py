@@ -1,4 +1,4 @@
-"""Windows of a map, shifted or not (Swin Transformer, section 3.2)."""
+"""Windows of a feature map, shifted or not (Swin Transformer, section 3.2)."""
 
 from functools import lru_cache
 from typing import Any
@@ -15,7 +15,7 @@ def pad_to_windows(x: Tensor, window_size: int) -> Tensor:
 
 
 def window_partition(x: Tensor, window_size: int) -> Tensor:
-    """Cut a map into windows.
+    """Partition a map into windows.
 
     Args:
         x (Tensor): Shape (B, H, W, C), H and W multiples of ``window_size``.
@@ -38,14 +38,14 @@ def window_reverse(windows: Tensor, window_size: int, height: int, width: int) -
 
 
 def shift_mask(height: int, width: int, window_size: int, shift: int, device: torch.device) -> Tensor:
-    """What keeps apart the tokens that only a cyclic shift brought into the same window.
+    """The attention mask between tokens that only the cyclic shift brought into the same window.
 
     Args:
         height (int): Rows of the map, a multiple of ``window_size``.
         width (int): Columns of the map, a multiple of ``window_size``.
         window_size (int): Side of a window, tokens.
         shift (int): Tokens that the map was rolled up and left.
-        device (torch.device): Where the mask is made.
+        device (torch.device): Device of the mask.
 
     Returns:
         Tensor: float32, shape (windows, window_size**2, window_size**2); 0 where query and key were neighbours
@@ -102,7 +102,7 @@ class ShiftedWindowAttention(nn.Module):
         mask = None
         if self.shift:
             x = x.roll((-self.shift, -self.shift), dims=(1, 2))
-            # a compiler folds the mask into the graph by itself, and cannot look into a cache
+            # a compiler folds the mask into the graph by itself, and cannot trace a cache
             make_mask = shift_mask if torch.compiler.is_compiling() else _cached_shift_mask
             mask = make_mask(height, width, self.window_size, self.shift, x.device)
         x = self.w_msa(window_partition(x, self.window_size), mask)

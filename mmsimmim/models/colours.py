@@ -1,4 +1,4 @@
-"""Colours behind normalised images: what a data preprocessor did, undone and done again."""
+"""Colours of normalised images: the inverse of a data preprocessor, and back."""
 
 import torch
 from torch import Tensor, nn
@@ -7,20 +7,20 @@ from torch import Tensor, nn
 def is_rgb(preprocessor: nn.Module) -> bool:
     """Whether three channels reach the model as red, green, blue.
 
-    OpenMMLab's pipelines load blue first, so they do where the preprocessor turns the order around.
+    OpenMMLab's pipelines load BGR, so they do if the preprocessor reverses the channels.
 
     Args:
         preprocessor (nn.Module): A data preprocessor of mmpretrain or MMEngine.
 
     Returns:
-        bool: False for the order of loading, blue, green, red.
+        bool: False for BGR, the order of loading.
     """
     # mmpretrain's preprocessors say it in one of these two places.
     return bool(getattr(preprocessor, '_channel_conversion', False) or getattr(preprocessor, 'to_rgb', False))
 
 
 def denormalise(images: Tensor, preprocessor: nn.Module) -> Tensor:
-    """The values that the pipeline gave, 0..255 for 8-bit images, in the order in which the model sees the channels.
+    """The values before normalisation, 0..255 for 8-bit images, in the channel order of the model.
 
     Args:
         images (Tensor): Normalised images, shape (..., C, H, W), floating point.
@@ -37,7 +37,7 @@ def denormalise(images: Tensor, preprocessor: nn.Module) -> Tensor:
 
 
 def normalise(colours: Tensor, preprocessor: nn.Module) -> Tensor:
-    """The way back from :func:`denormalise`, same shapes."""
+    """The inverse of :func:`denormalise`, same shapes."""
     if not hasattr(preprocessor, 'mean'):
         return colours
     return (colours - preprocessor.mean.to(colours)) / preprocessor.std.to(colours)
@@ -58,7 +58,7 @@ def to_rgb(images: Tensor, preprocessor: nn.Module) -> Tensor:
 
 
 def from_rgb(colours: Tensor, preprocessor: nn.Module) -> Tensor:
-    """The way back from :func:`to_rgb`, same shapes."""
+    """The inverse of :func:`to_rgb`, same shapes."""
     return normalise(_to_rgb_order(colours, preprocessor), preprocessor)
 
 

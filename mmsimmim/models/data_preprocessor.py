@@ -1,4 +1,4 @@
-"""From the bytes of a batch to the normalised images that the encoder sees."""
+"""Moving a batch to the device and normalising it there."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,8 +14,8 @@ class SimMIMDataPreprocessor(ImgDataPreprocessor):
     """Move a batch to the device as it is, and reorder and normalise its channels there.
 
     The values are those of mmpretrain's ``SelfSupDataPreprocessor``, bit for bit. That one selects channels by a list
-    of numbers, which PyTorch copies to the device at every step, waiting until all work queued before is done. Here the
-    host waits for nothing: images and masks of a pinned batch are copied beside its work.
+    of numbers, which PyTorch copies to the device at every step, with a synchronisation. Here the
+    host never waits: images and masks of a pinned batch are copied asynchronously.
 
     Args:
         mean (Sequence[float], optional): Of each channel, after reordering, in the images' units. Defaults to None,
@@ -23,7 +23,7 @@ class SimMIMDataPreprocessor(ImgDataPreprocessor):
         std (Sequence[float], optional): Standard deviation likewise.
         bgr_to_rgb (bool): Whether to reverse the order of three channels. Defaults to False.
         rgb_to_bgr (bool): The same, by the other name. Defaults to False.
-        non_blocking (bool): Whether copies to the device run beside the host's work. Defaults to True.
+        non_blocking (bool): Whether copies to the device are asynchronous. Defaults to True.
 
     Examples:
         >>> preprocessor = SimMIMDataPreprocessor(mean=[127.5] * 3, std=[127.5] * 3, bgr_to_rgb=True)

@@ -1,4 +1,4 @@
-"""Necks and heads that fit the target."""
+"""Building necks and heads that fit the target."""
 
 import inspect
 
@@ -12,7 +12,7 @@ WITHOUT_ARGUMENTS = dict(out_channels=3, target_stride=1, num_classes=None)
 
 
 def describe_target(target_generator: nn.Module, in_channels: int) -> tuple[int, int | None, int]:
-    """What the prediction of a target has to be like.
+    """Shape of the prediction that a target needs.
 
     Args:
         target_generator (nn.Module): A :class:`mmsimmim.models.targets.Target`, or a module without its attributes,
@@ -32,7 +32,7 @@ def describe_target(target_generator: nn.Module, in_channels: int) -> tuple[int,
 
 
 def build_part(part: str, config: dict, **of_target: int | None) -> nn.Module:
-    """Build a neck or a head, and tell it of the target what its config does not say.
+    """Build a neck or a head, with arguments of the target that its config does not set.
 
     Args:
         part (str): ``'neck'`` or ``'head'``, for messages.

@@ -1,8 +1,8 @@
 """Checkpoints of other code bases for whole models: a SimMIM, a classifier, a detector, a segmentor.
 
-An encoder converts what reaches it, but torch hands to a part of a model only what already bears its name.
-:mod:`mmsimmim.mmengine_loading` puts the conversion before MMEngine's ``load_state_dict``, which every way of loading
-goes through. Models without an encoder of this package get the parameters under the names that they have in the file.
+An encoder converts the keys that it is given, but torch passes a submodule only keys with its prefix.
+:mod:`mmsimmim.mmengine_loading` puts the conversion before MMEngine's ``load_state_dict``, through which all
+loading goes. Models without an encoder of this package get the parameters under the names in the file.
 """
 
 import logging
@@ -22,7 +22,7 @@ from .rest_report import RestReport, has_report
 
 
 def convert_for(model: nn.Module, state_dict: Mapping[str, Tensor], report: bool = True) -> Mapping[str, Tensor]:
-    """Bring a state dict into the names of a model, if these are not the names that it has.
+    """Convert a state dict to the names of a model, if it has others.
 
     Args:
         model (nn.Module): Any; what concerns no :class:`Encoder`, or more than one, is left alone.
@@ -83,7 +83,7 @@ def load_converted(load: Callable, module: nn.Module, state_dict: Mapping[str, T
                    logger: Any) -> None:
     """Load a state dict of any code base by MMEngine's ``load_state_dict``; see :func:`convert_for`.
 
-    Encoders report what they take. What concerns the rest of the model stands in one more line of the log.
+    Encoders report what they load. The rest of the model is reported in one more line of the log.
 
     Args:
         load (Callable): MMEngine's function.

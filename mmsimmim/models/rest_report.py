@@ -1,4 +1,4 @@
-"""What a file has, and lacks, for the parts of a model around its encoder.
+"""Missing and unexpected parameters of the parts of a model outside its encoder.
 
 MMEngine warns that model and file "do not match exactly", and names the parameters of the encoder too, of which the
 encoder's own report says all that matters.
@@ -21,7 +21,7 @@ def has_report(model: nn.Module) -> bool:
 
 
 class RestReport(logging.Logger):
-    """Takes MMEngine's remarks on a file that does not match a model, but for what the encoders report.
+    """Collects MMEngine's warnings of a file that does not match a model, except what the encoders report.
 
     Args:
         model (nn.Module): What is loaded.

@@ -1,4 +1,4 @@
-"""SimMIM, the whole method: mask, encode, predict, compare."""
+"""SimMIM: mask, encode, predict, compare."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -21,7 +21,7 @@ Samples = list[BaseDataElement] | BaseDataElement
 class SimMIM(BaseModel):
     """`SimMIM: A Simple Framework for Masked Image Modeling <https://arxiv.org/abs/2111.09886>`_.
 
-    A part of each image is masked, the encoder sees a learned token in its place, and a light neck predicts the
+    A part of each image is replaced by a learned mask token, and a light neck predicts the
     missing pixels from the encoder's last map.
 
     Args:
@@ -101,7 +101,7 @@ class SimMIM(BaseModel):
 
     def masked_loss(self, images: Tensor, mask: Tensor) -> Tensor:
         """The same on tensors alone: images (B, C, H, W) and mask (B, H / p, W / p) to a scalar."""
-        # The target first: what it takes in between is gone when the encoder's maps fill the memory.
+        # The target first: its temporary memory is free again when the encoder's activations fill the memory.
         target, latent = self.target(images), self.encode(images, mask)
         if self.predicts_classes and hasattr(self.head, 'loss_in_parts'):
             return self.head.loss_in_parts(self.neck, latent, target, mask)
@@ -120,14 +120,14 @@ class SimMIM(BaseModel):
         return self.target_generator(self._as_target_sees(images))
 
     def to_colours(self, prediction: Tensor, images: Tensor) -> Tensor:
-        """A predicted target (B, C, h, w) as pictures.
+        """Convert a predicted target (B, C, h, w) to images.
 
         Args:
             prediction (Tensor): Shape (B, C, h, w).
             images (Tensor): The normalised images (B, C', H, W) that it was predicted of.
 
         Returns:
-            Tensor: Shape (B, C', H, W), in normalised colours; the prediction itself where no picture can be made of
+            Tensor: Shape (B, C', H, W), in normalised colours; the prediction itself where no image can be made of
             it.
         """
         restore = getattr(self.target_generator, 'restore', None)
@@ -138,12 +138,12 @@ class SimMIM(BaseModel):
 
     @property
     def predicts_classes(self) -> bool:
-        """Whether the target names classes, and the prediction has scores of them."""
+        """Whether the target has classes, and the prediction logits."""
         return getattr(self.target_generator, 'num_classes', None) is not None
 
     @property
     def makes_pictures(self) -> bool:
-        """Whether a prediction can be shown: where the target restores pictures, or has the shape of the image."""
+        """Whether a prediction can be shown: where the target can be restored to an image, or has its shape."""
         channels = self.backbone.in_channels
         as_image = describe_target(self.target_generator, channels) == (1, None, channels)
         return as_image or hasattr(self.target_generator, 'restore')
@@ -184,7 +184,7 @@ class SimMIM(BaseModel):
         return data_samples
 
     def _predict_each(self, images: Tensor, mask: Tensor) -> Iterable[Tensor]:
-        """The prediction of each image, (1, C, h, w); of classes one image at a time, as their scores may be many."""
+        """The prediction of each image, (1, C, h, w); of classes one image at a time, to bound the memory of logits."""
         if self.predicts_classes:
             return map(self.neck, self.encode(images, mask).split(1))
         return self.reconstruct(images, mask).split(1)

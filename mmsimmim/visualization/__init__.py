@@ -1,4 +1,4 @@
-"""Pictures of what a model reconstructs."""
+"""Visualization of reconstructions."""
 
 from .panels import CAPTIONS, draw_row, hide_masked, make_tiles, paste_visible, stack_rows, to_display
 from .pictures import PictureLoader

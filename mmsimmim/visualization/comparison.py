@@ -19,7 +19,7 @@ from .reconstruction import reconstruct
 
 @dataclass
 class Outcome:
-    """What one model made of one masked image.
+    """The reconstruction of one masked image by one model.
 
     Args:
         picture (np.ndarray): Its reconstruction, RGB, uint8, shape (H, W, 3).
@@ -36,7 +36,7 @@ class Outcome:
 
 @dataclass
 class Comparison:
-    """One image under one mask, and what the models made of it.
+    """One image under one mask, and its reconstructions by the models.
 
     Args:
         image (str): Its name.
@@ -136,7 +136,7 @@ def masked_difference(picture: np.ndarray, original: np.ndarray, mask: np.ndarra
 def uses_image_statistics(model: SimMIM) -> bool:
     """Whether its predictions are shown with means and deviations of the image itself, masked pixels included.
 
-    Such pictures look better than what the model knew, and their difference does not compare with that of others.
+    Such reconstructions use information that the model did not have, and their difference is not comparable to others.
     """
     return isinstance(model.target_generator, RelativePixelTarget)
 

@@ -1,4 +1,4 @@
-"""What was measured in comparisons of models: a Markdown table for people, records for programs."""
+"""Results of comparisons of models, as a Markdown table and as records."""
 
 import math
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Image files that are drawn, and the files that the drawings go to."""
+"""Input image files, and output files."""
 
 import os
 import sys
@@ -40,7 +40,7 @@ def find_images(place: str, num: int) -> list[str]:
 
 
 def load_all(loader: PictureLoader, paths: list[str]) -> Iterator[tuple[str, int, dict]]:
-    """Each image that can be read; the others are named on the error stream.
+    """Each readable image; the others are named on stderr.
 
     Args:
         loader (PictureLoader): Reads and masks.
@@ -85,12 +85,12 @@ def check_target(out: str | None, paths: list[str]) -> None:
 
 
 def target_path(path: str, place: str, out_dir: str, paths: list[str], ending: str) -> str:
-    """Where the picture of an image goes: below ``out_dir`` as the image below the folder.
+    """The output path of an image: below ``out_dir`` as the image below the folder.
 
     Args:
         path (str): The image.
         place (str): The image or the folder that the user named.
-        out_dir (str): Folder of the pictures.
+        out_dir (str): Folder of the output.
         paths (list[str]): All images, to tell ``a.jpg`` from ``a.png`` beside it.
         ending (str): What follows the image's name, with the suffix.
 

@@ -1,4 +1,4 @@
-"""Models to look at: built from a config, filled from a checkpoint, brought to a device."""
+"""Models for visualization: built from a config, loaded from a checkpoint, moved to a device."""
 
 import os
 
@@ -23,7 +23,7 @@ def build_model(cfg: Config, name: str) -> SimMIM:
         SimMIM: The model, whose predictions can be shown.
 
     Raises:
-        UserError: If it is not SimMIM's, cannot be built, or predicts what is no picture.
+        UserError: If it is not SimMIM's, cannot be built, or its predictions cannot be shown.
     """
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     kind = cfg.model.get('type')

@@ -23,7 +23,7 @@ def make_tiles(image: Tensor,
                reconstruction: Tensor,
                preprocessor: nn.Module,
                channels: Sequence[int] | None = None) -> list[np.ndarray]:
-    """The four pictures of a row, in the order of :data:`CAPTIONS`.
+    """The four images of a row, in the order of :data:`CAPTIONS`.
 
     Args:
         image (Tensor): Normalised image, shape (C, H, W).
@@ -112,7 +112,7 @@ def draw_row(tiles: Sequence[np.ndarray],
         tiles (Sequence[np.ndarray]): uint8, each of shape (H, W, 3).
         captions (Sequence[str], optional): Written above the tiles. Defaults to :data:`CAPTIONS`; None for none.
         note (str | Sequence[str], optional): Written below: one for the row, or one for each tile. Defaults to None.
-        min_side (int): Tiles with a shorter side than this are enlarged, each pixel to a square of a whole number of
+        min_side (int): Tiles with a shorter side than this are upscaled, each pixel to a square of an integer number of
             pixels. Defaults to 192; 1 keeps them as they are.
 
     Returns:

@@ -109,7 +109,7 @@ def main(argv: list[str] | None = None) -> None:
                          for command in args.commands})
         result = dict(rounds=args.rounds, **provenance('cpu'), rows=measure(programs, args.rounds))
     print(f"{heading(result, ('torch', 'mmengine', 'mmpretrain', 'mmsimmim'))}; {args.rounds} processes of each\n")
-    print(markdown(['statement or command', 'seconds (quartiles)', 'seconds of cores', 'times the first'], [
+    print(markdown(['statement or command', 'seconds (quartiles)', 'CPU seconds', 'relative to the first'], [
         [f"`{row['statement']}`", f"{row['seconds']:.2f} ({row['quartiles'][0]:.2f}–{row['quartiles'][1]:.2f})",
          f"{row['core_seconds']:.2f}", f"{row['ratio']:.2f}"] for row in result['rows']]))
     if args.json:

@@ -1,6 +1,6 @@
 """ADE20K as mmsegmentation has it, crops of 512 px; crops and order of a resumed run are those of the unbroken one.
 
-With `--tta` five scales and their mirror images are averaged. The scales are factors of the test scale, as in published
+With `--tta` five scales and their flips are averaged. The scales are factors of the test scale, as in published
 results, where mmsegmentation 1.x takes factors of each image's own size.
 """
 

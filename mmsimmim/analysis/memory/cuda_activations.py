@@ -1,4 +1,4 @@
-"""A training step on a CPU that keeps for its backward pass what a GPU would keep."""
+"""A training step on a CPU that saves the activations that a GPU would save."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,9 +22,9 @@ compute_attention = F.scaled_dot_product_attention
 
 @contextmanager
 def cuda_activations(memory: LiveMemory) -> Iterator[None]:
-    """Let a CPU keep for the backward pass what a GPU would keep. Two things differ.
+    """Let a CPU save for the backward pass what a GPU would save. Two things differ.
 
-    - Attention: with a trained bias, a CPU stores all weights. PyTorch's fused kernels for GPUs keep query, key, value,
+    - Attention: with a trained bias, a CPU saves all weights. PyTorch's fused kernels for GPUs save query, key, value,
       output, one float32 per query, and the bias, which is copied if its rows are no multiple of 8; the gradient of the
       bias they make for all images. Other buffers of theirs are small and left out.
     - Autocast: on CUDA, norms and resizing get float32 copies of their inputs and give float32, and softmax gives it.
@@ -70,7 +70,7 @@ def _giving_float32(function: Callable) -> Callable:
 
 def _attend(memory: LiveMemory, query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None,
             dropout_p: float = 0., is_causal: bool = False, scale: float | None = None) -> Tensor:
-    """Attention without dropout, of which a GPU keeps the seed only."""
+    """Attention without dropout, of which a GPU saves the seed only."""
     device = query.device.type
     if torch.is_autocast_enabled(device):
         dtype = torch.get_autocast_dtype(device)
@@ -82,7 +82,7 @@ def _attend(memory: LiveMemory, query: Tensor, key: Tensor, value: Tensor, attn_
 
 
 class _FusedAttention(torch.autograd.Function):
-    """Attention that keeps no weights; computed by the CPU's own, unseen by ``memory``."""
+    """Attention that saves no weights; computed by the CPU's own, unseen by ``memory``."""
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, is_causal: bool,

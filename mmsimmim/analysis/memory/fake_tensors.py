@@ -1,4 +1,4 @@
-"""A training step without the work: tensors have their sizes, and no values."""
+"""A training step on fake tensors: they have shapes, and no values."""
 
 import mmap
 from collections.abc import Callable, Iterable
@@ -11,15 +11,15 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 
 from .live_memory import Storages
 
-# Results of up to so many numbers are computed: they hardly cost anything, and boxes of proposals are among them.
+# Results of up to this number of elements are computed: they are cheap, and boxes of proposals are among them.
 SMALL = 2**14
 
 
 class FakeTensors(TorchDispatchMode):
     """Leaves out the computation of large floating-point tensors that depend on given ones, such as the weights.
 
-    Each operation runs for its shapes alone, and its result is zeros that take no memory until they are written to. So
-    the step of a large detector on a CPU takes seconds in place of minutes, and allocates what it always does (see
+    Each operation runs for its shapes alone; its result is zeros that take no memory until they are written to. So
+    the step of a large detector on a CPU takes seconds instead of minutes, and allocates what it always does (see
     :class:`~.live_memory.LiveMemory`). Whatever does not depend on the weights, such as anchors and targets, is
     computed, and so are small results, integers and booleans, from zeros where they depend on large ones.
 

@@ -1,4 +1,4 @@
-"""Counting the bytes of tensors that are alive."""
+"""Counting the bytes of live tensors."""
 
 import weakref
 from collections.abc import Callable, Iterator
@@ -11,14 +11,14 @@ from torch.utils._pytree import tree_map_only
 
 
 class LiveMemory(TorchDispatchMode):
-    """Counts the bytes of the tensors that are made while it is in force, as long as they live.
+    """Counts the bytes of the tensors that are created in its context, as long as they live.
 
-    Each storage counts once, whatever number of tensors look into it, and until the last of them is gone, autograd's
-    included. What there was before does not count, nor do buffers inside of an operation.
+    Each storage counts once, however many tensors are views of it, until the last of them is freed, those of autograd
+    included. Earlier tensors do not count, nor do workspaces of an operation.
 
     Attributes:
         live (int): Bytes now.
-        peak (int): Most bytes there were at any time.
+        peak (int): The maximum at any time.
 
     Examples:
         >>> import torch
@@ -53,7 +53,7 @@ class LiveMemory(TorchDispatchMode):
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Let operations pass without a look at them."""
+        """Do not count the operations of this context."""
         before, self._paused = self._paused, True
         try:
             yield
@@ -70,7 +70,7 @@ class LiveMemory(TorchDispatchMode):
 
 
 class Storages:
-    """The memory of tensors, as long as it lives: a tensor is in here if it looks into memory that was added."""
+    """The storages of tensors, as long as they live: a tensor is in here if its storage was added."""
 
     def __init__(self) -> None:
         self._addresses: set[int] = set()
@@ -79,11 +79,11 @@ class Storages:
         return tensor.untyped_storage()._cdata in self._addresses
 
     def add(self, tensor: Tensor, when_gone: Callable[[], None] = lambda: None) -> bool:
-        """Add the memory of a tensor.
+        """Add the storage of a tensor.
 
         Args:
             tensor (Tensor): The tensor.
-            when_gone (Callable): Called when that memory is free, if it is new here. Defaults to one that does nothing.
+            when_gone (Callable): Called when that storage is freed, if it is new here. Defaults to doing nothing.
 
         Returns:
             bool: Whether it is new here.

@@ -1,4 +1,4 @@
-"""The memory that the activations of a training step take."""
+"""Activation memory of a training step."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,10 +31,10 @@ class Step:
 
 
 def measure_activations(cfg: Config, step: Step, device: str) -> int:
-    """Bytes that a training step takes beside weights and their gradients.
+    """Bytes that a training step needs beside weights and their gradients.
 
-    On a GPU they are those of PyTorch's allocator. On a CPU they are an estimate of these: the step keeps what a GPU's
-    attention and autocast would keep (:func:`~.cuda_activations.cuda_activations`), and large tensors are allocated
+    On a GPU they are those of PyTorch's allocator. On a CPU they are an estimate of these: the step saves what a GPU's
+    attention and autocast would save (:func:`~.cuda_activations.cuda_activations`), and large tensors are allocated
     without being computed (:class:`~.fake_tensors.FakeTensors`).
 
     Args:
@@ -66,7 +66,7 @@ def measure_activations(cfg: Config, step: Step, device: str) -> int:
 
 @contextmanager
 def counting(model: nn.Module, device: str) -> Iterator['LiveMemory | CudaMemory']:
-    """Count the memory of a step, which on a CPU is only gone through."""
+    """Count the memory of a step, which on a CPU runs on fake tensors."""
     if device != 'cpu':
         with CudaMemory() as memory:
             yield memory
@@ -79,7 +79,7 @@ class CudaMemory:
     """As LiveMemory, from PyTorch's allocator.
 
     Attributes:
-        peak (int): Most bytes there were at any time, beside those from before.
+        peak (int): The maximum at any time, less the bytes allocated before.
     """
 
     def __enter__(self) -> 'CudaMemory':

@@ -1,4 +1,4 @@
-"""Batches for a training step that needs a memory and a time to be measured, and no data."""
+"""Synthetic batches, to measure memory and time of a training step without data."""
 
 from typing import Any
 
@@ -12,13 +12,13 @@ OBJECTS = 10  # in an image; in COCO there are seven or eight on average
 
 
 def synthetic_batch(model: nn.Module, scope: str, shape: tuple[int, int], num_images: int) -> dict[str, Any]:
-    """Images and labels as a data loader would give them.
+    """Images and labels as a data loader returns them.
 
     Detection: ten objects, boxes and masks, in each image. Segmentation: a random class for each pixel. Pre-training:
     60 % masked. Classification: the first class.
 
     Args:
-        model (nn.Module): The model that is to be trained.
+        model (nn.Module): The model to train.
         scope (str): ``default_scope`` of its config: ``'mmdet'``, ``'mmseg'`` or ``'mmpretrain'``.
         shape (tuple[int, int]): Height and width, pixels.
         num_images (int): Images in the batch.
@@ -43,7 +43,7 @@ def synthetic_batch(model: nn.Module, scope: str, shape: tuple[int, int], num_im
 def set_synthetic_proposals(model: nn.Module, batch: dict[str, Any]) -> None:
     """Let the first stage of a detector propose as it does after some training: half on objects, half elsewhere.
 
-    Random weights find no objects, and masks are made of those that are found only.
+    Random weights find no objects, and masks are predicted for positive proposals only.
 
     Args:
         model (nn.Module): A detector with a region proposal network; changed in place.

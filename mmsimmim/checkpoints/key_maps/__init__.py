@@ -1,4 +1,4 @@
-"""How code bases name and lay out the parameters that we have: tables of rules that run both ways."""
+"""Parameter names and layouts of other code bases: tables of rules that apply in both directions."""
 
 from .hugging_face import HUGGING_FACE
 from .official import OFFICIAL

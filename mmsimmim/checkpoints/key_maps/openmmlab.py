@@ -33,7 +33,7 @@ BUFFERS = {
     'swin_v2': _SWIN_BUFFERS,
     'vit': ('rel_pos_bias.relative_position_index', 'layers.{block}.attn.relative_position_index'),
 }
-# Parts of detectors, segmentors and other pre-training methods: read over
+# Parts of detectors, segmentors and other pre-training methods: ignored
 OTHERS = ('neck.', 'head.', 'rpn_head.', 'roi_head.', 'bbox_head.', 'mask_head.', 'decode_head.', 'auxiliary_head.',
           'panoptic_head.', 'target_generator.', 'data_preprocessor.')
 
@@ -54,7 +54,7 @@ OFFICIAL_DETECTOR = Form(
 BACKBONE_FILE = [replace(form, lacks=(MASK_TOKEN, DECODER, CLASSIFIER)) for form in ENCODER]
 DETECTOR = [
     replace(form, rest=(), lacks=(MASK_TOKEN, DECODER, CLASSIFIER)) for form in WHOLE_MODEL if form.encoder == 'swin']
-# mmsegmentation's BEiT knows neither position embeddings nor the norm of averaged patches
+# mmsegmentation's BEiT has neither position embeddings nor the norm of averaged patches
 SEGMENTOR = DETECTOR + [
     replace(form, rules=[rule for rule in form.rules if rule.ours != 'pos_embed'],
             lacks=(*form.lacks, 'backbone.ln2.{param}'), title='BEiT of mmsegmentation')

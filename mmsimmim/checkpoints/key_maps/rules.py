@@ -1,7 +1,7 @@
-"""What a key map is made of.
+"""The rules of a key map.
 
-A map lists how another code base names and lays out the parameters that we have. Each rule runs both ways. The names
-of the encoder stand without a prefix on both sides; those of a decoder or classifier are whole names.
+A map lists parameter names and layouts of another code base. Each rule applies in both directions. The names
+of the encoder have no prefix on either side; those of a decoder or classifier are full names.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -14,11 +14,11 @@ from torch import Tensor
 
 
 class Layout(NamedTuple):
-    """How tensors are laid out, there and here.
+    """The layout of tensors, there and here.
 
     Args:
-        to_ours (Callable): Takes their tensors, gives a tuple of ours, which is one.
-        to_theirs (Callable): Takes our tensor, gives a tuple of theirs.
+        to_ours (Callable): Takes their tensors, returns a tuple of ours, with one element.
+        to_theirs (Callable): Takes our tensor, returns a tuple of theirs.
     """
 
     to_ours: Callable[..., tuple[Tensor, ...]]
@@ -43,7 +43,7 @@ class Rule(NamedTuple):
     """One line of a key map; see :mod:`mmsimmim.checkpoints.templates`.
 
     Args:
-        theirs (str | tuple[str, ...]): Template of their name, or of the names of several tensors that are one here.
+        theirs (str | tuple[str, ...]): Template of their name, or of the names of several tensors that are joined here.
         ours (str): Template of our name, which is OpenMMLab's.
         layout (Layout): Change of layout. Defaults to none.
     """
@@ -73,19 +73,19 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Form:
-    """One of the forms in which a code base keeps an encoder.
+    """One of the forms in which a code base saves an encoder.
 
     Args:
         title (str): What such a file is, for people.
         family (str): The code base.
         encoder (str): ``'swin'``, ``'swin_v2'`` or ``'vit'``.
-        prefix (str): What stands before the names of the encoder.
+        prefix (str): The prefix of the names of the encoder.
         rules (Sequence[Rule]): Of the encoder. Of several with the same name of ours the first is written; the others
             are only read.
-        rest (Sequence[Rule]): Of decoder and classifier, whole names.
-        buffers (Sequence[str]): Templates of names in the encoder that hold nothing learned; read over.
-        others (tuple[str, ...]): Beginnings of whole names of parts that are not converted; read over.
-        lacks (Sequence[str]): Templates of our whole names that the form has no place for; not written.
+        rest (Sequence[Rule]): Of decoder and classifier, full names.
+        buffers (Sequence[str]): Templates of names of buffers in the encoder that are not learned; ignored.
+        others (tuple[str, ...]): Prefixes of full names of parts that are not converted; ignored.
+        lacks (Sequence[str]): Templates of our full names that the form has no place for; not written.
     """
 
     title: str
@@ -100,17 +100,17 @@ class Form:
 
     @cached_property
     def reading(self) -> list[Step]:
-        """All rules, from their whole names to ours."""
+        """All rules, from their full names to ours."""
         return [Step(rule.sources, (rule.ours, ), rule.layout.to_ours) for rule in self._all_rules()]
 
     @cached_property
     def writing(self) -> list[Step]:
-        """All rules, from our whole names to theirs."""
+        """All rules, from our full names to theirs."""
         return [Step((rule.ours, ), rule.sources, rule.layout.to_theirs) for rule in self._all_rules()]
 
     @cached_property
     def read_over(self) -> list[str]:
-        """Templates of the buffers' whole names."""
+        """Templates of the buffers' full names."""
         return [self.prefix + name for name in self.buffers]
 
     def _all_rules(self) -> list[Rule]:

@@ -1,6 +1,6 @@
-"""Whether an encoder's maps fit what follows it, and whether each of them is used: told before the first step.
+"""Checks before the first step that an encoder's outputs fit the necks and heads, and that each of them is used.
 
-The model is built on PyTorch's meta device, and what follows the encoder is gone through there, which takes neither
+The model is built and run on PyTorch's meta device, which takes neither
 memory nor computation.
 """
 
@@ -27,14 +27,14 @@ SIDE = 256  # of the images, pixels
 
 
 def check_encoder_outputs(cfg: Config) -> None:
-    """Make sure that an encoder of this package gives what the necks and heads of its model take.
+    """Make sure that the outputs of an encoder of this package fit the necks and heads of its model.
 
     Args:
         cfg (Config): With ``model`` and, if there are several processes, ``launcher``.
 
     Raises:
-        UserError: ``in_channels`` of a part is not what the encoder gives; or parameters of the encoder would get no
-            gradient, at which ``DistributedDataParallel`` stops in the second step.
+        UserError: ``in_channels`` of a part does not fit the encoder; or parameters of the encoder would get no
+            gradient, so that ``DistributedDataParallel`` would fail at the second step.
     """
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     backbone = cfg.model.get('backbone') if isinstance(cfg.get('model'), dict) else None
@@ -144,7 +144,7 @@ def _check_gradients(settings: dict, encoder: Encoder) -> None:
 
 
 def _used_outputs(model: nn.Module, encoder: Encoder) -> list[int]:
-    """Which of the encoder's outputs the results of its model depend on."""
+    """The outputs of the encoder that the results of its model depend on."""
     maps = tuple(torch.zeros(2, *shape, device='meta', requires_grad=True) for shape in output_shapes(encoder))
     results = [leaf for leaf in tree_leaves(_follow(model, maps)) if leaf.requires_grad]
     gradients = torch.autograd.grad(sum(result.sum() for result in results), maps, allow_unused=True)
@@ -152,7 +152,7 @@ def _used_outputs(model: nn.Module, encoder: Encoder) -> list[int]:
 
 
 def output_shapes(encoder: Encoder) -> list[tuple[int, ...]]:
-    """What an encoder gives for each of ``out_indices`` of a square image of 256 pixels: (C, H, W), (C, ) or (N, C)."""
+    """Shapes of an encoder's outputs for an image of 256 x 256 pixels: (C, H, W), (C, ) or (N, C)."""
     side = SIDE // encoder.patch_embed.projection.kernel_size[0]
     if isinstance(encoder, HierarchicalEncoder):
         return [(encoder.embed_dims * 2**i, side // 2**i, side // 2**i) for i in encoder.out_indices]

@@ -1,4 +1,4 @@
-"""The files that parts of a model read: their first weights, and palettes."""
+"""The files that parts of a model read: initial weights, and palettes."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -40,7 +40,7 @@ def check_initial_weights(cfg: Config) -> None:
 def check_palettes(cfg: Config) -> None:
     """Make sure that the palettes of all colour targets can be read, before anything is built.
 
-    Other than first weights they are read in every run: the number of their colours makes the model.
+    Unlike initial weights they are read in every run, as the number of colours determines the model.
 
     Args:
         cfg (Config): Its ``model`` is searched at every depth.

@@ -1,4 +1,4 @@
-"""Several processes: how many there are, and how they talk to each other without a GPU."""
+"""Several processes: their number, and their communication without a GPU."""
 
 import gc
 import os
@@ -14,7 +14,7 @@ from mmengine.logging import print_log
 
 from ...errors import UserError
 
-# Where each launcher says how many processes it started.
+# The environment variable in which each launcher sets the number of processes.
 WORLD_SIZE_VARIABLES = dict(pytorch='WORLD_SIZE', slurm='SLURM_NTASKS', mpi='OMPI_COMM_WORLD_SIZE')
 
 
@@ -46,8 +46,8 @@ def connect_on_cpu(cfg: Config) -> None:
     """Connect the processes through gloo where there is no accelerator; otherwise leave it to MMEngine.
 
     MMEngine's own start assumes CUDA devices in two places: when it connects the processes, and when it wraps the
-    model. PyTorch's SyncBN works on GPUs alone: each process then normalises by its own images, which a test does not
-    see.
+    model. PyTorch's SyncBN works on GPUs alone: each process then normalises by its own images, which does not affect
+    evaluation.
 
     Args:
         cfg (Config): With ``launcher``. Backend, model wrapper and norms are changed in place.

@@ -22,7 +22,7 @@ def report_mistakes(main: Callable) -> Callable:
         try:
             return main(*args, **kwargs)
         except UserError as error:
-            # A data loading worker's error arrives with the worker's traceback before the message.
+            # The message of an error in a data loading worker follows the worker's traceback.
             sys.exit(f'error: {str(error).rsplit("UserError: ", 1)[-1].strip()}')
 
     return wrapped

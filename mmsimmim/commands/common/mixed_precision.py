@@ -13,7 +13,7 @@ def enable_amp(cfg: Config) -> None:
         cfg (Config): ``optim_wrapper`` is changed in place.
 
     Raises:
-        UserError: The config's optimizer wrapper is of a kind of its own.
+        UserError: The config has another type of optimizer wrapper.
     """
     wrapper = cfg.optim_wrapper
     kind = wrapper.get('type', 'OptimWrapper')

@@ -1,4 +1,4 @@
-"""Published datasets: their parts, where these belong, and how they come there from archives and folders."""
+"""Published datasets: their parts, the layout of these, and how to get there from archives and folders."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from ...errors import UserError
 
-SPARE = 2**30  # bytes of the disk that stay free
+SPARE = 2**30  # bytes of the disk to leave free
 
 
 class Part(NamedTuple):
@@ -34,7 +34,7 @@ class Part(NamedTuple):
 
 
 class PublishedDataset(NamedTuple):
-    """What there is to prepare.
+    """A dataset to prepare.
 
     Args:
         parts (tuple[Part]): The folders.
@@ -134,7 +134,7 @@ def _open(path: Path) -> zipfile.ZipFile:
 
 
 def place(part: Part, source: Source, target: Path, copy: bool) -> None:
-    """Bring a part to its place, or leave nothing.
+    """Move a part into place, or leave nothing.
 
     Args:
         part (Part): The part.

@@ -1,4 +1,4 @@
-"""A test as the options of the command describe it: pictures, test-time augmentation, files with the results."""
+"""Options of the test command: drawing, test-time augmentation, files with the results."""
 
 import os
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ def use_validation(cfg: Config) -> None:
 
 
 def draw_predictions(cfg: Config, show: bool, show_dir: str | None, wait_time: float) -> None:
-    """Switch on the framework's hook that paints predictions.
+    """Switch on the framework's hook that draws predictions.
 
     Args:
         cfg (Config): Changed in place.

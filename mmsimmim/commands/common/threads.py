@@ -1,10 +1,10 @@
-"""How the threads of PyTorch wait, which has to be said before it is imported."""
+"""How idle threads of PyTorch wait, which must be set before it is imported."""
 
 import os
 
 
 def limit_thread_spinning() -> None:
-    """Let OpenMP threads spin for a moment only, unless the environment says how they wait.
+    """Let idle OpenMP threads spin only briefly, unless the environment says otherwise.
 
     Threads that spin while they wait slow a training many times when another process wants a core, and those that sleep
     at once slow compiled steps up to twice. Where PyTorch is imported already, this counts for child processes alone.

@@ -104,7 +104,7 @@ def drop_disabled_hooks(cfg: Config) -> None:
 
 
 def drop_idle_visualization(cfg: Config) -> None:
-    """Leave out mmsegmentation's hook for pictures where it draws none, of which it warns in every run.
+    """Remove mmsegmentation's visualization hook where it draws nothing, of which it warns in every run.
 
     Args:
         cfg (Config): Changed in place.

@@ -1,6 +1,6 @@
 """Values of settings on the command line: numbers, words, lists and tuples of them.
 
-MMEngine's ``DictAction`` reads the same, but takes out all blanks, splits quoted words at their commas, and cannot read
+MMEngine's ``DictAction`` reads the same, but removes all spaces, splits quoted words at their commas, and cannot read
 several lists beside one another.
 """
 

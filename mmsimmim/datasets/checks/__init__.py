@@ -1,4 +1,4 @@
-"""Faults of labelled datasets, found before a training meets them."""
+"""Checks of labelled datasets before training."""
 
 from .config import check_config
 from .files import Reading

@@ -1,4 +1,4 @@
-"""The categories of an annotation file in the format of COCO, and the classes of a config beside them."""
+"""The categories of a COCO annotation file, compared with the classes of a config."""
 
 import json
 import mmap
@@ -71,5 +71,5 @@ def compare_categories(section: Section, classes: Sequence[str], categories: Seq
 
 
 def repeated(values: Iterable) -> list:
-    """Those that are there more than once, each once."""
+    """The duplicates, each once."""
     return [value for value, count in Counter(values).items() if count > 1]

@@ -1,4 +1,4 @@
-"""Annotations in the format of COCO, and the images that they are about."""
+"""Annotations in COCO format, and their images."""
 
 import json
 import math
@@ -18,7 +18,7 @@ KEYS = dict(
     images=dict(id=ID, file_name=str, width=NUMBER, height=NUMBER),
     annotations=dict(id=ID, image_id=ID, category_id=ID, bbox=list, area=NUMBER),
     categories=dict(id=ID, name=str))
-BEYOND = 1.0  # pixels by which a box may leave its image: rounding
+BEYOND = 1.0  # pixels by which a box may exceed its image, for rounding
 
 
 def check_coco(part: Part, section: Section, reading: Reading) -> Contents:

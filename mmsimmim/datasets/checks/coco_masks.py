@@ -1,4 +1,4 @@
-"""Masks of annotations in the format of COCO."""
+"""Masks of annotations in COCO format."""
 
 import math
 from collections import defaultdict

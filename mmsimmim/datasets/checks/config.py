@@ -1,4 +1,4 @@
-"""From a config to its datasets: each is checked by itself, then against the model and the others."""
+"""Checks of the datasets of a config, each by itself, then against the model and the others."""
 
 import os
 from typing import Any
@@ -14,7 +14,7 @@ from .label_maps import check_label_maps
 from .part import Contents, Part, list_metrics, unwrap
 from .report import Report, Section, some
 
-# The checks, by the method that reads the datasets which they understand.
+# The checks, by the method with which their kind of dataset reads its data.
 CHECKS = {
     'mmdet.datasets.coco.CocoDataset.load_data_list': check_coco,
     'mmseg.datasets.basesegdataset.BaseSegDataset.load_data_list': check_label_maps,

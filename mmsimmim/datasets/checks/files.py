@@ -1,4 +1,4 @@
-"""Looking into many image files at once."""
+"""Reading many image files in threads."""
 
 import hashlib
 import os
@@ -15,9 +15,9 @@ from PIL import Image
 
 T = TypeVar('T')
 
-ORIENTATION = 0x0112  # the EXIF tag; from 5 on, rows and columns change places
-FIRST_WORD = 5.0  # seconds until the first word about progress
-BATCH = 1000  # files handed to the threads at a time, which tells the time that they take from that of the handing
+ORIENTATION = 0x0112  # the EXIF tag; from 5 on, rows and columns are swapped
+FIRST_WORD = 5.0  # seconds until the first line about progress
+BATCH = 1000  # files submitted to the threads at a time
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def read_picture(path: str, decode: bool = False) -> Picture:
             if decode:
                 image.load()
             return Picture(*(image.size[::-1] if turned else image.size), turned)
-    except Exception as error:  # Pillow's decoders raise nearly every type there is on a broken file.
+    except Exception as error:  # Pillow's decoders raise nearly every type of exception for broken files.
         return Picture(fault=_reason(error))
 
 
@@ -137,7 +137,7 @@ def _reason(error: Exception) -> str:
 
 
 def look_into(paths: Sequence[str], read: Callable[[str], T], what: str, reading: Reading) -> list[T]:
-    """Read files in several threads, with words about the progress on the error stream if that takes its time.
+    """Read files in several threads, with progress on stderr if it takes long.
 
     Args:
         paths (Sequence[str]): The files.

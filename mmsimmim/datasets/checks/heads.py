@@ -1,4 +1,4 @@
-"""How many classes the heads of a model tell apart, and how many the data have."""
+"""Numbers of classes of the heads of a model and of the data."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ OTHER_TYPES = ('RPNHead', 'STDCHead')
 
 
 def find_heads(model: Any, key: str = 'model') -> dict[str, int]:
-    """Find all heads that tell classes apart, in a model of mmpretrain, mmdet or mmseg.
+    """Find all heads with classes in a model of mmpretrain, mmdet or mmseg.
 
     Args:
         model (nn.Module | dict): The model or its config.

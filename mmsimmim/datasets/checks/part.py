@@ -1,4 +1,4 @@
-"""One dataset of a config, and what is read of it."""
+"""One dataset of a config, and its contents."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ class Part:
 
     @property
     def unlabelled(self) -> bool:
-        """Whether its labels are nowhere read, as in a test whose results are for a server."""
+        """Whether its labels are never read, as in a test for an evaluation server."""
         return not self.training and bool(self.metrics) and all(metric.get('format_only') for metric in self.metrics)
 
     def add(self, name: str, transforms: list[dict], metrics: list[dict]) -> None:
@@ -62,7 +62,7 @@ class Part:
 
 @dataclass
 class Contents:
-    """What a check has found out about a dataset.
+    """What a check has read of a dataset.
 
     Args:
         classes (list[str]): Names of its classes. Defaults to [].

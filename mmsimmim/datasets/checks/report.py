@@ -1,4 +1,4 @@
-"""What a check has found: errors, warnings and notes, each kind once, with a count and the first examples."""
+"""The report of a check: errors, warnings and notes, each kind once, with a count and the first examples."""
 
 import textwrap
 from collections.abc import Iterable
@@ -37,7 +37,7 @@ class Section:
         self._add('error', what, examples, advice)
 
     def warning(self, what: str, examples: Iterable | None = None, advice: str = '') -> None:
-        """Something that may be meant. Arguments as for :meth:`error`."""
+        """Something that may be intended. Arguments as for :meth:`error`."""
         self._add('warning', what, examples, advice)
 
     def note(self, what: str, examples: Iterable | None = None, advice: str = '') -> None:

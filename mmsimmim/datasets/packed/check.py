@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from ..transforms.loading.load_image import LoadImage, UnreadableImage
 from .file import PackedFile, checksum
 
-AT_A_TIME = 256  # images that are read before the next word about the progress
+AT_A_TIME = 256  # images between two lines about progress
 
 
 def find_faults(path: str, workers: int = 1,
                 tell: Callable[[int, int], None] = lambda done, count: None) -> Iterator[str]:
-    """Compare each record with its checksum, decode it, and compare the list of images with what is there.
+    """Compare each record with its checksum, decode it, and compare the list of images with the records.
 
     Args:
         path (str): A finished file.

@@ -15,7 +15,7 @@ from ...errors import UserError
 
 FORMAT = 'mmsimmim packed images, version 1'
 MANIFEST, PATHS, COMMIT = b'\0manifest', b'\0paths', b'\0commit'
-# A conversion goes on under the final name with this added, until it is finished.
+# The suffix of an unfinished file.
 UNFINISHED = '.part'
 MAX_KEY = 511  # of LMDB, bytes
 
@@ -50,7 +50,7 @@ class PackedFile:
             file could not be read.
 
     Raises:
-        UserError: There is no such file, it is not a file of packed images, is cut off, or was not packed to the end.
+        UserError: There is no such file, it is not a file of packed images, is truncated, or unfinished.
     """
 
     def __init__(self, path: str) -> None:
@@ -99,7 +99,7 @@ class PackedFile:
             return [number for commit in read_commits(records) for number in commit['checksums']]
 
     def unreadable(self) -> dict[str, str]:
-        """Why each image that could not be decoded, or whose file could not be opened, was found unreadable."""
+        """The reason why each image is unreadable that could not be decoded, or whose file could not be opened."""
         with self._begin() as records:
             return {path: why for commit in read_commits(records) for path, why in commit['unreadable'].items()}
 
@@ -139,7 +139,7 @@ def _close(file: tuple[int, int]) -> None:
 
 
 def check_whole(path: str) -> None:
-    """Stop where a file is not there or is shorter than it says: to read beyond its end would end the process.
+    """Stop where a file is missing or truncated: reading beyond its end would crash the process.
 
     Args:
         path (str): The file.

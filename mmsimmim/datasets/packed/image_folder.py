@@ -27,7 +27,7 @@ class PackedImageFolder(ImageFolder):
 
     Raises:
         UserError: As :class:`ImageFolder`; the library lmdb is missing; the file is missing, cut off, of another kind,
-            or was not packed to the end.
+            or is unfinished.
 
     Examples:
         >>> PackedImageFolder(data_root='train.lmdb', split='train', pipeline=[dict(type='mmsimmim.LoadImage')])

@@ -42,7 +42,7 @@ def pack(folder: str,
          suffixes: Sequence[str] = IMAGE_SUFFIXES,
          workers: int = 1,
          tell: Callable[[int, int], None] = lambda done, count: None) -> Packed:
-    """Pack all images below a folder, or go on with that where it was interrupted.
+    """Pack all images below a folder, or continue an interrupted conversion.
 
     Files that cannot be decoded are packed as they are; of those that cannot even be opened the reason is kept. A data
     set then passes over both as it does in the folder.
@@ -63,7 +63,7 @@ def pack(folder: str,
 
     Raises:
         UserError: There are no images; the file belongs to another folder or has other options; the folder has
-            changed since the beginning; another process is at it; the file cannot be written.
+            changed since the beginning; another process is packing; the file cannot be written.
     """
     paths = [path.replace(os.sep, '/') for path in sorted(list_files(folder, tuple(suffixes)))]
     if not paths:

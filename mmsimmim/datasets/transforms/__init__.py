@@ -1,4 +1,4 @@
-"""Steps of the data pipelines."""
+"""Transforms of the data pipelines."""
 
 from .loading import LoadImage, LoadRandomResizedCrop, UnreadableImage
 from .masks import (

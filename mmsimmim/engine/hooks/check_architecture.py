@@ -1,4 +1,4 @@
-"""A checkpoint that is loaded whole has to be one of the model of the config."""
+"""The checkpoint of a whole model must match the model of the config."""
 
 import re
 from collections import OrderedDict
@@ -31,14 +31,14 @@ def require_same_architecture(runner: Runner | FlexibleRunner) -> None:
 
 
 class ArchitectureHook(Hook):
-    """Stop where a checkpoint lacks parameters of the model, has them in another shape, or has more layers.
+    """Stop if a checkpoint lacks parameters of the model, has them in another shape, or has more layers.
 
     Whatever else it has beyond the model, such as buffers of older versions or an auxiliary head, a warning
     names.
     """
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Load once by way of trial.
+        """Try to load the checkpoint.
 
         Args:
             runner (Runner): The runner.

@@ -1,4 +1,4 @@
-"""The classes of the data against those of the model, before the first step."""
+"""A check of the classes of the data and of the model, before the first step."""
 
 import os
 from collections.abc import Iterator
@@ -25,8 +25,8 @@ class CheckClassesHook(Hook):
       and auxiliary heads) must tell as many classes apart as the data have. Otherwise labels above ``num_classes`` end
       in an assertion on the GPU.
     - Training and validation data must have the same classes in the same order.
-    - Classes of data in the format of COCO must be categories of the annotation file, in its order. MMDetection leaves
-      out categories with other names in silence: a class that is spelled wrong is trained on nothing.
+    - Classes of data in COCO format must be categories of the annotation file, in its order. MMDetection silently
+      ignores categories with other names: a misspelled class is trained on nothing.
 
     Datasets that do not say their classes are not checked, nor those of detectors that find what a text names.
 

@@ -1,4 +1,4 @@
-"""Checkpoints that a kill at any moment leaves whole."""
+"""Atomic writing of checkpoints."""
 
 import os
 
@@ -10,7 +10,7 @@ from ...registry import HOOKS
 
 
 class AtomicLocalBackend(LocalBackend):
-    """Local files that appear under their name only when they are written to the end."""
+    """Local files that get their name only when they are complete."""
 
     def put(self, obj: bytes, filepath) -> None:
         """Write a file.
@@ -33,7 +33,7 @@ register_backend('AtomicLocalBackend', AtomicLocalBackend, force=True)
 
 @HOOKS.register_module()
 class CheckpointHook(MMEngineCheckpointHook):
-    """MMEngine's hook, except that no moment exists at which the last whole checkpoint is missing.
+    """MMEngine's hook, except that there is a complete checkpoint at any moment.
 
     MMEngine deletes the outdated checkpoint before it writes the new one, and writes it in place. Here a file is
     written under a temporary name, renamed when it is complete, and only then the outdated one is deleted.
@@ -59,7 +59,7 @@ class CheckpointHook(MMEngineCheckpointHook):
                 self._remove(path)
 
     def _make_room(self, step: int) -> list:
-        """Take outdated checkpoints off the list, so that MMEngine finds room in it and deletes nothing itself."""
+        """Remove outdated checkpoints from the list, so that MMEngine deletes nothing itself."""
         outdated = []
         if self.max_keep_ckpts > 0 and (not self.keep_ckpt_ids or self.keep_ckpt_ids[-1] != step):
             while len(self.keep_ckpt_ids) >= self.max_keep_ckpts:

@@ -1,4 +1,4 @@
-"""Gradients that take half as many bytes between GPUs."""
+"""Gradient communication in bfloat16: half the bytes."""
 
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
@@ -12,10 +12,10 @@ from ...registry import HOOKS
 
 @HOOKS.register_module()
 class CompressGradientsHook(Hook):
-    """Send and sum up the gradients of data parallelism in bfloat16 instead of float32.
+    """All-reduce gradients in bfloat16 instead of float32.
 
     PyTorch's ``bf16_compress_hook``: each process rounds its gradients to bfloat16 and divides them by the number of
-    processes, they are summed up in bfloat16, and the sum becomes the gradient, in float32. So gradients keep 8 bits of
+    processes, they are summed in bfloat16, and the sum becomes the gradient, in float32. So gradients keep 8 bits of
     their mantissa; clipping and the optimizer's state stay in float32. Without this hook nothing is rounded.
 
     With one process there is nothing to send, and nothing happens.
@@ -32,7 +32,7 @@ class CompressGradientsHook(Hook):
         self._model: nn.Module | None = None
 
     def before_train(self, runner) -> None:
-        """Tell PyTorch how to send, once for each model.
+        """Register PyTorch's communication hook, once for each model.
 
         Args:
             runner (Runner): The runner, with the wrapped model.

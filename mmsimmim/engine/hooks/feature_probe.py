@@ -1,4 +1,4 @@
-"""What frozen features are worth, measured while they are being learned."""
+"""Evaluation of frozen features during pre-training."""
 
 import os
 from collections.abc import Sequence
@@ -21,17 +21,17 @@ from ...registry import HOOKS
 
 @HOOKS.register_module()
 class FeatureProbeHook(Hook):
-    """Classify a labelled folder by frozen features at intervals: by nearest neighbours and by a linear probe.
+    """Evaluate frozen features on a labelled folder at intervals, by kNN and a linear probe.
 
-    Features are averages over one map of the encoder, of whole images without a mask. Both probes are fitted to those
+    Features are averages over one feature map of the encoder, of images without a mask. Both probes are fitted to those
     of the ``train`` images and measured on those of the ``val`` images: top-1 accuracy in percent, as ``probe/knn`` and
     ``probe/linear`` in the message hub and the visualizer, and as a line in the log.
 
     Training itself is the same with and without this hook: no weight, no running statistic, no mode of a module and no
-    random number changes. The processes of a distributed training share the images; each ends with all features.
+    random number changes. The images are distributed over the processes; each ends with all features.
 
-    How far the two numbers tell what fine-tuning will give is another matter: features of masked image modelling
-    separate classes poorly by a plane and fine-tune well all the same. Compare runs of one kind with them.
+    They do not predict fine-tuning accuracy well: features of masked image modelling do poorly in linear probes and
+    fine-tune well all the same. Use them to compare similar runs.
 
     Args:
         train (str | dict): Labelled images to fit to: a folder with one folder per class, read by

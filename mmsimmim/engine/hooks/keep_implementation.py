@@ -1,11 +1,11 @@
-"""A resumed optimizer computes as its config says."""
+"""A resumed optimizer uses the implementation of its config."""
 
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import FlexibleRunner, Runner
 from torch.optim import Optimizer
 
-# Settings of PyTorch's optimizers that say how they compute, and not what.
+# Settings of PyTorch's optimizers that choose the implementation, and not the result.
 IMPLEMENTATION = ('fused', 'foreach', 'capturable')
 
 

@@ -5,7 +5,7 @@ from mmengine.runner import Runner
 
 from ...registry import HOOKS
 
-# Steps, counted from where a training starts or goes on, after which a line shows that it runs.
+# Steps, counted from the start or resumption of a training, that are logged early.
 FIRST_STEPS = (1, 2, 5, 10, 20, 50)
 
 

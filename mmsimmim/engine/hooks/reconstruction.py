@@ -1,4 +1,4 @@
-"""Reconstruction pictures during training."""
+"""Visualization of reconstructions during training."""
 
 from collections.abc import Sequence
 
@@ -18,9 +18,9 @@ from ..fsdp import is_sharded
 
 @HOOKS.register_module()
 class ReconstructionHook(Hook):
-    """Show at intervals what the model makes of the same few images with the same masks.
+    """Draw reconstructions of the same few images with the same masks at intervals.
 
-    Each picture goes to the runner's visualizer: ``LocalVisBackend`` writes ``vis_data/vis_image/<name>_<step>.png``,
+    Each image goes to the runner's visualizer: ``LocalVisBackend`` writes ``vis_data/vis_image/<name>_<step>.png``,
     ``TensorboardVisBackend`` an image with a slider over the steps. There is always one at the end of training.
 
     The images are read once, before training. Training itself is the same with and without this hook: neither the
@@ -28,7 +28,7 @@ class ReconstructionHook(Hook):
     own precision.
 
     Args:
-        interval (int): Epochs or iterations between two pictures. Defaults to 1.
+        interval (int): Epochs or iterations between two drawings. Defaults to 1.
         by_epoch (bool): Whether the interval counts epochs. Defaults to True.
         num_images (int): How many images of the validation set to show, the first ones. Defaults to 4.
         indices (Sequence[int], optional): Which images of the validation set to show instead. Defaults to None.
@@ -38,7 +38,7 @@ class ReconstructionHook(Hook):
             Defaults to 0.
         channels (Sequence[int], optional): Which channels are red, green and blue, see
             :func:`mmsimmim.visualization.to_display`. Defaults to None.
-        name (str): Name of the picture. Defaults to 'reconstruction'.
+        name (str): Name of the image. Defaults to 'reconstruction'.
 
     Raises:
         UserError: From the constructor, if arguments contradict each other; at the start of training, if there is

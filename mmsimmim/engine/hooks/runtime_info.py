@@ -1,4 +1,4 @@
-"""Noting losses and norms without making the processor wait for the device."""
+"""Logging losses and norms without synchronising with the device."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -13,9 +13,9 @@ from ..deferred_history import defer, note
 
 @HOOKS.register_module()
 class RuntimeInfoHook(MMEngineRuntimeInfoHook):
-    """MMEngine's hook, which notes learning rates, losses and the norm of gradients, without waiting for them.
+    """MMEngine's hook for learning rates, losses and gradient norms, without synchronisation.
 
-    MMEngine's asks the device for the loss and the norm after every step, so that the next one can only be prepared
+    MMEngine's reads loss and norm from the device after every step, so that the next one can only be queued
     when this one has been computed. Here they are fetched together when they are read: for a log line or a checkpoint.
     The numbers are the same.
 
@@ -37,7 +37,7 @@ class RuntimeInfoHook(MMEngineRuntimeInfoHook):
 
     def after_train_iter(self, runner, batch_idx: int, data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
-        """Note what the step gave.
+        """Log the outputs of the step.
 
         Args:
             runner (Runner): The runner of the training.

@@ -1,4 +1,4 @@
-"""Random numbers of the training step that do not depend on how the run came there."""
+"""Random numbers of a training step that do not depend on earlier ones."""
 
 
 import torch
@@ -12,8 +12,8 @@ from ...registry import HOOKS
 class SeedStepHook(Hook):
     """Seed all generators of the training process from (run's seed, rank, iteration) before each step.
 
-    A resumed run then draws the drop paths it would have drawn without the interruption, and neither validation nor
-    data loading in the main process shifts them. The draws of the samples are the matter of :class:`SeedSample`.
+    A resumed run then has the drop paths of the uninterrupted run, and neither validation nor
+    data loading in the main process changes them. :class:`SeedSample` seeds the samples.
 
     Examples:
         >>> custom_hooks = [dict(type='mmsimmim.SeedStepHook')]

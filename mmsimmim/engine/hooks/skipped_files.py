@@ -1,4 +1,4 @@
-"""Log lines about the files that could not be read."""
+"""Logging of unreadable files."""
 
 
 from mmengine.dist import all_gather_object
@@ -48,7 +48,7 @@ class SkippedFilesHook(Hook):
         self._take(runner, data_batch)
 
     def after_train_epoch(self, runner) -> None:
-        """Log the count. A loop counted in iterations is one epoch."""
+        """Log the count. An iteration-based loop is one epoch."""
         self._count(runner, f'epoch {runner.epoch + 1}')
 
     def after_val_epoch(self, runner, metrics: dict | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Which parameter learns how fast."""
+"""Learning rates and weight decay by parameter."""
 
 from .layer_decay import LearningRateDecayOptimWrapperConstructor
 

@@ -1,4 +1,4 @@
-"""Learning rates that fall from the head down to the first layer."""
+"""Layer-wise learning rate decay."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ WRAPPERS = ('_fsdp_wrapped_module', '_checkpoint_wrapped_module', '_orig_mod')
 
 
 class Setting(NamedTuple):
-    """What one parameter gets.
+    """Learning-rate scale and weight decay of one parameter.
 
     Args:
         lr_scale (float): Its learning rate over the optimizer's.
@@ -34,10 +34,10 @@ class Setting(NamedTuple):
 class LearningRateDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     """Layer-wise decay of the learning rate, for models of mmpretrain, mmdet and mmsegmentation alike.
 
-    A parameter at depth d of an encoder with n depths learns at ``layer_decay_rate ** (n - 1 - d)`` of the optimizer's
-    rate (``build_finetune_optimizer`` in the official ``optimizer.py``); the encoder says itself how deep a parameter
-    lies. Whatever is outside the encoder (necks, heads, decoders) has the full rate. mmpretrain's constructor of the
-    same name does this for its own classifiers only.
+    A parameter at depth d of an encoder with n depths has ``layer_decay_rate ** (n - 1 - d)`` of the optimizer's
+    rate (``build_finetune_optimizer`` in the official ``optimizer.py``); the encoder knows these depths.
+    Whatever is outside the encoder (necks, heads, decoders) has the full rate. mmpretrain's constructor of the same
+    name does this for its own classifiers only.
 
     Parameters with equal settings share a group, groups begin with the lowest rate, and each carries its ``lr_scale``.
     Frozen parameters are left out. One that several modules share counts once.

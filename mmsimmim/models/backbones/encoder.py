@@ -1,4 +1,4 @@
-"""What all encoders share: the mask token, frozen parts, and loading that leaves nothing out in silence."""
+"""What all encoders share: the mask token, frozen parts, and loading with a report."""
 
 import logging
 from collections.abc import Iterable, Iterator
@@ -22,24 +22,24 @@ class Encoder(BaseModule):
 
     embed_dims: int
     in_channels: int
-    # Beginnings of the names that a file must have, and of which it may have no others.
+    # Prefixes of the names that a file must have, and may have no others of.
     required_parts: tuple[str, ...]
-    # Share of these that must be in a file; 0 loads whatever there is.
+    # Fraction of these that must be in a file; 0 loads whatever there is.
     min_matched = 0.9
-    # What `init_cfg` says beside `checkpoint`, while it is carried out.
+    # The other settings of `init_cfg`, during initialisation.
     _min_matched_at_first: float | None = None
     _reports_loading = True
 
     def add_mask_token(self) -> None:
-        """Make the learned token that stands for masked ones; downstream models have none, as it gets no gradient."""
+        """Create the mask token; downstream models have none, as it would get no gradient."""
         self.mask_token = nn.Parameter(torch.zeros(1, 1, self.embed_dims))
         nn.init.trunc_normal_(self.mask_token, std=0.02)
 
     def init_weights(self) -> None:
-        """As MMEngine's, but files of all code bases serve.
+        """As MMEngine's, but with files of all code bases.
 
         In ``init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.', min_matched=0.9)`` the prefix need
-        not be in the file, and ``min_matched`` is the share of parameters that must be; it holds for this loading only.
+        not be in the file, and ``min_matched`` is the fraction of parameters that must be, for this loading only.
         """
         given = self.init_cfg
         configs = [given] if isinstance(given, dict) else given or []
@@ -84,11 +84,11 @@ class Encoder(BaseModule):
         """Bring a file's parameters, keys with ``prefix``, into the form of this encoder, in place."""
 
     def _difference(self, report: LoadReport) -> str:
-        """How the network that a file was trained in differs from this one, and what to set; '' if nothing tells."""
+        """How the network of a file differs from this one, and what to set; '' if unknown."""
         return ''
 
     def compare(self, state_dict: dict[str, Tensor]) -> LoadReport:
-        """Find out what loading would find, without loading.
+        """Compare a state dict with this encoder, without loading it.
 
         Args:
             state_dict (dict[str, Tensor]): Of any code base that converts, or of a whole model; not changed.
@@ -141,7 +141,7 @@ class Encoder(BaseModule):
 
 @contextmanager
 def loading_silently(model: nn.Module) -> Iterator[None]:
-    """Let the encoders of a model report nothing, for a loading by way of trial."""
+    """Let the encoders of a model report nothing, for a trial load."""
     encoders = [module for module in model.modules() if isinstance(module, Encoder)]
     for encoder in encoders:
         encoder._reports_loading = False

@@ -14,7 +14,7 @@ INSTEAD = dict(
     pretrain_img_size='leave it out; it is for absolute positions',
     pretrained=FILE,
     convert_weights=FILE)
-# Only their default is to be had here.
+# Only their default is supported here.
 DEFAULTS = ('mlp_ratio', 'qkv_bias', 'qk_scale', 'patch_norm', 'drop_rate', 'attn_drop_rate', 'use_abs_pos_embed',
             'act_cfg', 'norm_cfg', 'norm_eval', 'strides', 'out_after_downsample', 'interpolate_mode', 'patch_cfg')
 INSTEAD |= dict.fromkeys(DEFAULTS, 'leave it out; only its default is to be had here')

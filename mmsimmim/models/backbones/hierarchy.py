@@ -105,7 +105,7 @@ class HierarchicalEncoder(Encoder):
 
         Args:
             param_name (str): Name of the parameter.
-            prefix (str): What stands before the backbone's own names. Defaults to ''.
+            prefix (str): Prefix of the backbone's own names. Defaults to ''.
 
         Returns:
             tuple[int, int]: Depth, 0 at the patch embedding, and the number of depths; a merging has that of the block
@@ -190,7 +190,7 @@ def check_out_indices(out_indices: int | Sequence[int], num_stages: int) -> tupl
 
 
 def check_frozen_stages(frozen_stages: int, num_stages: int) -> int:
-    """``frozen_stages`` itself; ValueError if there are not so many."""
+    """``frozen_stages`` itself; ValueError if there are fewer stages."""
     if not -1 <= frozen_stages < num_stages:
         raise ValueError(f'frozen_stages {frozen_stages} must lie between -1 and {num_stages - 1}')
     return frozen_stages

@@ -1,7 +1,6 @@
-"""Nothing is half-loaded in silence: a file fits an encoder, or it is refused, and a report says what was loaded.
+"""Loading with a report: a file fits an encoder, or is refused.
 
-MMEngine loads without strictness; what a file lacks stays at random, and a line in the log is all there is to show for
-it.
+MMEngine loads with ``strict=False``: parameters that a file lacks stay random, with no more than a line in the log.
 """
 
 import re
@@ -16,7 +15,7 @@ from ...checkpoints.report import describe
 from ...checkpoints.weights import INNER_WRAPPERS, unwrap_names
 from ...errors import UserError
 
-# Computed, not learned: files that carry them load all the same.
+# Computed, not learned: files with them load all the same.
 BUFFERS = ('relative_position_index', 'relative_coords_table', 'attn_mask')
 BIAS_TABLE = 'relative_position_bias_table'
 
@@ -26,7 +25,7 @@ class CheckpointMismatch(UserError, RuntimeError):
 
 
 class LoadReport(NamedTuple):
-    """What became of the parameters of a file, and of those of the encoder, by name.
+    """Names of the parameters of a file and of an encoder, by how they match.
 
     Args:
         matched (list[str]): The encoder's, found in the file; ``resized`` are among them.
@@ -56,12 +55,12 @@ class LoadReport(NamedTuple):
 
 
 def compare(own: Mapping[str, Tensor], given: Mapping[str, Tensor], sizes: Mapping[str, tuple]) -> LoadReport:
-    """Find out what a file has for an encoder.
+    """Compare the parameters of a file with those of an encoder.
 
     Args:
         own (Mapping[str, Tensor]): The encoder's parameters.
         given (Mapping[str, Tensor]): The file's under the encoder's names, which may be on the meta device.
-        sizes (Mapping[str, tuple]): Shapes that the file's had before they were brought into the encoder's form, by
+        sizes (Mapping[str, tuple]): Shapes of the file's before they were converted to the encoder's form, by
             those of their names that were there already.
 
     Returns:
@@ -88,12 +87,12 @@ def own_parameters(module: nn.Module) -> dict[str, Tensor] | None:
 
 
 def use_own_names(own: Iterable[str], state_dict: dict[str, Tensor], prefix: str, in_part: bool = False) -> None:
-    """Bring the keys of whole models and of other code bases into the form of an encoder's own.
+    """Convert the keys of whole models and of other code bases to the encoder's own.
 
     Args:
         own (Iterable[str]): Names of the encoder's parameters.
         state_dict (dict[str, Tensor]): Changed in place, if less than half of the names are in it.
-        prefix (str): What stands before the encoder's keys.
+        prefix (str): Prefix of the encoder's keys.
         in_part (bool): Convert what is known even if there are other keys. Defaults to False.
     """
     own = set(own)
@@ -123,9 +122,9 @@ def require_fit(report: LoadReport, own: Mapping[str, Tensor], given: Mapping[st
         own (Mapping[str, Tensor]): The encoder's parameters.
         given (Mapping[str, Tensor]): What the file holds, under the names that it has there.
         encoder (str): Name of the encoder's class.
-        required (tuple[str]): Beginnings of the names that count. The rest (norms of outputs, the mask token) may be
+        required (tuple[str]): Prefixes of the names that count. The rest (norms of outputs, the mask token) may be
             missing, or be in the file alone.
-        min_matched (float): Share of them that the file must have; 0 accepts any file.
+        min_matched (float): Fraction of them that the file must have; 0 accepts any file.
 
     Raises:
         CheckpointMismatch: If too many are missing, or any has another shape (bias tables: other heads), integers, or
@@ -163,7 +162,7 @@ def _advice(unexpected: list[str]) -> str:
 
 
 def elsewhere(names: Iterable[str]) -> str:
-    """What to do about an encoder below a name that is not looked for, such as ``student.backbone.``; '' if none."""
+    """What to do about an encoder with an unknown prefix, such as ``student.backbone.``; '' if there is none."""
     pattern = re.compile(r'(?!(?:backbone|encoder)\.patch)(.+\.)patch_embed\.')
     found = next(filter(None, map(pattern.match, names)), None)
     if found is None:
@@ -173,7 +172,7 @@ def elsewhere(names: Iterable[str]) -> str:
 
 
 def first_not_finite(state_dict: Mapping[str, Tensor]) -> str | None:
-    """Name of the first parameter with a value that is no number or infinite."""
+    """Name of the first parameter with an infinite or NaN value."""
     kinds = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
     return next((name for name, value in state_dict.items()
                  if value.dtype in kinds and not value.is_meta and not value.isfinite().all()), None)
@@ -185,7 +184,7 @@ def below(state_dict: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def shorten(names: list[str], limit: int = 6) -> str:
-    """Names in a line; where they are many, those that differ in numbers only stand together."""
+    """Names in a line; if they are many, those that differ in numbers only are merged."""
     if len(names) <= limit:
         return ', '.join(names)
     kinds = {}

@@ -67,7 +67,7 @@ class SwinTransformer(HierarchicalEncoder):
     """`Swin Transformer <https://arxiv.org/abs/2103.14030>`_ that also takes a mask.
 
     State-dict keys are those of mmpretrain, mmdet and mmsegmentation. Bias tables of other windows are resized while
-    loading, in whatever way the file is loaded; index buffers in it are passed over.
+    loading; index buffers in a file are ignored.
 
     Args:
         arch (str | dict): ``'tiny'``, ``'small'``, ``'base'``, ``'large'`` (or their first letters), or a dict of

@@ -18,7 +18,7 @@ from .hierarchy import HierarchicalEncoder, Stage, parse_arch, per_stage, split_
 class SwinBlockV2(nn.Module):
     """Window attention and an MLP, each followed by a norm and beside a residual connection.
 
-    A dropped branch adds nothing, as in the official code; mmpretrain drops before the norm, whose bias then stays.
+    A dropped branch adds nothing, as in the official code; mmpretrain drops before the norm, so that its bias remains.
 
     Args:
         channels (int): Channels of a token.
@@ -55,8 +55,8 @@ class SwinTransformerV2(HierarchicalEncoder):
     """`Swin Transformer V2 <https://arxiv.org/abs/2111.09883>`_ that also takes a mask.
 
     Cosine attention, a position bias that is a learned function of log-spaced offsets, and norms after each branch.
-    Nothing is resized for another window or resolution; tell the windows of pre-training instead. State-dict keys are
-    those of mmpretrain; index, coordinate and mask buffers in a file are passed over.
+    Nothing is resized for another window or resolution; set the windows of pre-training instead. State-dict keys are
+    those of mmpretrain; index, coordinate and mask buffers in a file are ignored.
 
     Named architectures, with the parameters of the encoder alone:
 

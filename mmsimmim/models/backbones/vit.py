@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from ...errors import UserError
 from ...layers import (
+    ChunkedPositionBias,
     PatchEmbed,
-    PositionBiasInPieces,
     RelativePositionBias,
     TransformerBlock,
     call_block,
@@ -45,10 +45,10 @@ class VisionTransformer(Encoder):
 
     Arguments and state-dict keys are those of mmpretrain's ``BEiTViT``; defaults are SimMIM's pre-training, official
     ``models/vision_transformer.py``. For fine-tuning set ``use_rel_pos_bias=True, use_shared_rel_pos_bias=False,
-    final_norm=False, out_type='avg_featmap'``. While loading, in whatever way, a shared bias table becomes one per
+    final_norm=False, out_type='avg_featmap'``. While loading, a shared bias table becomes one per
     block if the model has these, tables and position embeddings of another image size are resized, and index buffers
-    are passed over. Images of any size are accepted: they are seen as by the model of that size into which these
-    weights are loaded. Stochastic depth is the official one (mmpretrain drops the MLP's branch twice over, and
+    are ignored. Images of any size are accepted, with the result of a model of that size into which these
+    weights are loaded. Stochastic depth is the official one (mmpretrain applies it twice to the MLP branch, and
     ignores dropout in the attention).
 
     Args:
@@ -57,7 +57,7 @@ class VisionTransformer(Encoder):
             ``embed_dims``, ``num_layers``, ``num_heads`` and ``feedforward_channels``. ``'small'`` is mmpretrain's: 8
             wide layers; the usual ViT-S is ``'deit-small'``. Defaults to ``'base'``.
         img_size (int | tuple[int, int]): Size of the images, pixels (H, W), that bias tables and position embeddings
-            are for. Files do not tell rows from columns: one of 64 x 96 pixels is taken as it is for 96 x 64. Defaults
+            are for. Files do not record the orientation: one of 64 x 96 pixels is taken as it is for 96 x 64. Defaults
             to 224.
         patch_size (int): Side of a patch, pixels. Defaults to 16.
         in_channels (int): Channels of the images. Defaults to 3.
@@ -75,7 +75,7 @@ class VisionTransformer(Encoder):
             after one more norm (B, C), ``'cls_token'`` for the class token (B, C), ``'raw'`` for all tokens
             (B, 1 + h * w, C). Defaults to ``'featmap'``.
         with_cls_token (bool): Whether there is a class token. Defaults to True.
-        frozen_stages (int): As in mmpretrain: if above 0, the embeddings and that many blocks stay as they are; if
+        frozen_stages (int): As in mmpretrain: if above 0, the embeddings and this number of blocks are frozen; if
             all, also the norms and the shared bias. Defaults to -1.
         use_abs_pos_emb (bool): Whether absolute position embeddings are added. Defaults to False.
         use_rel_pos_bias (bool): Whether each block has its relative-position bias. Defaults to False.
@@ -184,7 +184,7 @@ class VisionTransformer(Encoder):
         self._freeze()
 
     def add_mask_token(self) -> None:
-        """Make the learned token that stands for masked ones, initialised as the rest of the ViT."""
+        """Create the mask token, initialised as the rest of the ViT."""
         self.mask_token = nn.Parameter(torch.zeros(1, 1, self.embed_dims))
         truncate_at_one_sigma(self.mask_token)
 
@@ -228,12 +228,12 @@ class VisionTransformer(Encoder):
             x = x + resize_position_embedding(self.pos_embed, self.grid, grid, self.interpolate_mode)
         return self.drop_after_pos(x)
 
-    def _shared_biases(self, grid: tuple[int, int]) -> dict[int, Tensor | PositionBiasInPieces | None]:
-        """What all blocks share that have windows of one size; 0 for none."""
+    def _shared_biases(self, grid: tuple[int, int]) -> dict[int, Tensor | ChunkedPositionBias | None]:
+        """The shared bias of the blocks, by window size; 0 for no windows."""
         windows = {layer.window_size for layer in self.layers}
         if self.rel_pos_bias is None:
             return dict.fromkeys(windows)
-        return {size: self.rel_pos_bias.position_bias_or_pieces((size, size) if size else grid) for size in windows}
+        return {size: self.rel_pos_bias.position_bias_or_chunks((size, size) if size else grid) for size in windows}
 
     def _format_output(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         if self.out_type == 'raw':
@@ -250,7 +250,7 @@ class VisionTransformer(Encoder):
 
         Args:
             param_name (str): Name of the parameter.
-            prefix (str): What stands before the backbone's own names. Defaults to ''.
+            prefix (str): Prefix of the backbone's own names. Defaults to ''.
 
         Returns:
             tuple[int, int]: Depth, 0 at the embeddings, and the number of depths; whatever is no block or embedding,

@@ -1,4 +1,4 @@
-"""How the arguments of the vision transformer are read; what cannot be honoured is refused."""
+"""Parsing of the arguments of the vision transformer; unsupported values are refused."""
 
 from collections.abc import Container, Sequence
 from typing import Any, TypeVar
@@ -95,7 +95,7 @@ def size_pair(size: int | Sequence[int]) -> tuple[int, int]:
 
 
 def check_frozen_stages(frozen_stages: int, num_layers: int) -> int:
-    """``frozen_stages`` itself; ValueError if there are not so many blocks."""
+    """``frozen_stages`` itself; ValueError if there are fewer blocks."""
     if not -1 <= frozen_stages <= num_layers:
         raise ValueError(f'frozen_stages {frozen_stages} must lie between -1 and the number of blocks, {num_layers}')
     return frozen_stages

@@ -1,4 +1,4 @@
-"""First weights of a vision transformer."""
+"""Initialisation of a vision transformer."""
 
 import math
 

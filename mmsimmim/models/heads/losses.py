@@ -43,7 +43,7 @@ class PixelReconstructionLoss(BaseModule):
         Args:
             pred (Tensor): Prediction, shape (B, C, H, W).
             target (Tensor): Target, shape (B, C, H, W).
-            mask (Tensor, optional): Shape (B, 1, H, W), 1 where the loss looks. Defaults to None, for everywhere.
+            mask (Tensor, optional): Shape (B, 1, H, W), 1 where the loss applies. Defaults to None, for everywhere.
 
         Returns:
             Tensor: Scalar, float32 (float64 if an input is): ``sum(distance * mask) / (sum(mask) + 1e-5) / channel``
@@ -65,7 +65,7 @@ class CrossEntropyReconstructionLoss(BaseModule):
     """Mean cross-entropy over masked positions and groups of classes, in float32 whatever the network's precision.
 
     Args:
-        scores_at_a_time (int): Inside :class:`mmsimmim.SimMIM` no more scores than these are predicted at once, if
+        scores_at_a_time (int): Inside :class:`mmsimmim.SimMIM` at most this number of logits is predicted at once, if
             those of a single image are not more: 256 bins of three channels at 192 px are 28 million for an image.
             Defaults to 2**27, 512 MiB in float32; at the peak, in the backward pass, there are three such tensors.
 
@@ -85,10 +85,10 @@ class CrossEntropyReconstructionLoss(BaseModule):
         """Compare.
 
         Args:
-            pred (Tensor): Scores, shape (B, G * K, H, W): K for the classes of each of G groups, one group after
+            pred (Tensor): Logits, shape (B, G * K, H, W): K for the classes of each of G groups, one group after
                 another.
             target (Tensor): Classes, int64, from 0 to K - 1, shape (B, G, H, W).
-            mask (Tensor, optional): Shape (B, 1, H, W), 1 where the loss looks. Defaults to None, for everywhere.
+            mask (Tensor, optional): Shape (B, 1, H, W), 1 where the loss applies. Defaults to None, for everywhere.
 
         Returns:
             Tensor: Scalar, float32 (float64 if the scores are): ``sum(entropy * mask) / (sum(mask) + 1e-5) / G``, in
@@ -99,7 +99,7 @@ class CrossEntropyReconstructionLoss(BaseModule):
         """
         groups = target.shape[1]
         _require_fit(pred, (len(target), pred.shape[1] // groups * groups, *target.shape[2:]))
-        # Groups beside images and not behind the classes, where the softmax would copy the scores.
+        # Groups are folded into the batch, as softmax would copy the logits if they followed the classes.
         scores = pred.unflatten(1, (groups, -1)).flatten(0, 1).to(torch.promote_types(pred.dtype, torch.float32))
         entropy = F.cross_entropy(scores, target.flatten(0, 1), reduction='none').unflatten(0, (-1, groups))
         mask = torch.ones_like(entropy[:, :1]) if mask is None else mask.to(entropy.dtype)

@@ -1,4 +1,4 @@
-"""Where prediction and target are compared: on the masked area, or everywhere."""
+"""The loss between prediction and target, on masked pixels or on all."""
 
 import torch
 import torch.nn.functional as F
@@ -14,16 +14,16 @@ AREAS = ('masked', 'whole')
 
 @MODELS.register_module()
 class SimMIMHead(BaseModule):
-    """Bring the mask from tokens to the positions that are predicted, and compare there.
+    """Upsample the mask from tokens to predicted positions, and compute the loss there.
 
     Args:
         patch_size (int): Pixels per side that one entry of the mask covers.
         loss (dict): Config of the loss, called with (prediction, target, mask).
         area (str): ``'masked'`` compares on masked pixels only, ``'whole'`` on all, visible ones too (paper section
             3.4, prediction and reconstruction). Defaults to ``'masked'``.
-        target_stride (int): Pixels per side of a position of the target. Defaults to 1; inside
+        target_stride (int): Pixels per side of a target position. Defaults to 1; inside
             :class:`mmsimmim.SimMIM`, to the stride of its target.
-        num_classes (int, optional): Classes that the target names, None for values. Defaults to None; inside
+        num_classes (int, optional): Classes of the target, None for values. Defaults to None; inside
             :class:`mmsimmim.SimMIM`, to what its target has.
 
     Raises:
@@ -74,7 +74,7 @@ class SimMIMHead(BaseModule):
             ValueError: If prediction and target, or mask and target, do not cover the same pixels, or there are scores
                 of another number of classes.
         """
-        # A class without a score would end a GPU's process.
+        # On a GPU a class without a logit would end the process.
         if self.num_classes is not None and pred.shape[1] != target.shape[1] * self.num_classes:
             raise ValueError(f'the prediction has {pred.shape[1]} channels, and the target takes {self.num_classes} '
                              f'scores in {target.shape[1]} groups: out_channels of the neck must be their product')
@@ -83,8 +83,8 @@ class SimMIMHead(BaseModule):
     def loss_in_parts(self, neck: nn.Module, latent: Tensor, target: Tensor, mask: Tensor) -> Tensor:
         """The loss of classes predicted by ``neck(latent)``, in bounded memory.
 
-        Where there are more scores than the loss holds at a time, images are predicted and compared a few at a time,
-        and once more in the backward pass. The value is that of :meth:`loss`, up to rounding. It compiles as one graph
+        Where there are more logits than the loss holds at a time, it is computed for a few images at a time,
+        and recomputed in the backward pass. The value is that of :meth:`loss`, up to rounding. It compiles as one graph
         either way.
 
         Args:
@@ -101,7 +101,7 @@ class SimMIMHead(BaseModule):
             return self.loss(neck(latent), target, mask)
 
         def part(latent: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-            # Each part is divided by what counts in it; in the end it has to be what counts in all.
+            # Each part is divided by its own number of masked pixels; in the end it must be that of all.
             loss = self.loss(neck(latent), target, mask)
             return loss * self._divisor(target, mask, loss.dtype)
 
@@ -110,7 +110,7 @@ class SimMIMHead(BaseModule):
         return summed / self._divisor(target, mask, summed.dtype)
 
     def _divisor(self, target: Tensor, mask: Tensor, dtype: torch.dtype) -> Tensor:
-        """What the loss divides its sum by, beside the channels."""
+        """The divisor of the summed loss, without the channels."""
         return self.weights(target, mask).to(dtype).sum() + EPSILON
 
     def images_at_a_time(self, target: Tensor) -> int:
@@ -121,7 +121,7 @@ class SimMIMHead(BaseModule):
         return max(1, limit // (target[0].numel() * self.num_classes))
 
     def weights(self, target: Tensor, mask: Tensor) -> Tensor:
-        """How much of each position counts: 1 where all of it is masked, a share where a part is.
+        """The weight of each position: its masked fraction.
 
         Args:
             target (Tensor): Shape (B, C, h, w).

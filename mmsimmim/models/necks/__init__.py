@@ -1,4 +1,4 @@
-"""Behind the encoder: predictions of pixels (the paper's "prediction heads"), and the pyramid that detectors want."""
+"""Necks: prediction of pixels (the paper's "prediction heads"), and the feature pyramid for detectors."""
 
 from .feature_pyramid import SimpleFeaturePyramid
 from .inverse_swin import SimMIMInverseSwinDecoder

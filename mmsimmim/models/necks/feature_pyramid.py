@@ -1,4 +1,4 @@
-"""From the one map of a plain vision transformer to the pyramid that detectors want."""
+"""From the single feature map of a plain vision transformer to a feature pyramid."""
 
 from collections.abc import Sequence
 
@@ -12,11 +12,11 @@ from ...registry import MODELS
 
 @MODELS.register_module()
 class SimpleFeaturePyramid(BaseModule):
-    """Maps of several scales, each made from the encoder's last one alone.
+    """Feature maps of several scales, each made from the encoder's last one alone.
 
     `Exploring Plain Vision Transformer Backbones <https://arxiv.org/abs/2203.16527>`_, section 3 and appendix A.2: the
-    last map is enlarged by transposed convolutions (two of stride 2, with norm and GELU between them, for 4; one for
-    2), left as it is, or halved by max-pooling. A 1 x 1 and a 3 x 3 convolution, each with a norm, follow. Further
+    last map is upsampled by transposed convolutions (two of stride 2, with norm and GELU between them, for 4; one for
+    2), kept, or halved by max-pooling. A 1 x 1 and a 3 x 3 convolution, each with a norm, follow. Further
     levels are the last one subsampled.
 
     Args:
@@ -75,7 +75,7 @@ class SimpleFeaturePyramid(BaseModule):
 
 
 def _resize(scale: float, channels: int, norm_cfg: dict) -> tuple[list[nn.Module], int]:
-    """Layers that bring the encoder's map to another scale, and the channels behind them."""
+    """Layers that resize the encoder's map, and the channels after them."""
     if scale == 4:
         return [_double(channels), build_norm_layer(norm_cfg, channels // 2)[1], nn.GELU(),
                 _double(channels // 2)], channels // 4

@@ -1,4 +1,4 @@
-"""The paper's heaviest prediction heads: a Swin Transformer run backwards."""
+"""The paper's heaviest prediction heads: an inverse Swin Transformer."""
 
 from collections.abc import Sequence
 
@@ -21,9 +21,9 @@ class SimMIMInverseSwinDecoder(BaseModule):
     """Predict from the whole map: the stages of a Swin Transformer from the last to the first, then a linear layer.
 
     The heaviest heads of the paper's ablation (table 2), which names them inverse Swin-T and inverse Swin-B; no code
-    of theirs was published. Here a linear layer leads from the encoder's channels to those of the last stage; patch
-    splitting stands between the stages where the encoder has patch merging; behind the first stage, on tokens of 4 x 4
-    pixels, follow the norm that an encoder has at its end and the linear layer that predicts all that lies below a
+    of theirs was published. Here a linear layer maps the encoder's channels to those of the last stage. Patch
+    splitting is between the stages where the encoder has patch merging. After the first stage, on tokens of 4 x 4
+    pixels, follow the output norm of an encoder and the linear layer that predicts all pixels of a
     token. Initialised as the encoder.
 
     With the encoder of Swin-B and RGB pixels as the target, all parameters:
@@ -35,7 +35,7 @@ class SimMIMInverseSwinDecoder(BaseModule):
     base     174,494,368 174.8M
     ======== =========== ========
 
-    What was aimed at are the paper's counts at second hand, not checked against it.
+    The counts aimed at are the paper's, second-hand, not checked against it.
 
     Args:
         in_channels (int): Channels of the map.
@@ -46,8 +46,8 @@ class SimMIMInverseSwinDecoder(BaseModule):
             is not smaller than its map becomes the map and is not shifted, as in the encoder. Maps of any size are
             accepted either way. Defaults to None.
         window_size (int | Sequence[int]): Side of a window, tokens; one for all stages or one per stage, in the order
-            of ``arch``, so that the encoder's serve: the finest map first. Defaults to 6.
-        drop_path_rate (float): Rate of stochastic depth at the last block, behind which pixels are predicted, growing
+            of ``arch``, as for the encoder: the finest map first. Defaults to 6.
+        drop_path_rate (float): Rate of stochastic depth at the last block, before the prediction, growing
             linearly from 0 at the first. Defaults to 0.
         with_cp (bool | str): Save memory: True recomputes each block in the backward pass, ``'cheap'`` all but its
             matrix products and attention. Defaults to False.

@@ -8,7 +8,7 @@ from ...registry import MODELS
 
 @MODELS.register_module()
 class SimMIMLinearDecoder(BaseModule):
-    """Predict all that lies below a token from that token alone (paper section 3.3).
+    """Predict all pixels of a token from that token alone (paper section 3.3).
 
     Args:
         in_channels (int): Channels of the map.
@@ -41,7 +41,7 @@ class SimMIMLinearDecoder(BaseModule):
 
 
 def positions_per_side(encoder_stride: int, target_stride: int) -> int:
-    """How many predicted positions lie side by side below a token.
+    """Number of predicted positions per side of a token.
 
     Args:
         encoder_stride (int): Pixels per side of a token.

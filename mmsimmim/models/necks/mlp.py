@@ -9,10 +9,10 @@ from .linear import positions_per_side
 
 @MODELS.register_module()
 class SimMIMMLPDecoder(BaseModule):
-    """Predict all that lies below a token from that token alone, by two layers with GELU between them.
+    """Predict all pixels of a token from that token alone, by two layers with GELU between them.
 
-    One of the heavier heads of the paper's ablation (table 2). With the encoder of Swin-B it makes 90,923,704
-    parameters; 90.9M was aimed at, the paper's count at second hand, from which the width between the layers follows.
+    One of the heavier heads of the paper's ablation (table 2). With the encoder of Swin-B there are 90,923,704
+    parameters; the hidden width is chosen for the paper's 90.9M, a second-hand figure.
 
     Args:
         in_channels (int): Channels of the map.

@@ -1,4 +1,4 @@
-"""What is predicted of an image."""
+"""Prediction targets."""
 
 from .colour_bins import ColourBinTarget
 from .colour_clusters import ColourClusterTarget

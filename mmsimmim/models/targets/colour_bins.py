@@ -1,4 +1,4 @@
-"""Colours cut into bins as targets."""
+"""Colour bins as targets."""
 
 from torch import Tensor
 
@@ -11,12 +11,12 @@ from .target import Target, require_stride
 class ColourBinTarget(Target):
     """The bin that each channel of a pixel falls into, each channel by itself (paper section 3.4, channel-wise bins).
 
-    All channels share the same bins of equal width. They cut the colours as they were before normalisation, whatever
+    All channels share the same bins of equal width, of the colours before normalisation, whatever
     mean, deviation and order of channels the data preprocessor has.
 
     Args:
         num_bins (int): How many bins for the 256 levels of a channel, from 2 to 256. Defaults to 8.
-        stride (int): Colours are means over squares of so many pixels per side. Defaults to 1.
+        stride (int): Side, pixels, of the squares over which colours are averaged. Defaults to 1.
         value_range (tuple[float, float]): Darkest and brightest value of the images before normalisation; what lies
             beyond falls into the outer bins. Defaults to (0, 255).
 
@@ -44,7 +44,7 @@ class ColourBinTarget(Target):
         self.value_range = tuple(value_range)
 
     def out_channels(self, in_channels: int) -> int:
-        """A score for each bin of each channel."""
+        """A logit for each bin of each channel."""
         return in_channels * self.num_classes
 
     def forward(self, colours: Tensor) -> Tensor:
@@ -61,15 +61,15 @@ class ColourBinTarget(Target):
             ValueError: If the stride does not divide the sides.
         """
         low, high = self.value_range
-        # Whole levels: the rounding errors of a normalisation and its undoing move no colour to another bin.
+        # Integer levels, so that rounding errors of normalising and denormalising change no bin.
         levels = ((colours - low) / (high - low) * 255).round().clamp(0, 255)
         return area_mean(levels, self.stride).round().long() * self.num_classes // 256
 
     def restore(self, prediction: Tensor, colours: Tensor) -> Tensor:
-        """The middle of the likeliest bin of each channel, as a picture.
+        """The centre of the likeliest bin of each channel, as an image.
 
         Args:
-            prediction (Tensor): Scores, shape (B, C * num_bins, H / stride, W / stride).
+            prediction (Tensor): Logits, shape (B, C * num_bins, H / stride, W / stride).
             colours (Tensor): Images before normalisation, shape (B, C, H, W).
 
         Returns:

@@ -11,7 +11,7 @@ from ...registry import MODELS
 from .pixel import area_mean, enlarge
 from .target import Target, require_stride
 
-# Distances held at a time, whatever the size of the batch: 256 MiB in float32, twice that with one channel's share.
+# Distances in memory at a time, for any batch size: 256 MiB in float32, twice that with those of one channel.
 DISTANCES_AT_A_TIME = 2**26
 
 
@@ -24,7 +24,7 @@ class ColourClusterTarget(Target):
 
     Args:
         palette (str): File of the palette, ``.npy``: shape (K, 3), red, green and blue from 0 to 255.
-        stride (int): Colours are means over squares of so many pixels per side. Defaults to 1.
+        stride (int): Side, pixels, of the squares over which colours are averaged. Defaults to 1.
 
     Raises:
         ValueError: If the stride is out of range.
@@ -41,7 +41,7 @@ class ColourClusterTarget(Target):
         self.register_buffer('palette', torch.from_numpy(colours))
 
     def out_channels(self, in_channels: int) -> int:
-        """A score for each colour; ValueError if the images are not in colour."""
+        """A logit for each colour; ValueError if the images are not in colour."""
         if in_channels != 3:
             raise ValueError(f'ColourClusterTarget is made for images of three channels, the encoder has {in_channels}')
         return self.num_classes
@@ -59,7 +59,7 @@ class ColourClusterTarget(Target):
         Raises:
             ValueError: If the stride does not divide the sides.
         """
-        # Whole levels: the rounding errors of a normalisation and its undoing decide no tie.
+        # Integer levels, so that rounding errors of normalising and denormalising decide no tie.
         means = area_mean(colours.to(self.palette.dtype).round(), self.stride)
         pixels = means.permute(0, 2, 3, 1).reshape(-1, 3)
         parts = pixels.split(max(1, DISTANCES_AT_A_TIME // self.num_classes))
@@ -67,17 +67,17 @@ class ColourClusterTarget(Target):
         return nearest.reshape(means.shape[0], 1, *means.shape[2:])
 
     def _nearest(self, pixels: Tensor) -> Tensor:
-        # One channel after the other: a matrix product may round to bf16 under autocast, and to TF32 on a GPU.
+        # One channel at a time: a matrix product may round to bf16 under autocast, and to TF32 on a GPU.
         distance = pixels.new_zeros(len(pixels), self.num_classes)
         for i in range(3):
             distance += (pixels[:, i, None] - self.palette[:, i]).square_()
         return distance.argmin(1)
 
     def restore(self, prediction: Tensor, colours: Tensor) -> Tensor:
-        """The likeliest colours, as a picture.
+        """The likeliest colours, as an image.
 
         Args:
-            prediction (Tensor): Scores, shape (B, K, H / stride, W / stride).
+            prediction (Tensor): Logits, shape (B, K, H / stride, W / stride).
             colours (Tensor): Images before normalisation, shape (B, 3, H, W).
 
         Returns:

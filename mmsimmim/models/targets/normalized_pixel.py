@@ -10,7 +10,7 @@ from .target import Target, require_divisible
 
 
 class RelativePixelTarget(Target):
-    """Base of the targets that are colours less a mean, over a deviation: of what, :meth:`statistics` says."""
+    """Base of the targets that are colours minus a mean, divided by a deviation, both of :meth:`statistics`."""
 
     def forward(self, images: Tensor) -> Tensor:
         """Normalise.
@@ -29,9 +29,9 @@ class RelativePixelTarget(Target):
         return ((images - mean) / deviation).to(_precise(images))
 
     def restore(self, prediction: Tensor, images: Tensor) -> Tensor:
-        """Turn a predicted target into colours, with the tone of the images that it was predicted of.
+        """Convert a predicted target to colours, with the mean and deviation of the original images.
 
-        For looking at: mean and deviation are those of the whole image, of which the model saw a part only.
+        For visualisation: mean and deviation are those of the whole image, of which the model saw only a part.
 
         Args:
             prediction (Tensor): Shape (B, C, H, W).
@@ -53,8 +53,8 @@ class NormalizedPixelTarget(RelativePixelTarget):
     """Pixels relative to the mean and the deviation of their neighbourhood.
 
     The target of the official Swin Transformer V2 pre-training (``norm_targets`` in ``models/simmim.py`` of
-    microsoft/Swin-Transformer, with 47 pixels): each pixel and channel is normalised by a window around it, which the
-    border of the image cuts off, so that the model learns structure and not the local tone. Masked pixels count, too.
+    microsoft/Swin-Transformer, with 47 pixels): each pixel and channel is normalised by a window around it, clipped at
+    the border of the image, so that the model learns structure and not the local tone. Masked pixels count, too.
 
     Args:
         window_size (int): Side of the window, pixels; odd. Defaults to 47.
@@ -79,7 +79,7 @@ class NormalizedPixelTarget(RelativePixelTarget):
 
     def statistics(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and unbiased standard deviation (never below 1e-3) around each pixel, float64, shape of ``images``."""
-        # in float32 the difference of the moments would be as large as the variance of a clear sky
+        # in float32 the cancellation error of the moments would be as large as the variance of a clear sky
         images = images.double()
         rows, cols = (self._averages(size, images.device) for size in images.shape[2:])
         mean = rows @ images @ cols.T
@@ -100,7 +100,7 @@ class PatchNormalizedPixelTarget(RelativePixelTarget):
     """Pixels relative to the mean and the deviation of their patch.
 
     The target of `MAE <https://arxiv.org/abs/2111.06377>`_ (``norm_pix_loss`` in its ``models_mae.py``): all values of
-    a patch, its channels together, are brought to mean 0 and variance 1.
+    a patch, over all channels, are normalised to mean 0 and variance 1.
 
     Args:
         patch_size (int): Side of a patch, pixels. Defaults to 32, the paper's masked patch.

@@ -1,4 +1,4 @@
-"""Colours as targets, as fine as the image or coarser."""
+"""Colours as targets, at the resolution of the image or a lower one."""
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -44,7 +44,7 @@ class PixelTarget(Target):
         return area_mean(images, self.stride)
 
     def restore(self, prediction: Tensor, images: Tensor) -> Tensor:
-        """A predicted target as a picture of the size of ``images`` (B, C, H, W): each mean fills its square."""
+        """A predicted target as an image of the size of ``images`` (B, C, H, W): each mean fills its square."""
         return enlarge(prediction, self.stride)
 
 

@@ -1,4 +1,4 @@
-"""What SimMIM asks of a target."""
+"""The interface of targets."""
 
 from mmengine.model import BaseModule
 from torch import Tensor
@@ -8,9 +8,9 @@ class Target(BaseModule):
     """Base of the target generators: maps images (B, C, H, W) to what is to be predicted of them.
 
     Values are (B, out_channels, H / stride, W / stride). Classes are int64, (B, groups, H / stride, W / stride), and
-    the prediction has ``num_classes`` scores for each group, one group after another.
+    the prediction has ``num_classes`` logits for each group, one group after another.
 
-    A module that lacks these attributes can serve as well: it is taken to give as many values as the image has.
+    A module without these attributes works as well: its target is taken to have the shape of the image.
     """
 
     stride: int = 1
@@ -26,11 +26,11 @@ class Target(BaseModule):
         """Channels of the prediction, for images of ``in_channels``.
 
         Raises:
-            ValueError: If there is no such target of images with so many channels.
+            ValueError: If there is no such target of images with ``in_channels`` channels.
         """
         return in_channels
 
-    # restore(prediction, images), where a target has it, gives images back, in the colours that the target came from.
+    # restore(prediction, images), where a target has it, returns images, in the colours that the target came from.
 
 
 def require_divisible(images: Tensor, side: int, name: str) -> None:

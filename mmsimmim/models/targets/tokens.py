@@ -10,21 +10,21 @@ from .target import Target, require_divisible, require_stride
 
 @MODELS.register_module()
 class TokenTarget(Target):
-    """The tokens that another network gives the image, as in `BEiT <https://arxiv.org/abs/2106.08254>`_.
+    """The tokens of another network for the image, as in `BEiT <https://arxiv.org/abs/2106.08254>`_.
 
     The tokenizer is frozen, buffers included, always in evaluation mode, and runs in its own precision whatever that
-    of the training. It sees the image with a normalisation of its own, at the size at which it gives one token for
+    of the training. It has its own normalisation, and gets the image at the size at which it returns one token for
     each ``stride`` x ``stride`` pixels of the model's image. It is part of the model's checkpoints, so that a resumed
-    run goes on with the same one.
+    run continues with the same one.
 
     With DALL-E, a training step compiles as one graph; VQ-KD breaks it.
 
     Args:
         tokenizer (dict): Config of the module. Called with images (B, 3, h, w), it gives token ids, integers of shape
-            (B, h', w') or (B, h' * w'), such as mmpretrain's ``VQKD``; or scores of all tokens, floating point, shape
+            (B, h', w') or (B, h' * w'), such as mmpretrain's ``VQKD``; or logits of all tokens, floating point, shape
             (B, num_tokens, h', w'), such as mmpretrain's ``DALL-E``. Its weights come from its ``init_cfg``; VQ-KD is
-            refused without, as it would make a codebook of the first images.
-        num_tokens (int): How many tokens there are. Defaults to 8192, for both.
+            refused without, as it would initialise its codebook from the first images.
+        num_tokens (int): Size of the codebook. Defaults to 8192, for both.
         stride (int): Pixels of the model's image per side of a token. Defaults to 16: 12 x 12 tokens at 192 px.
         tokenizer_stride (int): Pixels of the tokenizer's image per side of a token. Defaults to 8, DALL-E's; VQ-KD has
             16.
@@ -65,7 +65,7 @@ class TokenTarget(Target):
         self._checked = False
 
     def out_channels(self, in_channels: int) -> int:
-        """A score for each token; ValueError if the images are not in colour."""
+        """A logit for each token; ValueError if the images are not in colour."""
         if in_channels != 3:
             raise ValueError(f'TokenTarget is made for images of three channels, the encoder has {in_channels}')
         return self.num_classes
@@ -124,14 +124,14 @@ class TokenTarget(Target):
         return out.argmax(1)
 
     def _require_ids(self, tokens: Tensor) -> None:
-        # Looked at once: each look at a value halts a GPU.
+        # Checked only once, as reading a value synchronises with the GPU.
         low, high = tokens.min().item(), tokens.max().item()
         if low < 0 or high >= self.num_classes:
             raise ValueError(f'the tokenizer gave ids from {low} to {high}, and num_tokens is {self.num_classes}: they '
                              'must lie between 0 and num_tokens - 1')
 
     def _as_seen(self, colours: Tensor, rows: int, cols: int) -> Tensor:
-        """Images at the size and in the values of the tokenizer."""
+        """Images at the size and with the normalisation of the tokenizer."""
         size = (rows * self.tokenizer_stride, cols * self.tokenizer_stride)
         if colours.shape[2:] != size:
             colours = F.interpolate(colours, size, mode='bicubic', antialias=True).clamp(0, 255)
@@ -148,7 +148,7 @@ def _per_channel(name: str, values: float | tuple[float, float, float]) -> Tenso
 
 
 def _require_codebook(tokenizer: nn.Module) -> None:
-    """ValueError if mmpretrain's VQ-KD would fill its codebook with the first images, each process with its own."""
+    """ValueError if mmpretrain's VQ-KD would initialise its codebook from the first images of each process."""
     if any(not getattr(module, 'initted', True) for module in tokenizer.modules()):
         raise ValueError('the codebook of the tokenizer is empty: give its weights, '
                          "target_generator.tokenizer.init_cfg=dict(type='Pretrained', checkpoint=FILE)")

@@ -133,14 +133,14 @@ def test_takes_a_pretraining_checkpoint(position):
 @pytest.mark.parametrize('class_token', [False, True])
 @pytest.mark.parametrize('position', [POSITIONS['shared'], POSITIONS['per_block']], ids=['shared', 'per_block'])
 @pytest.mark.parametrize('with_cp', WITH_CP)
-def test_attention_in_pieces_is_the_same(position, class_token, with_cp, monkeypatch):
+def test_attention_in_chunks_is_the_same(position, class_token, with_cp, monkeypatch):
     model = randomised(build(with_cls_token=class_token, with_cp=with_cp, **position))
     images = torch.randn(2, 3, 80, 112, dtype=torch.float64)
     whole, expected = model(images)[0], gradients(model, images)
     monkeypatch.setattr(global_attention, 'MAX_WHOLE_TOKENS', 0)
     monkeypatch.setattr(global_attention, 'MAX_PIECE', 2 * 4 * 35 * 7 * 2)  # two of the five rows
     pieces = model.layers[0].attn if position['use_rel_pos_bias'] else model.rel_pos_bias
-    assert list(pieces.position_bias_or_pieces((5, 7)).pieces(2)) == [(0, 2), (2, 4), (4, 5)]
+    assert list(pieces.position_bias_or_chunks((5, 7)).chunks(2)) == [(0, 2), (2, 4), (4, 5)]
     assert relative_error(model(images)[0], whole) < 1e-12
     with torch.no_grad():
         assert relative_error(model(images)[0], whole) < 1e-12

@@ -1,8 +1,7 @@
-"""What the header of a JPEG file says, and its pixels at full or reduced size, as Pillow would give them.
+"""The header of a JPEG file, and its pixels at full or reduced size, as Pillow would decode them.
 
-OpenCV and Pillow bring the same decoder, libjpeg-turbo. OpenCV hands over its pixels with fewer copies, but fills in
-grey where a file breaks off. So only what is whole and ordinary goes this way; Pillow has the last word on everything
-else.
+OpenCV and Pillow use the same decoder, libjpeg-turbo. OpenCV makes fewer copies, but fills in grey where a file is
+truncated. So it decodes only intact, ordinary files; Pillow decodes all others.
 """
 
 import re
@@ -114,7 +113,7 @@ def _check(frame: tuple[int, ...] | None, orientation: int | None, data: bytes, 
 
 
 def _ends_with_scan(data: bytes, pixels: int) -> bool:
-    """Whether no marker stands before the end: OpenCV takes no offence at one that is broken, Pillow does."""
+    """Whether there is no marker before the end: OpenCV accepts broken ones, Pillow does not."""
     content = np.frombuffer(data, np.uint8, offset=pixels)
     markers = (content[:-1] == 0xFF).view(np.uint8)
     np.minimum(markers, content[1:], out=markers)  # 255 is followed by 0 where it is none
@@ -124,7 +123,7 @@ def _ends_with_scan(data: bytes, pixels: int) -> bool:
 
 
 def _exif_orientation(tiff: bytes) -> int | None:
-    """The orientation, 1 to 8; 0 where EXIF has none; None where only Pillow may understand it."""
+    """The orientation, 1 to 8; 0 if EXIF has none; None if only Pillow may be able to read it."""
     order = {b'II*\0': '<', b'MM\0*': '>'}.get(tiff[:4])
     if order is None:
         return None
@@ -154,7 +153,7 @@ def decode(data: bytes, reduction: int = 1) -> np.ndarray | None:
 
 
 def turn_upright(image: np.ndarray, orientation: int) -> np.ndarray:
-    """Undo the orientation that EXIF tells of (JEITA CP-3451, tag 274).
+    """Undo the EXIF orientation (JEITA CP-3451, tag 274).
 
     Args:
         image (np.ndarray): Stored pixels, (H, W, C).
@@ -171,13 +170,13 @@ def turn_upright(image: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def to_stored(box: Box, header: JpegHeader) -> Box:
-    """Where a box of the upright image lies among the stored pixels."""
+    """Convert a box of the upright image to stored pixels."""
     top, left, rows, cols = box
     return _mirror((left, top, cols, rows) if header.orientation > 4 else box, header)
 
 
 def to_upright(box: Box, header: JpegHeader) -> Box:
-    """Where a box of stored pixels lies in the upright image."""
+    """Convert a box of stored pixels to the upright image."""
     top, left, rows, cols = _mirror(box, header)
     return (left, top, cols, rows) if header.orientation > 4 else (top, left, rows, cols)
 

@@ -1,4 +1,4 @@
-"""Reading an image file completely, or saying why that cannot be done."""
+"""Reading a complete image file, or an error with the reason."""
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -13,11 +13,11 @@ __all__ = ['LoadImage', 'UnreadableImage']
 
 @TRANSFORMS.register_module()
 class LoadImage(BaseTransform):
-    """Read an image as three channels of 8 bits, in the order blue, green, red that OpenMMLab's pipelines expect.
+    """Read an image as BGR of 8 bits, as OpenMMLab's pipelines expect.
 
     An image that is in the results already, as the inferencers of OpenMMLab put it there, takes the place of a file.
 
-    A file that lacks some of its pixels is reported, whatever the format, where other readers fill in grey. The
+    A truncated file of any format is reported, where other readers fill in grey. The
     rotation written in the EXIF data is applied. Greyscale, palette and CMYK images are converted to RGB; an alpha
     channel is dropped. Whole JPEG files of 8 bits in one or three components are decoded by OpenCV, which takes less
     time for the same pixels; Pillow decodes all else.
@@ -67,7 +67,7 @@ class LoadImage(BaseTransform):
             image = self.given_image(results) if 'img' in results else self.decode(ImageBytes(results))
         except MemoryError:
             raise
-        except Exception as error:  # Pillow's decoders raise nearly every type there is on a broken file.
+        except Exception as error:  # Pillow's decoders raise nearly every type of exception for broken files.
             raise UnreadableImage(reason_of(error)) from error
         results['img'] = np.ascontiguousarray(image)
         results['img_shape'] = results['ori_shape'] = image.shape[:2]

@@ -1,4 +1,4 @@
-"""Reading no more of an image than a random crop of it needs."""
+"""Reading only as much of an image as a random crop needs."""
 
 import math
 
@@ -20,12 +20,12 @@ TRIES = 10  # as torchvision
 
 @TRANSFORMS.register_module()
 class LoadRandomResizedCrop(LoadImage):
-    """Read a random part of an image, scaled to one size, perhaps mirrored: the whole augmentation of SimMIM.
+    """Read a random resized crop of an image, perhaps flipped: the whole augmentation of SimMIM.
 
-    The part is drawn as by ``RandomResizedCrop`` of torchvision and mmpretrain. It is scaled with Pillow's antialiased
+    The crop is drawn as by ``RandomResizedCrop`` of torchvision and mmpretrain. It is resized with Pillow's antialiased
     bilinear filter (PyTorch's kernel for 8 bits, within 0.05 of 255 on average).
 
-    Large JPEG files are decoded at 1/2, 1/4 or 1/8 of their size where the part still has ``margin`` times the wanted
+    Large JPEG files are decoded at 1/2, 1/4 or 1/8 of their size where the crop still has ``margin`` times the wanted
     height and width then. Its box is moved to whole pixels of the smaller image, by 7 of the file's pixels at most.
     With the default margin of 2 the result differs from that of the same box decoded in full by 0.6 to 1.0 of 255 on
     average over photographs and aerial images, by less than 1.5 for each single image; margins of 1.5 and 1 give 0.9
@@ -46,7 +46,7 @@ class LoadRandomResizedCrop(LoadImage):
         crop_ratio_range (tuple[float, float]): Share of the area, drawn uniformly. Defaults to (0.67, 1.0).
         aspect_ratio_range (tuple[float, float]): Width / height of the box, drawn log-uniformly.
             Defaults to (3 / 4, 4 / 3).
-        flip_prob (float): Probability of mirroring left and right. Defaults to 0.
+        flip_prob (float): Probability of a horizontal flip. Defaults to 0.
         margin (float, optional): See above; at least 1. None: always decode in full. Defaults to 2.
         max_value (float, optional): See :class:`LoadImage`. Defaults to None.
         max_pixels (int, optional): See :class:`LoadImage`. Defaults to None.
