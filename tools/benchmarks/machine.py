@@ -1,4 +1,4 @@
-"""What every benchmark says of itself: the machine, the versions, the day; and its tables."""
+"""The heading of every benchmark (machine, versions, date), and its tables."""
 
 import os
 import platform
@@ -22,7 +22,7 @@ CPU_FLAGS = ('avx2', 'avx512f', 'avx512_bf16', 'amx_bf16')
 
 
 def require_device(device: str) -> None:
-    """Refuse what a benchmark cannot run on.
+    """Refuse a device on which a benchmark cannot run.
 
     Args:
         device (str): As given to ``--device``.

@@ -1,4 +1,4 @@
-"""Time what comes before a step of pre-training: from image files to a batch of images and masks.
+"""Benchmark of data loading for pre-training: from image files to a batch of images and masks.
 
     python tools/benchmarks/data/dataloader.py DIR --make 256 --json work_dirs/dataloader.json
     python tools/benchmarks/data/dataloader.py /data/imagenet/val --workers 1 2 4 8
@@ -6,16 +6,15 @@
 First in one process on one thread, so that figures are images per second of one core: this package's pipeline as the
 configs have it; its batches behind mmpretrain's transforms; the official pipeline (torchvision on Pillow, as
 published); mmpretrain's configs, antialiased (pillow) and as they are (cv2). As a limit, decoders alone on files in
-memory. All take turns on the same files, a batch each; the first rounds are left out, figures are medians with the
-quartiles.
+memory. All alternate on the same files, batch by batch, after warm-up rounds; figures are medians with the quartiles.
 
 The last column is the mean absolute difference, in levels of 0..255, to what Pillow makes of the same boxes,
 antialiased.
 
-With --workers then from end to end: the data loaders as they are, with that many worker processes, the first batches
-left out. --packed FILE adds a copy of DIR that tools/dataset_converters/pack_images.py made.
+With --workers then end to end: the data loaders with that number of worker processes, without the first batches.
+--packed FILE adds a copy of DIR that tools/dataset_converters/pack_images.py made.
 
-Only .jpg, .jpeg and .png take part, which all ways read; each file is decoded once before, to find broken ones.
+Only .jpg, .jpeg and .png are used, which all pipelines read; each file is decoded once before, to find broken ones.
 
 --make N writes N photographs into DIR first; --size 4000 3000 makes them large, which shows decoding at a reduced size.
 """
@@ -37,7 +36,7 @@ from mmsimmim.commands.common.mistakes import report_mistakes  # noqa: E402
 from tools.benchmarks.data.accuracy import differences  # noqa: E402
 from tools.benchmarks.data.files import find_images, require_readable, say_left_out  # noqa: E402
 from tools.benchmarks.data.photographs import make_photographs  # noqa: E402
-from tools.benchmarks.data.ways import (  # noqa: E402
+from tools.benchmarks.data.pipelines import (  # noqa: E402
     PATCH,
     Batch,
     batch_maker,
@@ -116,11 +115,11 @@ def measure_core(files: Sequence[str], args: argparse.Namespace) -> list[dict[st
         list[dict]: For each way ``way``, ``images_per_second``, ``ms_per_image`` (median), ``quartiles_ms``,
         ``times_official``, ``share_of_decoder`` and ``difference`` (None for decoders).
     """
-    ways = {OFFICIAL: official_batch(files, args.img_size),
-            **{name: batch_maker(name, make(), len(files))
-               for name, make in loaders(str(args.folder), args.img_size, args.packed).items()},
-            **decoders(files)}
-    turns = {name: Turn(make, len(files), args.batch_size) for name, make in ways.items()}
+    programs = {OFFICIAL: official_batch(files, args.img_size),
+                **{name: batch_maker(name, make(), len(files))
+                   for name, make in loaders(str(args.folder), args.img_size, args.packed).items()},
+                **decoders(files)}
+    turns = {name: Turn(make, len(files), args.batch_size) for name, make in programs.items()}
     take_turns(list(turns.values()), args.warmup + args.rounds)
     spread = {name: [1e3 * second / args.batch_size for second in quartiles(turn.seconds[args.warmup:])]
               for name, turn in turns.items()}
@@ -132,7 +131,7 @@ def measure_core(files: Sequence[str], args: argparse.Namespace) -> list[dict[st
 
 
 def measure_loaders(files: Sequence[str], workers: int, args: argparse.Namespace) -> list[dict[str, Any]]:
-    """Images per second from end to end, the loaders taking turns.
+    """Images per second end to end, the loaders alternating.
 
     Returns:
         list[dict]: For each ``way``, ``workers``, ``images_per_second`` (median) and ``quartiles``.

@@ -40,7 +40,7 @@ ROWS = (nms_rows, soft_nms_rows, roi_align_rows, convolution_rows, attention_row
 
 @dataclass
 class Outcome:
-    """What the cases of a row came to.
+    """The result of the cases of a row.
 
     Attributes:
         cases (int): How many there are.
