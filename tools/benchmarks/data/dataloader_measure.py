@@ -1,4 +1,4 @@
-"""What dataloader.py runs: all ways by turns, on one core and from end to end."""
+"""What dataloader.py runs: all pipelines by turns, on one core and from end to end."""
 
 import argparse
 import itertools
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tools.benchmarks.data.accuracy import differences
-from tools.benchmarks.data.ways import (
+from tools.benchmarks.data.pipelines import (
     Batch,
     batch_maker,
     build_loader,
