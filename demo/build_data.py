@@ -4,7 +4,7 @@
     python demo/build_data.py --archives A.whl B.whl # the same from files already here
     python demo/build_data.py --check                # is demo/data what this script writes?
 
-What comes out (coordinates in pixels, origin in the upper left corner):
+The output (coordinates in pixels, origin in the upper left corner):
 
 ``aerial/{train,val}/*.jpg``
     RGB tiles of about 256 x 256 px cut from aerial photographs.
@@ -18,7 +18,7 @@ What comes out (coordinates in pixels, origin in the upper left corner):
 
 Tiles never overlap and a whole region of each source image is either training or validation, so that no pixel is in
 both. A box or mask that a tile border cuts is clipped. If less than half of its area is left, or a side below 8 px, no
-one could be asked to find it: it is marked ``iscrowd``, which training and COCO evaluation leave out of account.
+one could be asked to find it: it is marked ``iscrowd``, which training and COCO evaluation ignore.
 """
 import argparse
 import filecmp

@@ -1,4 +1,4 @@
-"""What a held-out loss is worth: that of the pre-trained model beside those of models that learned nothing."""
+"""Held-out loss of the pre-trained model, compared with untrained baselines."""
 from collections.abc import Callable
 
 import torch

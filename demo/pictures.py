@@ -1,4 +1,4 @@
-"""Pictures of what the demo's models make of held-out tiles."""
+"""Visualization of the demo's models on held-out tiles."""
 import contextlib
 import io
 import json
@@ -67,7 +67,7 @@ def draw_nuclei(config: str, checkpoint: Path, out: Path) -> None:
 
 
 def compose(work_dir: Path) -> None:
-    """Put the three pictures into one, small enough to be shown in a README."""
+    """Combine the three images into one, small enough for a README."""
     parts = [np.asarray(Image.open(work_dir / name)) for name in ('reconstructions.png', 'trees.png', 'nuclei.png')]
     parts[0] = parts[0][:parts[0].shape[0] // 2]  # two of the four rows
     width = min(part.shape[1] for part in parts)
@@ -84,7 +84,7 @@ NO_INIT = {'model.backbone.init_cfg': None}
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep what loading a model prints off the screen."""
+    """Suppress what loading a model prints."""
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter('ignore')
         yield

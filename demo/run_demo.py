@@ -1,4 +1,4 @@
-"""The whole way on real images: pre-train, look, detect, segment. ``make demo`` runs this.
+"""The demo on real images: pre-train, visualize, detect, segment. ``make demo`` runs this.
 
     python demo/run_demo.py [--work-dir work_dirs/demo] [--compare]
 
@@ -41,7 +41,7 @@ PRETRAININGS = ('aerial', 'nuclei')
 PRETRAINED = 'SimMIM pre-trained'
 MASKED_LOSS = 'masked L1 loss (lower is better)'
 
-# "Clearly": at most this share of the best baseline's loss.
+# "Clearly": at most this fraction of the best baseline's loss.
 CLEARLY = 0.85
 
 PROGRESS = re.compile(r'Iter\(train\)\s*\[\s*(\d+)/(\d+)\].*?eta: ([\d:]+).*?\bloss: ([\d.]+)')

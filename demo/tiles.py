@@ -1,4 +1,4 @@
-"""Tiles of a large image, and their annotations in the format of COCO."""
+"""Tiles of a large image, and their annotations in COCO format."""
 
 import json
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ class Tile(NamedTuple):
 
 
 def tile_grid(height: int, width: int, size: int) -> list[Tile]:
-    """Divide an image into tiles as equal as whole pixels allow, each side as near to ``size`` as can be."""
+    """Divide an image into tiles of nearly equal size, each side as near to ``size`` as possible."""
     counts = (max(1, round(length / size)) for length in (height, width))
     ys, xs = (np.linspace(0, length, n + 1).round().astype(int) for length, n in zip((height, width), counts))
     return [

@@ -22,7 +22,7 @@ env_cfg = dict(
 vis_backends = [dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]
 visualizer = dict(type='UniversalVisualizer', vis_backends=vis_backends)
 
-# Gradients stay in the buckets in which they are sent: 4 bytes less for each parameter.
+# Gradients are views of the DDP buckets: 4 bytes less for each parameter.
 model_wrapper_cfg = dict(type='MMDistributedDataParallel', broadcast_buffers=False, gradient_as_bucket_view=True)
 
 log_level = 'INFO'

@@ -1,4 +1,4 @@
-"""Runtime of every detection run, counted in epochs: whoever counts iterations sets the checkpoint's interval."""
+"""Runtime of every detection run, epoch-based: iteration-based configs set the interval of checkpoints."""
 
 _base_ = 'mmdet::_base_/default_runtime.py'
 
@@ -14,7 +14,7 @@ default_hooks = dict(
 vis_backends = [dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]
 visualizer = dict(vis_backends=vis_backends)
 
-# Gradients stay in the buckets in which they are sent: 4 bytes less for each parameter.
+# Gradients are views of the DDP buckets: 4 bytes less for each parameter.
 model_wrapper_cfg = dict(type='MMDistributedDataParallel', broadcast_buffers=False, gradient_as_bucket_view=True)
 
 randomness = dict(seed=0)

@@ -1,4 +1,4 @@
-"""Draw what several models make of the same images under the same masks, and measure it."""
+"""Draw and measure reconstructions of the same images under the same masks by several models."""
 
 import sys
 from pathlib import Path

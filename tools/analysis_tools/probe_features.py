@@ -1,4 +1,4 @@
-"""Classify a labelled folder by the frozen features of a checkpoint: by nearest neighbours and by a linear probe."""
+"""Evaluate the frozen features of a checkpoint on a labelled folder, by kNN and a linear probe."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""From how many GPUs on the network between machines limits pre-training, worked out on paper."""
+"""The number of GPUs from which the network between machines limits pre-training, calculated."""
 
 import sys
 from pathlib import Path

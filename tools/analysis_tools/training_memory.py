@@ -1,4 +1,4 @@
-"""Memory per GPU that the training of a config takes."""
+"""Training memory per GPU of a config."""
 
 import sys
 from pathlib import Path

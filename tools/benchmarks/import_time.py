@@ -1,4 +1,4 @@
-"""What imports and commands take before they do their work, in processes of their own that take turns.
+"""Time of imports and of the start of commands, in fresh processes that alternate.
 
     python tools/benchmarks/import_time.py --rounds 3
 

@@ -1,4 +1,4 @@
-"""Parts of a long benchmark: each is run once and kept, so that the same command goes on after an interruption."""
+"""Parts of a long benchmark: finished ones are kept, so that the same command resumes after an interruption."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the device can do: the rate of large matrix products, to which that of a model is compared."""
+"""The peak rate of the device: that of large matrix products, for comparison with a model."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""Times of programs that take turns, so that a machine that slows down slows all of them."""
+"""Timing of programs that alternate, so that a machine that slows down slows all of them."""
 
 import statistics
 import time

@@ -1,4 +1,4 @@
-"""ADE20K as mmsegmentation has it, crops of 512 px; crops and order of a resumed run are those of the unbroken one.
+"""ADE20K as mmsegmentation has it, crops of 512 px; a resumed run has the crops and order of the uninterrupted one.
 
 With `--tta` five scales and their flips are averaged. The scales are factors of the test scale, as in published
 results, where mmsegmentation 1.x takes factors of each image's own size.

@@ -1,4 +1,4 @@
-"""COCO's boxes and masks as mmdet has them; a resumed run sees the order and the draws of the unbroken one."""
+"""COCO's boxes and masks as mmdet has them; a resumed run has the order and random draws of the uninterrupted one."""
 
 _base_ = 'mmdet::_base_/datasets/coco_instance.py'
 

@@ -1,7 +1,7 @@
 """COCO's boxes and masks under large-scale jitter: 0.1 to 2 times 1024 px, then a crop of 1024 px.
 
-The steps of mmdet's `common/lsj-100e_coco-instance.py`. `batch_augments` belongs in the data preprocessor of the model,
-where it pads what is smaller than the crop.
+The transforms of mmdet's `common/lsj-100e_coco-instance.py`. `batch_augments` belongs in the data preprocessor of the
+model, where it pads images smaller than the crop.
 """
 
 _base_ = 'coco_instance.py'
@@ -18,7 +18,7 @@ train_pipeline = [
         crop_size=image_size,
         recompute_bbox=True,
         allow_negative_crop=True),
-    # a crop left without objects stays: another image in its place would have no seed of its own
+    # a crop without objects is kept: another image in its place would have no seed of its own
     dict(type='FilterAnnotations', min_gt_bbox_wh=(1e-2, 1e-2), keep_empty=False),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PackDetInputs')

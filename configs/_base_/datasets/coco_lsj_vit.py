@@ -1,4 +1,4 @@
-"""COCO under large-scale jitter for ViTDet: eight images per GPU, and a long side of 1024 px in tests."""
+"""COCO under large-scale jitter for ViTDet: eight images per GPU, and a long side of 1024 px at test time."""
 
 _base_ = 'coco_lsj.py'
 

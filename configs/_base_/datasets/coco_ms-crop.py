@@ -1,6 +1,6 @@
-"""COCO's boxes and masks at short sides of 480 to 800 px, one image in two cropped before: DETR's augmentation.
+"""COCO's boxes and masks at short sides of 480 to 800 px, cropped before with probability 0.5: DETR's augmentation.
 
-The steps and sizes of mmdet's own Swin configs.
+The transforms and sizes of mmdet's own Swin configs.
 """
 
 _base_ = 'coco_instance.py'

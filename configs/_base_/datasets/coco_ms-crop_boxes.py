@@ -1,4 +1,4 @@
-"""COCO's boxes alone at short sides of 480 to 800 px, one image in two cropped before."""
+"""COCO's boxes alone at short sides of 480 to 800 px, cropped before with probability 0.5."""
 
 _base_ = 'coco_ms-crop.py'
 

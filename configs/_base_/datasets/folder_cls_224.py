@@ -1,4 +1,4 @@
-"""Own images at 224 px: `data_root` with `train/` and `val/`, and in each a folder per class, named for it.
+"""Your own images at 224 px: `data_root` with `train/` and `val/`, and in each a folder per class.
 
 Augmented as ImageNet-1K. Files that cannot be read are named in the log and left out.
 """

@@ -1,4 +1,4 @@
-"""Own images and label maps, augmented as ADE20K. Where they are, and what the labels mean, is set in the configs."""
+"""Your own images and label maps, augmented as ADE20K. Folders and classes are set in the configs."""
 
 _base_ = 'ade20k_512.py'
 

@@ -1,7 +1,7 @@
 """ImageNet-1K with its labels at 224 px, augmented as in the official fine-tuning.
 
 That is timm's transform with the settings of the official config.py, whose colour jitter has no effect: timm leaves it
-out where there is RandAugment. Mixup, CutMix and the smoothing of labels belong to the model.
+out where there is RandAugment. Mixup, CutMix and label smoothing belong to the model.
 """
 
 data_root = 'data/imagenet'

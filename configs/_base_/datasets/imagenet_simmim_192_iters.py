@@ -1,4 +1,4 @@
-"""The same images and masks as an endless stream, for runs whose length is a number of iterations."""
+"""The same images and masks as an infinite stream, for iteration-based runs."""
 
 _base_ = ['imagenet_simmim_192.py']
 

@@ -1,6 +1,6 @@
 """Cascade Mask R-CNN with Swin-Base, window 7, and the box heads of the Swin recipe.
 
-Four convolutions and one linear layer with synchronised batch norm, boxes per class, GIoU of the decoded boxes.
+Four convolutions and one linear layer with SyncBN, boxes per class, GIoU of the decoded boxes.
 """
 
 _base_ = 'mmdet::_base_/models/cascade-mask-rcnn_r50_fpn.py'

@@ -1,6 +1,6 @@
 """SimMIM with Swin V2-Base at 192 px, window 12 (6 in the last stage, whose map is no larger), linear head, L1 loss.
 
-The target is each colour normalised by the 47 x 47 pixels around it.
+The target is each pixel, normalised by the 47 x 47 pixels around it.
 """
 
 model = dict(

@@ -1,4 +1,4 @@
-"""SimMIM with ViT-B/16 at 224 px: one table of relative positions for all blocks, no absolute ones; L1 loss."""
+"""SimMIM with ViT-B/16 at 224 px: one relative position bias for all blocks, no absolute positions; L1 loss."""
 
 model = dict(
     type='mmsimmim.SimMIM',

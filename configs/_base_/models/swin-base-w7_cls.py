@@ -1,4 +1,4 @@
-"""Swin-Base for classes at 224 px, window 7: norm, average over the map, one linear layer, as the official one."""
+"""Swin-Base classifier at 224 px, window 7: norm, global average pooling, one linear layer, as the official one."""
 
 model = dict(
     type='ImageClassifier',

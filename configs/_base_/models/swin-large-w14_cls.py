@@ -1,4 +1,4 @@
-"""Swin-Large for classes at 224 px, window 14 (7 in the last stage, whose map is no larger)."""
+"""Swin-Large classifier at 224 px, window 14 (7 in the last stage, whose map is no larger)."""
 
 _base_ = ['swin-base-w7_cls.py']
 

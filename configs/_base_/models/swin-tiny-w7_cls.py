@@ -1,4 +1,4 @@
-"""Swin-Tiny for classes at 224 px, window 7."""
+"""Swin-Tiny classifier at 224 px, window 7."""
 
 _base_ = ['swin-base-w7_cls.py']
 

@@ -1,4 +1,4 @@
-"""Swin V2-Base for classes at 224 px, window 14 (7 in the last stage), from pre-training with windows 12, 12, 12, 6."""
+"""Swin V2-Base classifier at 224 px, window 14 (7 in the last stage), from pre-training with windows 12, 12, 12, 6."""
 
 _base_ = ['swin-base-w7_cls.py']
 

@@ -1,6 +1,6 @@
-"""UPerNet as mmsegmentation has it for BEiT, on blocks 4, 6, 8 and 12 of ViT-Base. Tests slide over windows of 512 px.
+"""UPerNet as mmsegmentation has it for BEiT, on blocks 4, 6, 8 and 12 of ViT-Base. Slide inference with 512 px.
 
-Each block has a bias table of its own, as in fine-tuning; one that was shared in pre-training is given to all.
+Each block has its own bias table, as in fine-tuning; the shared one of pre-training is copied to all.
 """
 
 _base_ = 'mmseg::_base_/models/upernet_beit.py'

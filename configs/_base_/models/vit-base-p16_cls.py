@@ -1,4 +1,4 @@
-"""ViT-Base for classes at 224 px: a bias table per block, norm of the averaged patch tokens, one linear layer."""
+"""ViT-Base classifier at 224 px: a bias table per block, norm of the averaged patch tokens, one linear layer."""
 
 model = dict(
     type='ImageClassifier',

@@ -1,7 +1,7 @@
-"""ViTDet: ViT-Base in windows of 14 x 14 patches with four global blocks, a simple pyramid, heads with layer norm.
+"""ViTDet: ViT-Base with windows of 14 x 14 patches, four global blocks, simple feature pyramid, heads with layer norm.
 
-Tables of pre-training at 224 px serve the windows as they are, and are resized for the global blocks. These see maps of
-one size, in training and in tests: images are padded to 1024 px.
+Bias tables of pre-training at 224 px fit the windows unchanged, and are resized for the global blocks. These have maps
+of one size, in training and testing: images are padded to 1024 px.
 """
 
 _base_ = 'mmdet::_base_/models/mask-rcnn_r50_fpn.py'

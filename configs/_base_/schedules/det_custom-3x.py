@@ -1,4 +1,4 @@
-"""36 epochs of own images, 2 a step: the rate by the root of the batch, as befits Adam, and one epoch of warm-up."""
+"""36 epochs of your own images at batch size 2: rate by the square root of the batch size, one epoch of warm-up."""
 
 _base_ = 'det_3x.py'
 

@@ -1,4 +1,4 @@
-"""The official fine-tuning of 100 epochs: cosine from 1.25e-3 per 512 images, lower towards the first layer.
+"""The official fine-tuning of 100 epochs: cosine from 1.25e-3 per 512 images, with layer decay.
 
 `optim_wrapper.paramwise_cfg.layer_decay_rate` goes with the pre-training and is set in the configs.
 """

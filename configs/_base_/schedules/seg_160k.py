@@ -1,7 +1,7 @@
-"""160k iterations with 16 images each: 1500 of warm-up, then a straight line to 0, in bf16.
+"""160k iterations at effective batch size 16: 1500 of warm-up, then linear decay to 0, in bf16.
 
-The line ends where `train_cfg.max_iters` does. Learning rate, layer decay and what is exempt from weight decay go with
-the encoder.
+The decay ends at `train_cfg.max_iters`. Learning rate, layer decay and exemptions from weight decay depend on the
+encoder.
 """
 
 optim_wrapper = dict(

@@ -1,7 +1,7 @@
 """125,000 iterations of 2048 images, the shortest training of the data-scaling study (arXiv 2206.04664).
 
 The study publishes batch and lengths. The rest is our choice: that of the official 800 epochs of Swin V2-B, which are
-500,000 iterations of ImageNet-1K, with the step after the same share of the run, 7/8, and the same warm-up.
+500,000 iterations of ImageNet-1K, with the step after the same fraction of the run, 7/8, and the same warm-up.
 """
 
 _base_ = ['simmim_adamw.py']

@@ -12,7 +12,7 @@ from tests.tools.benchmarks.benchmark_scripts import load_script
 
 dataloader = load_script('data.dataloader')
 photographs = load_script('data.photographs')
-ways = load_script('data.ways')
+pipelines = load_script('data.pipelines')
 accuracy = load_script('data.accuracy')
 TOY = ['--batch-size', '2', '--rounds', '2', '--warmup', '0', '--img-size', '32']
 
@@ -53,15 +53,15 @@ def test_all_ways_give_the_same_kind_of_batch(tmp_path):
     from mmengine.registry import init_default_scope
     init_default_scope('mmpretrain')
     files = [str(path) for path in sorted((tmp_path / 'photos').iterdir())]
-    images, masks = ways.official_batch(files, 64)([0, 1], 0)
+    images, masks = pipelines.official_batch(files, 64)([0, 1], 0)
     assert images.shape == (2, 3, 64, 64) and masks.shape == (2, 16, 16) and (masks.flatten(1).sum(1) == 3 * 64).all()
-    for name, make in ways.loaders(str(tmp_path / 'photos'), 64, None).items():
-        batch = ways.batch_maker(name, make(), 2)([0, 1], 0)
+    for name, make in pipelines.loaders(str(tmp_path / 'photos'), 64, None).items():
+        batch = pipelines.batch_maker(name, make(), 2)([0, 1], 0)
         samples = batch['data_samples']
         masks = samples.mask if name.startswith('ours') else np.stack([sample.mask for sample in samples])
         assert batch['inputs'].shape == (2, 3, 64, 64) and masks.shape == (2, 16, 16)
         assert (masks.reshape(2, -1).sum(1) == 3 * 64).all()
-    for decode in ways.decoders(files).values():
+    for decode in pipelines.decoders(files).values():
         assert [np.asarray(image).size for image in decode([0, 1], 0)] == [90 * 60 * 3] * 2
 
 

@@ -1,4 +1,4 @@
-"""How far the crops of a pipeline are from those of Pillow, the official pipeline's, of the same boxes."""
+"""The difference between the crops of a pipeline and those of Pillow, as in the official pipeline."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The images that a comparison of data loaders is made with: only what all ways can read."""
+"""The images of a comparison of data loaders: only formats that all pipelines can read."""
 
 import sys
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mmsimmim.datasets.image_folder import IMAGE_SUFFIXES, list_files
 from mmsimmim.errors import UserError
-from tools.benchmarks.data.ways import DECODERS, SUFFIXES
+from tools.benchmarks.data.pipelines import DECODERS, SUFFIXES
 
 NAMED = 5  # unreadable files in a message
 
@@ -54,7 +54,7 @@ def _fault(file: str) -> str | None:
     try:
         content = Path(file).read_bytes()
         for name, decode in DECODERS.items():
-            if decode(content) is None:  # OpenCV's way to say so
+            if decode(content) is None:  # OpenCV returns None for it
                 return f'{name}: no image'
     except Exception as error:  # noqa: BLE001  (decoders raise nearly every type there is on a broken file)
         return f'{name}: {type(error).__name__}'
@@ -64,5 +64,5 @@ def _fault(file: str) -> str | None:
 def say_left_out(count: int) -> None:
     """Tell on the error stream that images of other kinds do not take part."""
     if count:
-        print(f'{count} images left out: not all ways read names that end otherwise than in {", ".join(SUFFIXES)}',
+        print(f'{count} images left out: not all pipelines read names that end otherwise than in {", ".join(SUFFIXES)}',
               file=sys.stderr)

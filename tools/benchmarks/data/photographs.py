@@ -12,7 +12,7 @@ QUALITY = 92
 
 
 def make_photographs(folder: Path, count: int, size: tuple[int, int]) -> None:
-    """Write JPEG files (quality 92): random parts of the two photographs, half of them mirrored, scaled to one size.
+    """Write JPEG files (quality 92): random crops of the two photographs, half of them flipped, resized to one size.
 
     Args:
         folder (Path): Where they go; it appears when all of them are written.

@@ -1,4 +1,4 @@
-"""A row of the table: what both implementations are given, and how much of a difference counts."""
+"""A row of the table: the inputs of both implementations, and the tolerance."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Everyone's SimMIM as one kind of thing: a module and its loss on images and masks, eager or compiled.
+"""SimMIM of all code bases with one interface: a module and its loss on images and masks, eager or compiled.
 
 Each is built as its own authors would run it in pre-training: fused attention where it has that, the same sizes and
 windows, linear head, L1 on the masked pixels, no stochastic depth.
@@ -99,7 +99,7 @@ class NotAvailable(UserError):
 
 
 def build_ours(name: str, arch: Architecture, with_cp: bool | str = False) -> Contender:
-    """This package's, keeping what ``with_cp`` says for the backward pass."""
+    """This package's, with the activation checkpointing of ``with_cp``."""
     sizes = dict(arch=arch.sizes, img_size=arch.img_size, patch_size=arch.patch, drop_path_rate=0.0, with_cp=with_cp)
     if arch.kind == 'vit':
         # as configs/_base_/models/simmim_vit-base-p16.py

@@ -1,4 +1,4 @@
-"""Where the time of a training step goes: by kind of operation, and by module."""
+"""A profile of a training step: by kind of operation, and by module."""
 
 import re
 from collections import Counter
@@ -29,7 +29,7 @@ KINDS = {
     'element by element': r'elementwise|add|mul|div|sub|where|abs|fill|zero|sgn|lt|rsub',
 }
 PART = re.compile(r'(^|\.)(patch_embed|embeddings|neck|decoder|loss_module|layernorm|ln1|(stages|layers|layer)\.\d+)$')
-# What autograd's engine runs for one forward operation, the sum of its gradient included.
+# The backward operation of one forward operation, including the accumulation of its gradient.
 BACKWARD = 'autograd::engine::evaluate_function'
 
 

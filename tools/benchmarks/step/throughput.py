@@ -2,7 +2,7 @@
 
     python tools/benchmarks/step/throughput.py --arch swin-base --batch-size 256 --dtype bfloat16 --device cuda
 
-A step is forward, loss, backward, clipping and fused AdamW on images in memory. Models and precisions take turns, the
+A step is forward, loss, backward, clipping and fused AdamW on images in memory. Models and precisions alternate, the
 first steps are left out; figures are medians, with the quartiles. All see the same images and masks. Weights are
 random.
 

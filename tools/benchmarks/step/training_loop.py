@@ -1,10 +1,10 @@
-"""What MMEngine's loop adds to the bare step of pre-training: hooks, log, schedule, optimizer wrapper.
+"""Overhead of MMEngine's loop over the bare step of pre-training: hooks, log, schedule, optimizer wrapper.
 
     python tools/benchmarks/step/training_loop.py \
         configs/pretrain/simmim_swin-base-w6_16xb128-amp-coslr-100e_in1k-192px.py
 
-Both train the same model with the same optimizer on one synthetic batch in memory, uint8 on the host, and take turns:
-so many steps by MMEngine's runner with all hooks of the config, then as many of the bare loop: preprocessor, loss,
+Both train the same model with the same optimizer on one synthetic batch in memory, uint8 on the host, and alternate:
+a number of steps of MMEngine's runner with all hooks of the config, then as many of the bare loop: preprocessor, loss,
 backward, clipping, optimizer. What happens once per epoch (checkpoints, evaluation) is left out. A tiny model, whose
 own work is short, comes first in any case. Each is timed a second time with the hook that MMEngine has for what a step
 gave, which waits for the device and copies all earlier numbers; --history says how many there are.

@@ -3,7 +3,7 @@
 DATA_DIR holds train/ and validation/ (or val/) with one folder per class. Each arm differs from the default in one
 thing. It pre-trains on all training images, without labels, and is then measured: nearest neighbours and a linear probe
 on frozen features, and fine-tuning with labels. The main arms do so with every seed, which changes the pre-training,
-too. Everything that is finished is kept in OUT, so that the same command goes on after an interruption. OUT/results.md
+too. Everything that is finished is kept in OUT, so that the same command resumes after an interruption. OUT/results.md
 has the tables, OUT/results.json all numbers, OUT/*.png the plots.
 """
 

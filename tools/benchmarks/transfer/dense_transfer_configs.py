@@ -207,7 +207,7 @@ def _normalisation(preset: Preset) -> dict:
 
 
 def _whole(preset: Preset, annotation: list[dict] = (), train: bool = False) -> list[dict]:
-    """An enlarged image; with its labels, they are enlarged as well."""
+    """An upscaled image, with its labels, if any."""
     start = [dict(type='mmsimmim.SeedSample')] if train else []
     resize = dict(type='Resize', scale_factor=float(preset.enlarge), keep_ratio=True)
     return start + [dict(type='mmsimmim.LoadStretchedOnce'), *annotation, resize]

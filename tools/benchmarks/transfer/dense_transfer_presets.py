@@ -22,8 +22,8 @@ class Preset:
         pretrain_steps (int): Length of the pre-training.
         pretrain_batch (int): Crops a step of it.
         pretrain_lr (float): Its peak learning rate.
-        enlarge (int): Factor by which images are enlarged for detection and segmentation.
-        crop_size (int): Side of the crops of the enlarged images, pixels. Validation images are taken whole.
+        enlarge (int): Factor by which images are upscaled for detection and segmentation.
+        crop_size (int): Side of the crops of the upscaled images, pixels. Validation images are not cropped.
         percents (tuple[int]): Shares of the labels.
         det_steps (int): Length of the training of Mask R-CNN, the same for every share of the labels.
         det_batch (int): Crops a step of it.

@@ -1,9 +1,9 @@
-"""Is pre-training worth it? SimMIM, then fine-tuning, beside the same network from random initialisation.
+"""The gain by pre-training: SimMIM, then fine-tuning, compared with random initialisation.
 
 DATA_DIR holds train/ and validation/ (or val/) with one folder per class. All training images serve the pre-training,
 without labels; shares of them, with labels, the fine-tuning. Each start uses the learning rate with which it did best
 at 30 % of the labels, on another draw than those that are reported. Everything that is finished is kept in OUT, so that
-the same command goes on after an interruption. The tables are in OUT/results.md, all numbers in OUT/results.json.
+the same command resumes after an interruption. The tables are in OUT/results.md, all numbers in OUT/results.json.
 """
 
 import argparse
