@@ -19,9 +19,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from mmsimmim.commands.common.threads import wait_briefly  # noqa: E402
+from mmsimmim.commands.common.threads import limit_thread_spinning  # noqa: E402
 
-wait_briefly()  # before torch is imported
+limit_thread_spinning()  # before torch is imported
 
 import pictures  # noqa: E402
 import torch  # noqa: E402

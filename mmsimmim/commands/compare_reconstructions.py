@@ -1,7 +1,7 @@
-"""Draw what several models make of the same images under the same masks, and measure it.
+"""Draw and measure reconstructions of the same images under the same masks by several models.
 
-A row for each image and mask: original | masked | one reconstruction per model. What was measured goes to the standard
-output as a Markdown table, with a legend.
+A row for each image and mask: original | masked | one reconstruction per model. The measurements are printed to
+stdout as a Markdown table, with a legend.
 
     python tools/analysis_tools/compare_reconstructions.py IMAGES --model A.py A.pth --model B.py B.pth \\
         --names 'random' 'block-wise' --strategies random square block-wise --out sheet.png
@@ -54,7 +54,7 @@ class Compared:
 
     @property
     def label(self) -> str:
-        """The name, marked if its pictures borrow the tone of the image."""
+        """The name, marked if its reconstructions use statistics of the image."""
         from ..visualization.comparison import uses_image_statistics
 
         return f'{self.name} *' if uses_image_statistics(self.model) else self.name

@@ -13,7 +13,7 @@ from .common.mistakes import report_mistakes
 if TYPE_CHECKING:
     from torch import Tensor
 
-# Where each code base looks for the parameters in a .pth file; None: they are the whole file.
+# The key under which each code base expects the parameters in a .pth file; None: the whole file.
 KEYS = dict(mmsimmim='state_dict', official='model', mmpretrain='state_dict', mmdet='state_dict', mmseg='state_dict',
             timm=None, hf=None, backbone='state_dict')
 

@@ -1,8 +1,8 @@
-"""Fit a palette to the pixels of your images: the colours that mmsimmim.ColourClusterTarget tells apart.
+"""Fit a palette to the pixels of your images: the cluster centres of mmsimmim.ColourClusterTarget.
 
     python tools/dataset_converters/fit_palette.py /data/aerial --out aerial_512.npy
 
-k-means of scikit-learn over a draw of pixels from all images of the folder and the folders below it. The file holds an
+k-means of scikit-learn over a sample of pixels from all images below the folder. The file holds an
 array of the shape (K, 3): red, green and blue from 0 to 255, from dark to bright. A second run with the same arguments
 gives the same file.
 """
@@ -52,7 +52,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def check(args: argparse.Namespace) -> None:
-    """Refuse what cannot be, before anything is read."""
+    """Refuse impossible arguments, before anything is read."""
     if not os.path.isdir(args.folder):
         raise UserError(f'There is no folder {args.folder} (working folder: {os.getcwd()}).')
     if not args.out.endswith('.npy'):

@@ -2,16 +2,16 @@
 
     python tools/analysis_tools/get_flops.py configs/det/*.py --shape 800 1280
 
-What counts: one image, the model as in a test, a multiply-add as one (as in papers), by MMEngine's analysis of what
-really runs: matrix products, convolutions, attention, norms, resizing of maps. All else (activation functions, sums,
-the look-up of position biases, RoIAlign) is small beside them and not counted, but listed. Many published figures leave
-out the two products of attentions, so these are told apart. Weights do not matter: none are loaded.
+FLOPs are those of one image at test time, a multiply-add as one (as in papers), by MMEngine's analysis of the
+operations that are run: matrix products, convolutions, attention, norms, interpolation. All else (activations, sums,
+the look-up of position biases, RoIAlign) is small and not counted, but listed. Many published figures leave out
+the two products of attention, so these are shown separately. No weights are loaded.
 
 - Detectors: 1280 x 800 pixels, or the images of validation if the config pads those to more; with as many region
-  proposals as the config allows in a test (1000), the first 100 of which get masks; in a cascade every stage sees all
+  proposals as the config allows at test time (1000), the first 100 of which get masks; in a cascade every stage sees all
   of them. Non-maximum suppression is left out.
 - Others: the largest image of validation (ADE20K: 2048 x 512), or the crop if the config tests by sliding one.
-- Segmentors: auxiliary heads have parameters, but no part in a test.
+- Segmentors: auxiliary heads have parameters, but no FLOPs at test time.
 - SimMIM: masked images to predicted pixels.
 """
 

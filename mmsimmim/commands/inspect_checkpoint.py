@@ -86,7 +86,7 @@ def describe(contents: Contents, weights: dict[str, Tensor], checkpoint: dict) -
 
 
 def progress(checkpoint: dict) -> str:
-    """Epoch and iteration that the file says it was written at, as it counts them."""
+    """Epoch and iteration that the file records, as it counts them."""
     meta = checkpoint.get('meta')
     notes = {**(meta if isinstance(meta, dict) else {}), **checkpoint}
     found = [f'{name} {notes[name]}' for name in ('epoch', 'iter') if isinstance(notes.get(name), int)]
@@ -124,7 +124,7 @@ def fit_configs(folder: Path, weights: dict[str, Tensor],
 
 
 def may_fit(settings: dict, contents: Contents) -> bool:
-    """False if an encoder is of another kind or width than the file, which saves building it; else it takes a look."""
+    """False if an encoder is of another type or width than the file, which saves building it."""
     kind, sizes = CLASSES.get(settings['type'], (None, {}))
     arch = settings.get('arch')
     arch = sizes.get(arch) if isinstance(arch, str) else arch

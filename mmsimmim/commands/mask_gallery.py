@@ -2,7 +2,7 @@
 
     python tools/analysis_tools/mask_gallery.py a.jpg b.jpg --out masks.png --columns square:32:0.25 random:32:0.6
 
-A row for each image. Above each picture stands what is masked, below it which share that is and its AvgDist, the mean
+A row for each image. The caption above names the mask; that below has the mask ratio and AvgDist, the mean
 distance of masked pixels to the nearest visible one.
 """
 
@@ -109,7 +109,7 @@ def center_crop(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def draw_image(picture: np.ndarray, name: str, generators: dict[str, MaskGenerator], seed: list[int]) -> np.ndarray:
-    """A row of the gallery: the whole picture, then the picture under each mask.
+    """A row of the gallery: the image, then the image under each mask.
 
     Args:
         picture (np.ndarray): uint8, shape (H, W, 3).

@@ -4,12 +4,12 @@
     python tools/dataset_converters/pack_images.py /data/imagenet/train train_256.lmdb --short-side 256
     python tools/dataset_converters/pack_images.py --check train.lmdb
 
-In a config it takes the place of the folder: dataset=dict(type='mmsimmim.PackedImageFolder', data_root='train.lmdb').
+In a config it replaces the folder: dataset=dict(type='mmsimmim.PackedImageFolder', data_root='train.lmdb').
 An interrupted conversion continues when the same command is given again. Pack on a
 local disk, then copy the file.
 
-Without --short-side files are stored as they are. With it larger images are stored as JPEG in 8 bits, turned as their
-EXIF data say and without alpha channel, as mmsimmim.LoadImage gives them. Stored as they are: smaller images, and those
+Without --short-side files are stored as they are. With it larger images are stored as JPEG in 8 bits, rotated by their
+EXIF data and without alpha channel, as mmsimmim.LoadImage returns them. Stored as they are: smaller images, and those
 of a single channel with 16 or 32 bits, which would lose depth. Files that cannot be decoded are named and stored as
 they are; of those that cannot be opened the reason is stored.
 """
@@ -23,7 +23,7 @@ from collections.abc import Callable
 from ..errors import UserError
 from .common.mistakes import report_mistakes
 
-WORD_EVERY = 10.0  # seconds between two words about the progress
+WORD_EVERY = 10.0  # seconds between two lines about progress
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -44,7 +44,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def check_arguments(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    """Refuse what cannot be, before anything is read."""
+    """Refuse impossible arguments, before anything is read."""
     if args.check and (args.folder or args.short_side or args.quality):
         parser.error('--check FILE goes without a folder and options of packing')
     if not args.check and not args.out:
@@ -80,7 +80,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def check(path: str, workers: int) -> None:
-    """Name the records that are not as they were packed; exit code 1 if there are any."""
+    """Name the records that differ from what was packed; exit code 1 if there are any."""
     from ..datasets.packed.check import find_faults
     from ..datasets.packed.file import PackedFile
 
@@ -94,7 +94,7 @@ def check(path: str, workers: int) -> None:
 
 
 def words(what: str) -> Callable[[int, int], None]:
-    """A function that tells on the error stream how far it is, now and then."""
+    """A function that prints progress to stderr at intervals."""
     start = last = time.monotonic()
 
     def tell(done: int, count: int) -> None:

@@ -4,12 +4,12 @@
         --keys loss reconstruction/masked_loss probe/knn --smooth 9 --out curves.png
 
 A LOG is the work_dir of a config, the folder of one run in it, or a file vis_data/*.json that MMEngine's
-LocalVisBackend wrote. Of a work_dir the newest training counts, from its beginning: where a run was resumed, it
+LocalVisBackend wrote. Of a work_dir the newest training is plotted, from its beginning: a resumed run
 replaces what the one before had logged beyond that point. Each of the keys has a panel.
 
-What was logged at the end of an epoch stands at the last iteration of that epoch. MMEngine does not say at which
-iteration a training without epochs was validated, unless the config has default_hooks.logger.log_metric_by_epoch=False;
-such values stand at the last training iteration that was logged before.
+Values logged at the end of an epoch are plotted at its last iteration. MMEngine does not record at which
+iteration an iteration-based training was validated, unless default_hooks.logger.log_metric_by_epoch=False;
+such values are plotted at the last training iteration logged before.
 """
 
 from __future__ import annotations

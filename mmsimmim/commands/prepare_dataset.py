@@ -1,7 +1,7 @@
 """Bring COCO or ADE20K into the folders that the configs expect, then check them.
 
 Give the archives as they were downloaded, or folders that hold their content; docs/datasets.md says which. Archives are
-unpacked beside their place and moved there when complete, folders are linked, what is in place already stays.
+unpacked to a temporary folder and moved into place when complete, folders are linked, existing parts are kept.
 """
 
 from __future__ import annotations

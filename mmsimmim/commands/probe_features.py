@@ -1,4 +1,4 @@
-"""Classify a labelled folder by the frozen features of a checkpoint: by nearest neighbours and by a linear probe.
+"""Evaluate the frozen features of a checkpoint on a labelled folder, by kNN and a linear probe.
 
 The config may be one of pre-training or of fine-tuning; its backbone, normalisation and validation pipeline count. The
 checkpoint may be any that `inspect_checkpoint.py` knows. DATA_DIR holds train/ and val/ with one folder per class.
@@ -81,7 +81,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def build_loader(cfg: Config, args: argparse.Namespace, side: str) -> DataLoader:
-    """A data loader over the labelled images of one folder, read as the config reads images for validation."""
+    """A data loader of the labelled images of one folder, with the validation pipeline of the config."""
     from mmengine.runner import Runner
 
     from ..evaluation.features import without_masks

@@ -1,12 +1,12 @@
-"""From how many GPUs on the network between machines limits pre-training, worked out on paper.
+"""The number of GPUs from which the network between machines limits pre-training, calculated.
 
     python tools/analysis_tools/scaling.py configs/pretrain/*800e*.py --tflops 400
     python tools/analysis_tools/scaling.py configs/pretrain/*800e*.py --step-times throughput.json
 
-Bytes that a step sends. Data parallelism (DDP) sums up gradients in a ring: each of n GPUs sends 2 (n - 1) / n times
-the bytes of all gradients, float32, or bfloat16 with mmsimmim.CompressGradientsHook. mmsimmim.FSDPStrategy gathers the
-float32 parameters for the forward and again for the backward pass, except in the latter those outside of the encoder,
-and distributes the sums of the float32 gradients: (n - 1) / n times the bytes of each.
+Bytes that a step sends. DDP all-reduces gradients in a ring: each of n GPUs sends 2 (n - 1) / n times
+the bytes of all gradients, float32, or bfloat16 with mmsimmim.CompressGradientsHook. mmsimmim.FSDPStrategy all-gathers
+the float32 parameters for the forward and again for the backward pass, except in the latter those outside of the
+encoder, and reduce-scatters the float32 gradients: (n - 1) / n times the bytes of each.
 
 Time for it. Machines have 8 GPUs, between which sending costs nothing here; a ring enters and leaves each machine once,
 so what a GPU sends crosses the machine's link once per step: bytes / bandwidth.
@@ -19,7 +19,7 @@ later than said here.
 
 Communication dominates when it takes longer than all of the computation: even if both overlapped perfectly, the step
 would wait for the network. It shows when it takes longer than what it can overlap with. For DDP that is the backward
-pass; for FSDP the first gathering overlaps with the forward, the rest with the backward pass. Numbers of GPUs are
+pass; for FSDP the first all-gather overlaps with the forward, the rest with the backward pass. Numbers of GPUs are
 multiples of 8, and begin with two machines.
 """
 
@@ -42,7 +42,7 @@ from .config.options import OptionsAction
 
 
 def load_of(cfg: Config, rows: list[dict], model: str, tflops: float) -> tuple[Load, str]:
-    """What the training of a config computes and sends, and where the time comes from.
+    """Computation and communication of the training of a config, and the source of the time.
 
     Args:
         cfg (Config): Of a pre-training.

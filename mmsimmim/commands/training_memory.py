@@ -1,6 +1,6 @@
-"""Memory per GPU that the training of a config takes.
+"""Training memory per GPU of a config.
 
-From parameter counts alone it is what weights, gradients and the optimizer take:
+Without --step it is the memory of weights, gradients and optimizer state, from parameter counts:
 
     python tools/analysis_tools/training_memory.py configs/pretrain/simmim_swinv2-huge-*-800e_*.py --gpus 8 16
 
@@ -9,10 +9,9 @@ With --step it includes the activations, of a real step on a synthetic batch of 
     python tools/analysis_tools/training_memory.py configs/det/mask-rcnn_swin-base-*-1x_*.py --step --with-cp
 
 On a GPU that is the peak of PyTorch's allocator during forward and backward pass. Without one it is an estimate of it:
-the step runs on the CPU, with what a GPU's attention and autocast keep in place of what a CPU's do, large tensors are
-allocated and not computed, and their bytes are counted as they come and go. Buffers inside of kernels (cuDNN), rounding
-and fragmentation come on top. Where images of a batch are turned differently, all are padded to the larger sides:
---shape.
+the step runs on the CPU with fake tensors, saves the activations that a GPU's attention and autocast save, and live
+bytes are counted. Workspaces of kernels (cuDNN), rounding and fragmentation come on top. Where a batch has tall and
+wide images, all are padded to the larger sides: --shape.
 """
 
 from __future__ import annotations
@@ -38,10 +37,10 @@ if TYPE_CHECKING:
     from ..analysis.memory.step_memory import Step
 
 GIB = 2**30
-# Bytes per parameter. Mixed precision keeps everything that lasts in float32.
+# Bytes per parameter. Under mixed precision weights, gradients and moments stay in float32.
 PARAMETERS, GRADIENTS, MOMENTS = 4, 4, 8
 AUTOCAST = 2  # copies in bfloat16 that autocast keeps during a step, at most of all parameters
-BUCKETS = 4  # DistributedDataParallel's copy of the gradients, which it sends, unless gradients are views of it
+BUCKETS = 4  # DistributedDataParallel's buckets, a copy of the gradients unless these are views of them
 
 
 @dataclass
@@ -70,8 +69,8 @@ class Size:
     def bytes_when_sharded(self, gpus: int) -> int:
         """Bytes per GPU if the model is sharded (FSDPStrategy).
 
-        Beyond the shard there are two full units, one at work and the next one on its way, and twice the gradient of
-        one, as it is made and as it is sent.
+        Beyond the shard there are two full units, one in use and one prefetched, and twice the gradient of
+        one, as it is computed and as it is sent.
         """
         shard = (PARAMETERS + GRADIENTS + MOMENTS) * -(-self.parameters // gpus)
         return shard + (2 * PARAMETERS + 2 * GRADIENTS) * self.largest_unit + self._of_the_step()

@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> None:
     from ..visualization.models import build_model, check_channels, load_weights, move
     from .config.loading import load_config
 
-    MMLogger.get_current_instance().setLevel('WARNING')  # the output is a list of pictures
+    MMLogger.get_current_instance().setLevel('WARNING')  # the output is a list of files
     paths = find_images(args.images, args.num)
     check_target(args.out, paths)
     check_seed(args.seed)

@@ -1,9 +1,9 @@
 """The encoders of the shipped configs in one file, so that none of the configs need be read to learn about them.
 
-    python -m mmsimmim.commands.config.index    # after a change of configs: write configs/encoders.json anew
+    python -m mmsimmim.commands.config.index    # after a change of configs: regenerate configs/encoders.json
 
-An entry counts as long as the config, and all that it inherits from, say of the model what they said; otherwise the
-config is read.
+An entry is used as long as the model settings of the config, and of all that it inherits from, are unchanged; otherwise
+the config is read.
 """
 
 import ast
@@ -93,7 +93,7 @@ def make_index(folder: Path) -> dict[str, Any]:
 
 
 def fingerprint(path: Path) -> str | None:
-    """A number that changes with what a config says of its model, in itself or in a base; not with comments and blanks.
+    """A hash of the model settings of a config and its bases, independent of comments and whitespace.
 
     Returns:
         str, optional: None if that cannot be told from the text alone, or a base is not there.

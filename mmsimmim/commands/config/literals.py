@@ -1,4 +1,4 @@
-"""Values that a config has written out once more: an option for the variable that holds one does not reach them.
+"""Copies of the value of a variable in a config, which an option for the variable does not change.
 
 Words, lists and dictionaries are told by their values, numbers by name and value.
 """

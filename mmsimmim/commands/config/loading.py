@@ -86,7 +86,7 @@ def read_with_options(path: str, options: dict[str, Any]) -> tuple[Config, list[
     cfg = _read(reading)
     messages = added_keys(cfg, options)
     options = keep_slashes(cfg, options)
-    merge_options(cfg.copy(), options)  # what does not fit is told before any file is blamed
+    merge_options(cfg.copy(), options)  # an option that does not fit is reported before any file
     cfg, more = set_variables(cfg, reading, options)
     merge_options(cfg, options)
     return cfg, messages + more

@@ -14,9 +14,9 @@ _CALL = re.compile(r'^\w+\(.*,.*\)$')  # dict(a=1,b=2)
 
 
 def parse_value(text: str) -> Any:
-    """Read what stands behind the equals sign of ``KEY=VALUE``.
+    """Parse the value of ``KEY=VALUE``.
 
-    Blanks within a word stay, those around it do not. Quotes around the whole are taken off first; within a list they
+    Spaces within a word stay, those around it do not. Quotes around the whole are removed first; within a list they
     hold a word together that has commas or brackets.
 
     Args:

@@ -30,7 +30,7 @@ def sections() -> frozenset[str]:
 
 
 class OptionsAction(argparse.Action):
-    """Reads ``key=value`` as MMEngine's action does, but blanks in values stay, and mistakes end in a message."""
+    """Reads ``key=value`` as MMEngine's action does, but keeps spaces in values, and reports mistakes."""
 
     def __call__(self, parser, namespace, values, option_string=None) -> None:
         options = dict(getattr(namespace, self.dest, None) or {})
