@@ -8,8 +8,8 @@ the look-up of position biases, RoIAlign) is small and not counted, but listed. 
 the two products of attention, so these are shown separately. No weights are loaded.
 
 - Detectors: 1280 x 800 pixels, or the images of validation if the config pads those to more; with as many region
-  proposals as the config allows at test time (1000), the first 100 of which get masks; in a cascade every stage sees all
-  of them. Non-maximum suppression is left out.
+  proposals as the config allows at test time (1000), the first 100 of which get masks; in a cascade every stage gets
+  all. Non-maximum suppression is left out.
 - Others: the largest image of validation (ADE20K: 2048 x 512), or the crop if the config tests by sliding one.
 - Segmentors: auxiliary heads have parameters, but no FLOPs at test time.
 - SimMIM: masked images to predicted pixels.

@@ -1,4 +1,4 @@
-"""What every benchmark says of itself: the machine, the versions, the day; and its tables."""
+"""The heading of every benchmark (machine, versions, date), and its tables."""
 
 import os
 import platform

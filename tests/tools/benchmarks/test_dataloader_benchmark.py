@@ -20,7 +20,7 @@ TOY = ['--batch-size', '2', '--rounds', '2', '--warmup', '0', '--img-size', '32'
 @pytest.fixture
 def one_thread(monkeypatch):
     """The test process keeps its threads."""
-    monkeypatch.setattr(ways, 'use_one_thread', lambda: None)
+    monkeypatch.setattr(pipelines, 'use_one_thread', lambda: None)
 
 
 def test_figures_of_one_core_and_of_loaders(tmp_path, capsys, one_thread):

@@ -1,4 +1,4 @@
-"""Time what comes before a step of pre-training: from image files to a batch of images and masks.
+"""Benchmark of data loading for pre-training: from image files to a batch of images and masks.
 
     python tools/benchmarks/data/dataloader.py DIR --make 256 --json work_dirs/dataloader.json
     python tools/benchmarks/data/dataloader.py /data/imagenet/val --workers 1 2 4 8
@@ -6,16 +6,15 @@
 First in one process on one thread, so that figures are images per second of one core: this package's pipeline as the
 configs have it; its batches behind mmpretrain's transforms; the official pipeline (torchvision on Pillow, as
 published); mmpretrain's configs, antialiased (pillow) and as they are (cv2). As a limit, decoders alone on files in
-memory. All take turns on the same files, a batch each; the first rounds are left out, figures are medians with the
-quartiles.
+memory. All alternate on the same files, batch by batch, after warm-up rounds; figures are medians with the quartiles.
 
 The last column is the mean absolute difference, in levels of 0..255, to what Pillow makes of the same boxes,
 antialiased.
 
-With --workers then from end to end: the data loaders as they are, with that many worker processes, the first batches
-left out. --packed FILE adds a copy of DIR that tools/dataset_converters/pack_images.py made.
+With --workers then end to end: the data loaders with that number of worker processes, without the first batches.
+--packed FILE adds a copy of DIR that tools/dataset_converters/pack_images.py made.
 
-Only .jpg, .jpeg and .png take part, which all ways read; each file is decoded once before, to find broken ones.
+Only .jpg, .jpeg and .png take part, which all pipelines read; each file is decoded once before, to find broken ones.
 
 --make N writes N photographs into DIR first; --size 4000 3000 makes them large, which shows decoding at a reduced size.
 """
@@ -68,7 +67,7 @@ def main(argv: list[str] | None = None) -> None:
     from tools.benchmarks.data.dataloader_report import print_report
     from tools.benchmarks.data.files import find_images, require_readable, say_left_out
     from tools.benchmarks.data.photographs import make_photographs
-    from tools.benchmarks.data.ways import use_one_thread
+    from tools.benchmarks.data.pipelines import use_one_thread
 
     if args.make:
         make_photographs(args.folder, args.make, tuple(args.size))

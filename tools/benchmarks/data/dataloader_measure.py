@@ -1,4 +1,4 @@
-"""What dataloader.py runs: all ways by turns, on one core and from end to end."""
+"""The measurements of dataloader.py: all pipelines alternating, on one core and end to end."""
 
 import argparse
 import itertools
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tools.benchmarks.data.accuracy import differences
-from tools.benchmarks.data.ways import (
+from tools.benchmarks.data.pipelines import (
     Batch,
     batch_maker,
     build_loader,
@@ -54,11 +54,11 @@ def measure_core(files: Sequence[str], args: argparse.Namespace) -> list[dict[st
         list[dict]: For each way ``way``, ``images_per_second``, ``ms_per_image`` (median), ``quartiles_ms``,
         ``times_official``, ``share_of_decoder`` and ``difference`` (None for decoders).
     """
-    ways = {OFFICIAL: official_batch(files, args.img_size),
-            **{name: batch_maker(name, make(), len(files))
-               for name, make in loaders(str(args.folder), args.img_size, args.packed).items()},
-            **decoders(files)}
-    turns = {name: Turn(make, len(files), args.batch_size) for name, make in ways.items()}
+    programs = {OFFICIAL: official_batch(files, args.img_size),
+                **{name: batch_maker(name, make(), len(files))
+                   for name, make in loaders(str(args.folder), args.img_size, args.packed).items()},
+                **decoders(files)}
+    turns = {name: Turn(make, len(files), args.batch_size) for name, make in programs.items()}
     take_turns(list(turns.values()), args.warmup + args.rounds)
     spread = {name: [1e3 * second / args.batch_size for second in quartiles(turn.seconds[args.warmup:])]
               for name, turn in turns.items()}

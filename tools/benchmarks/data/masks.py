@@ -1,4 +1,4 @@
-"""The masks of the paper, which all ways draw."""
+"""The masks of the paper, which all pipelines draw."""
 
 PATCH, TOKEN, RATIO = 32, 4, 0.6
 

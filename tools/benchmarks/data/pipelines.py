@@ -1,4 +1,4 @@
-"""Ways from image files to a batch of pre-training, and decoders alone as their limit."""
+"""Pipelines from image files to a batch of pre-training, and decoders alone as their limit."""
 
 import io
 import os
@@ -25,7 +25,7 @@ from tools.benchmarks.data.masks import PATCH, RATIO, TOKEN, mask_generator
 
 BASE = Path(__file__).resolve().parents[3] / 'configs' / '_base_' / 'datasets' / 'imagenet_simmim_192.py'
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-SUFFIXES = ('.jpg', '.jpeg', '.png')  # of files that all ways and all decoders read
+SUFFIXES = ('.jpg', '.jpeg', '.png')  # of files that all pipelines and decoders read
 # From the content of a file to 8-bit colour.
 DECODERS: dict[str, Callable[[bytes], Any]] = {
     'OpenCV alone': lambda data: cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR),
@@ -141,7 +141,7 @@ def batch_maker(way: str, loader: dict, images: int) -> Batch:
     dataset.full_init()
     if len(dataset) != images:
         raise UserError(f'{way}: {config.get("data_root") or config["data_prefix"]} gives {len(dataset)} images, where '
-                        f'{images} are compared. All ways must have the same ones: --packed takes a copy of DIR.')
+                        f'{images} are compared. All pipelines must have the same ones: --packed takes a copy of DIR.')
     collate = dict(loader['collate_fn'])
     collate_fn = FUNCTIONS.get(collate.pop('type'))
     return lambda indices, epoch: collate_fn(

@@ -3,8 +3,8 @@
     python tools/benchmarks/step/downstream.py --arch base --dtype bfloat16 --device cuda --compile
 
 The models are those of the shipped configs; both Swins have the same random weights, see the same synthetic images and
-labels, and take turns. Training: forward, losses, backward, clipping and fused AdamW; a detector's first stage
-proposes boxes about the objects, as it would after some training, in place of what random weights find. Inference:
+labels, and alternate. Training: forward, losses, backward, clipping and fused AdamW; a detector's first stage
+proposes boxes near the objects, as after some training, instead of those of random weights. Inference:
 from normalised images to boxes, masks and label maps; random weights find few objects or none, so that what is made
 of objects counts little. The first steps are left out. Figures are medians, with the quartiles. The losses of both
 before the first step, in the precision of the run, are printed.

@@ -1,10 +1,10 @@
-"""Is pre-training worth it in detection and segmentation? SimMIM, then Mask R-CNN and UPerNet, beside random starts.
+"""The gain by pre-training in detection and segmentation: Mask R-CNN and UPerNet from SimMIM and from random weights.
 
 DATA_DIR holds images/{train,val}/, instances_{train,val}.json (COCO, with masks) and labels/{train,val}/*.png (0 for
 the background, then the categories in the order of their ids). All training images serve the pre-training, without
 labels; shares of them, with labels, the training of both networks, for as many steps from either start. Each start uses
 the learning rate with which it did best at 30 % of the labels, on another draw than those that are reported. Everything
-that is finished is kept in OUT, so that the same command goes on after an interruption. The tables are in
+that is finished is kept in OUT, so that the same command resumes after an interruption. The tables are in
 OUT/results.md, all numbers in OUT/results.json.
 """
 
