@@ -1,4 +1,4 @@
-"""Fault: what an optimizer does with which parameter can be read from MMEngine's log only by adding up its lines.
+"""Fault: MMEngine's log has no summary of an optimizer's parameter groups.
 
 ``DefaultOptimWrapperConstructor`` prints each setting of each parameter (see :mod:`.developer_notices`), and nothing
 where all parameters are alike.

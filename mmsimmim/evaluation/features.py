@@ -37,7 +37,7 @@ def extract_features(model: nn.Module, preprocessor: nn.Module, batches: Iterabl
 
 
 def average_map(maps: Sequence[Tensor], out_index: int = -1) -> Tensor:
-    """One feature per image: a map (B, C, H, W) averaged over its places; (B, C) as it is.
+    """One feature per image: a map (B, C, H, W) averaged over its positions; (B, C) as it is.
 
     Args:
         maps (Sequence[Tensor]): What an encoder gives.
@@ -61,7 +61,7 @@ def average_map(maps: Sequence[Tensor], out_index: int = -1) -> Tensor:
 
 
 def without_masks(pipeline: Sequence[dict]) -> list[dict]:
-    """The steps of a pipeline that reads whole images: all but the mask generators."""
+    """The transforms of a pipeline without the mask generators."""
     return [step for step in pipeline if not step['type'].endswith('MaskGenerator')]
 
 
@@ -92,6 +92,6 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
     try:
         yield
     finally:
-        # One by one: train() of a model would also wake what it keeps frozen in evaluation mode.
+        # One by one: train() of a model would also change modules that it keeps in evaluation mode.
         for module, training in modes:
             module.training = training

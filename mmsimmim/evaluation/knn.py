@@ -1,4 +1,4 @@
-"""Weighted nearest neighbours: how well the features of one class lie together, without any training."""
+"""Weighted kNN classification of features, without any training."""
 
 import torch
 import torch.nn.functional as F
@@ -70,7 +70,7 @@ def _vote(similarity: Tensor, labels: Tensor, num_classes: int, k: int, temperat
     weights = ((nearest - nearest[:, :1]) / temperature).exp()
     votes = weights.new_zeros(len(weights), num_classes)
     rows = torch.arange(len(votes), device=votes.device)
-    # One neighbour after the other: a scatter that adds would do so on a GPU in an order that varies.
+    # One neighbour at a time: scatter_add is not deterministic on a GPU.
     for neighbour in range(k):
         votes[rows, labels[indices[:, neighbour]]] += weights[:, neighbour]
     return votes.argmax(dim=1)

@@ -61,7 +61,7 @@ def fit_linear_probe(features: Tensor,
         raise ValueError('features are not finite: the training that made them has diverged')
     features = features.detach()
     mean, scale = features.mean(dim=0), features.std(dim=0, unbiased=False)
-    # A constant feature differs from its mean by rounding errors, which must not be blown up to a deviation of 1.
+    # A constant feature differs from its mean by rounding errors, which must not be scaled to a deviation of 1.
     noise = 10 * torch.finfo(features.dtype).eps * features.abs().amax(dim=0)
     scale = torch.where(scale > noise, scale, torch.ones_like(scale))
     probe = LinearProbe(

@@ -17,7 +17,7 @@ def probe_features(features: Tensor,
                    k: int = 20,
                    temperature: float = 0.07,
                    weight_decay: float = 1e-3) -> dict[str, float]:
-    """Fit both probes to labelled features, and count how often they are right on others.
+    """Fit both probes to labelled features, and measure their accuracy on others.
 
     A warning in the log tells when all labelled features have one direction, as those of an encoder that has collapsed.
 

@@ -46,8 +46,8 @@ def modulated_deform_conv_forward(
 ) -> None:
     """Deformable convolution, version 2, written into ``output``; the arguments are those of mmcv's kernel.
 
-    Maps of offsets and masks may be larger than the output (mmdet's DyHead hands over such): of each image the first
-    numbers in memory are read as if they were maps of the output's size, as mmcv's kernel does.
+    Offset maps and masks may be larger than the output, as in mmdet's DyHead: the first numbers of each image in
+    memory are read as maps of the output's size, as mmcv's kernel does.
 
     Raises:
         ValueError: If the maps are smaller than the output.
@@ -116,8 +116,8 @@ def _deform_conv_gradients(grad_output, leaves: list, constants: list, geometry:
 def _fixed_beyond_the_edge(input, offset, weight, geometry: dict) -> torch.Tensor:
     """Offsets without a gradient where a sample lies one pixel outside the map, or further.
 
-    At one pixel outside a sample is 0, and becomes a value as soon as it moves inwards. torchvision takes that slope,
-    mmcv takes 0. The taps in the padding lie there as long as offsets are 0, as they are when a training starts.
+    A sample one pixel outside is 0, and changes as soon as it moves inwards. torchvision uses that one-sided derivative,
+    mmcv 0. The taps in the padding lie there as long as offsets are 0, as they are when a training starts.
     """
     size = _output_size(input, weight, geometry)
     read = _first_numbers(offset, size)

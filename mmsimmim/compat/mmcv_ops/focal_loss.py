@@ -14,7 +14,7 @@ def sigmoid_focal_loss_forward(
     gamma: float,
     alpha: float,
 ) -> None:
-    """Focal loss of each class as a yes-or-no question, written into ``output``.
+    """Binary focal loss of each class, written into ``output``.
 
     Args:
         input (Tensor): Logits, shape (N, C).
@@ -46,7 +46,7 @@ def _sigmoid_focal_loss(input, target, weight, gamma: float, alpha: float) -> to
     logits = input.to(compute_dtype(input))
     classes = torch.arange(logits.shape[1], device=target.device)
     positive = target[:, None] == classes
-    # Of a positive the probability of "yes" counts, of a negative that of "no", which is the one of the negated logit.
+    # The probability of a negative is that of the negated logit.
     signed = torch.where(positive, logits, -logits)
     factor = torch.full_like(logits, 1 - alpha).masked_fill(positive, alpha)
     loss = -factor * torch.sigmoid(-signed) ** gamma * F.logsigmoid(signed)

@@ -70,7 +70,7 @@ def _sample_maps(value, shapes, locations, weights) -> torch.Tensor:
 
 
 def _fixed_beyond_the_edge(locations: torch.Tensor, shapes: torch.Tensor) -> torch.Tensor:
-    """Locations without a gradient a pixel outside the map, where ``grid_sample`` takes the slope of moving inwards."""
+    """Locations without a gradient a pixel outside the map, where ``grid_sample`` uses the derivative inwards."""
     pixels = locations.detach() * shapes.flip(1)[:, None] - 0.5
     inside = (pixels > -1).all(dim=-1, keepdim=True)
     return torch.where(inside, locations, locations.detach())

@@ -1,4 +1,4 @@
-"""Non-maximum suppression: greedy by torchvision, soft written out."""
+"""Non-maximum suppression: greedy by torchvision, soft-NMS in PyTorch."""
 
 import torch
 
@@ -40,7 +40,7 @@ def softnms(
     method: int,
     offset: int,
 ) -> torch.Tensor:
-    """Soft-NMS: overlapping boxes lose score instead of being dropped.
+    """Soft-NMS: the scores of overlapping boxes decay instead of the boxes being dropped.
 
     Args:
         boxes (Tensor): Boxes (x1, y1, x2, y2), shape (N, 4).
