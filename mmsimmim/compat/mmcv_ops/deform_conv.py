@@ -116,7 +116,7 @@ def _deform_conv_gradients(grad_output, leaves: list, constants: list, geometry:
 def _fixed_beyond_the_edge(input, offset, weight, geometry: dict) -> torch.Tensor:
     """Offsets without a gradient where a sample lies one pixel outside the map, or further.
 
-    A sample one pixel outside is 0, and changes as soon as it moves inwards. torchvision uses that one-sided derivative,
+    A sample one pixel outside is 0, and changes as soon as it moves inwards. torchvision uses this derivative,
     mmcv 0. The taps in the padding lie there as long as offsets are 0, as they are when a training starts.
     """
     size = _output_size(input, weight, geometry)

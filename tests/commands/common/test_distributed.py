@@ -27,7 +27,7 @@ REPO = Path(__file__).resolve().parents[3]
 def test_two_processes_with_half_the_batch_give_the_gradient_of_the_whole(tmp_path):
     subprocess.run(
         [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2', '-m',
-         'tests.engine.half_batches', str(tmp_path / 'gradients.pth')],
+         'tests.commands.common.half_batches', str(tmp_path / 'gradients.pth')],
         cwd=REPO, check=True, timeout=300, env={**os.environ, 'OMP_NUM_THREADS': '1'})
     found = torch.load(tmp_path / 'gradients.pth', weights_only=True)
     assert found['whole'].keys() == found['halves'].keys() and len(found['whole']) > 20
