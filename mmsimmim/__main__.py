@@ -20,7 +20,7 @@ def main() -> None:
         similar = difflib.get_close_matches(module, _commands(), 1)
         sys.exit(f'error: there is no command {name}.' + (f' Did you mean {similar[0]}?' if similar else '')
                  + ' Without arguments they are listed.')
-    sys.argv = [f'mmsimmim {module}', *arguments]
+    sys.argv = [f'python -m mmsimmim {module}', *arguments]
     importlib.import_module(f'mmsimmim.commands.{module}').main()
 
 

@@ -27,7 +27,7 @@ def test_a_command_gets_the_arguments_after_its_name(name, monkeypatch, capsys):
     monkeypatch.setattr(sys, 'argv', ['mmsimmim', name, '--help'])
     with pytest.raises(SystemExit) as ended:
         main_module.main()
-    assert ended.value.code == 0 and capsys.readouterr().out.startswith('usage: mmsimmim mask_gallery [-h]')
+    assert ended.value.code == 0 and capsys.readouterr().out.startswith('usage: python -m mmsimmim mask_gallery [-h]')
 
 
 @pytest.mark.parametrize('name', sorted(COMMANDS))

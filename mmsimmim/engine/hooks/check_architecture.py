@@ -18,7 +18,6 @@ from ..fsdp import FSDPStrategy
 WHOLE_MODEL = (DDPStrategy, SingleDeviceStrategy)
 
 
-
 def require_same_architecture(runner: Runner | FlexibleRunner) -> None:
     """Let a runner refuse a checkpoint of another architecture, which MMEngine would load in part.
 

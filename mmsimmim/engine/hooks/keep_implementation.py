@@ -9,7 +9,6 @@ from torch.optim import Optimizer
 IMPLEMENTATION = ('fused', 'foreach', 'capturable')
 
 
-
 def keep_implementation(runner: Runner | FlexibleRunner) -> None:
     """Let the optimizer of a resumed run compute as its config says, and not as the one that wrote the checkpoint.
 
