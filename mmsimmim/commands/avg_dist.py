@@ -1,6 +1,6 @@
 """AvgDist of masks, as a table and a plot over patch sizes and ratios: how far masked pixels are from visible ones.
 
-    python tools/analysis_tools/avg_dist.py --strategies random square block-wise --out-dir work_dirs/avg_dist
+    python -m mmsimmim avg_dist --strategies random square block-wise --out-dir work_dirs/avg_dist
 
 The paper reports the best fine-tuning accuracy at 10 to 20 pixels, for images of 192 pixels; values in that band are
 bold in the table and ringed in the plot.

@@ -14,8 +14,8 @@ from .common.mistakes import report_mistakes
 from .config.options import OptionsAction
 
 EXAMPLES = """examples:
-  python tools/dataset_converters/check_dataset.py configs/demo/upernet_swin-demo-w8_1xb12-40i_nuclei-128px.py
-  python tools/dataset_converters/check_dataset.py CONFIG --images --cfg-options data_root=/data/cells
+  python -m mmsimmim check_dataset configs/demo/upernet_swin-demo-w8_1xb12-40i_nuclei-128px.py
+  python -m mmsimmim check_dataset CONFIG --images --cfg-options data_root=/data/cells
 """
 
 

@@ -3,7 +3,7 @@
 A row for each image and mask: original | masked | one reconstruction per model. The measurements are printed to
 stdout as a Markdown table, with a legend.
 
-    python tools/analysis_tools/compare_reconstructions.py IMAGES --model A.py A.pth --model B.py B.pth \\
+    python -m mmsimmim compare_reconstructions IMAGES --model A.py A.pth --model B.py B.pth \\
         --names 'random' 'block-wise' --strategies random square block-wise --out sheet.png
 """
 

@@ -19,9 +19,9 @@ KEYS = dict(mmsimmim='state_dict', official='model', mmpretrain='state_dict', mm
 
 EXAMPLES = """examples:
   official file to one for mmdet and mmsegmentation:
-    python tools/model_converters/convert_checkpoint.py simmim_pretrain__swin_base.pth backbone.pth --to backbone
+    python -m mmsimmim convert_checkpoint simmim_pretrain__swin_base.pth backbone.pth --to backbone
   our pre-training for Hugging Face:
-    python tools/model_converters/convert_checkpoint.py work_dirs/x/epoch_100.pth model.safetensors --to hf
+    python -m mmsimmim convert_checkpoint work_dirs/x/epoch_100.pth model.safetensors --to hf
 """
 
 

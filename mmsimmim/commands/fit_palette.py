@@ -1,6 +1,6 @@
 """Fit a palette to the pixels of your images: the cluster centres of mmsimmim.ColourClusterTarget.
 
-    python tools/dataset_converters/fit_palette.py /data/aerial --out aerial_512.npy
+    python -m mmsimmim fit_palette /data/aerial --out aerial_512.npy
 
 k-means of scikit-learn over a sample of pixels from all images below the folder. The file holds an
 array of the shape (K, 3): red, green and blue from 0 to 255, from dark to bright. A second run with the same arguments

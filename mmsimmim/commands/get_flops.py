@@ -1,6 +1,6 @@
 """Parameters and FLOPs of classifiers, detectors, segmentors and SimMIM models, from their configs.
 
-    python tools/analysis_tools/get_flops.py configs/det/*.py --shape 800 1280
+    python -m mmsimmim get_flops configs/det/*.py --shape 800 1280
 
 FLOPs are those of one image at test time, a multiply-add as one (as in papers), by MMEngine's analysis of the
 operations that are run: matrix products, convolutions, attention, norms, interpolation. All else (activations, sums,

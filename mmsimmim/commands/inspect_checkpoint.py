@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..architectures import SWIN, SWIN_V2, VIT
 from ..errors import UserError
-from ..shipped import configs_folder
+from ..shipped import config_name, configs_folder
 from .common.mistakes import report_mistakes
 
 if TYPE_CHECKING:
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
     from ..checkpoints import Contents
 
 EXAMPLES = """examples:
-  python tools/model_converters/inspect_checkpoint.py simmim_pretrain__swin_base.pth
-  python tools/model_converters/inspect_checkpoint.py model.safetensors --configs my_configs/
+  python -m mmsimmim inspect_checkpoint simmim_pretrain__swin_base.pth
+  python -m mmsimmim inspect_checkpoint model.safetensors --configs my_configs/
 """
 # Kinds of encoders: their names, and the classes with their named sizes.
 ENCODERS = {'swin': 'Swin Transformer', 'swin_v2': 'Swin Transformer V2', 'vit': 'Vision Transformer (BEiT)'}
@@ -114,12 +113,12 @@ def fit_configs(folder: Path, weights: dict[str, Tensor],
         try:
             settings = index.encoder_of(path)
         except Exception as error:  # A config is a program, and may need what is not installed.
-            skipped.append(f'{os.path.relpath(path)} ({type(error).__name__}: {error})')
+            skipped.append(f'{config_name(path)} ({type(error).__name__}: {error})')
             continue
         if settings is not None and may_fit(settings, contents):
             key = repr(settings)
             fit = known[key] = known[key] if key in known else compare(settings, shapes)
-            (exact if fit == 'exact' else resized if fit == 'resized' else []).append(os.path.relpath(path))
+            (exact if fit == 'exact' else resized if fit == 'resized' else []).append(config_name(path))
     return exact, resized, skipped
 
 

@@ -1,6 +1,6 @@
 """The same image under several masks, side by side: strategies, patch sizes, ratios.
 
-    python tools/analysis_tools/mask_gallery.py a.jpg b.jpg --out masks.png --columns square:32:0.25 random:32:0.6
+    python -m mmsimmim mask_gallery a.jpg b.jpg --out masks.png --columns square:32:0.25 random:32:0.6
 
 A row for each image. The caption above names the mask; that below has the mask ratio and AvgDist, the mean
 distance of masked pixels to the nearest visible one.

@@ -1,8 +1,8 @@
 """Pack an image folder into one file, for storage on which many small files are slow.
 
-    python tools/dataset_converters/pack_images.py /data/imagenet/train train.lmdb
-    python tools/dataset_converters/pack_images.py /data/imagenet/train train_256.lmdb --short-side 256
-    python tools/dataset_converters/pack_images.py --check train.lmdb
+    python -m mmsimmim pack_images /data/imagenet/train train.lmdb
+    python -m mmsimmim pack_images /data/imagenet/train train_256.lmdb --short-side 256
+    python -m mmsimmim pack_images --check train.lmdb
 
 In a config it replaces the folder: dataset=dict(type='mmsimmim.PackedImageFolder', data_root='train.lmdb').
 An interrupted conversion continues when the same command is given again. Pack on a

@@ -1,6 +1,6 @@
 """Training curves from the logs of one run or several.
 
-    python tools/analysis_tools/plot_curves.py work_dirs/linear work_dirs/inverse_swin \\
+    python -m mmsimmim plot_curves work_dirs/linear work_dirs/inverse_swin \\
         --keys loss reconstruction/masked_loss probe/knn --smooth 9 --out curves.png
 
 A LOG is the work_dir of a config, the folder of one run in it, or a file vis_data/*.json that MMEngine's

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from ..datasets.checks import Report
 
 EXAMPLES = """examples:
-  python tools/dataset_converters/prepare_dataset.py coco train2017.zip val2017.zip annotations_trainval2017.zip
-  python tools/dataset_converters/prepare_dataset.py ade20k /data/ADEChallengeData2016
+  python -m mmsimmim prepare_dataset coco train2017.zip val2017.zip annotations_trainval2017.zip
+  python -m mmsimmim prepare_dataset ade20k /data/ADEChallengeData2016
 """
 
 

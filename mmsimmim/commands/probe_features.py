@@ -3,7 +3,7 @@
 The config may be one of pre-training or of fine-tuning; its backbone, normalisation and validation pipeline count. The
 checkpoint may be any that `inspect_checkpoint.py` knows. DATA_DIR holds train/ and val/ with one folder per class.
 
-    python tools/analysis_tools/probe_features.py \\
+    python -m mmsimmim probe_features \\
         configs/pretrain/simmim_swin-base-w6_16xb128-amp-steplr-800e_in1k-192px.py official.pth /data/flowers
 """
 

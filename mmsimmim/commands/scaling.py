@@ -1,7 +1,7 @@
 """The number of GPUs from which the network between machines limits pre-training, calculated.
 
-    python tools/analysis_tools/scaling.py configs/pretrain/*800e*.py --tflops 400
-    python tools/analysis_tools/scaling.py configs/pretrain/*800e*.py --step-times throughput.json
+    python -m mmsimmim scaling configs/pretrain/*800e*.py --tflops 400
+    python -m mmsimmim scaling configs/pretrain/*800e*.py --step-times throughput.json
 
 Bytes that a step sends. DDP all-reduces gradients in a ring: each of n GPUs sends 2 (n - 1) / n times
 the bytes of all gradients, float32, or bfloat16 with mmsimmim.CompressGradientsHook. mmsimmim.FSDPStrategy all-gathers

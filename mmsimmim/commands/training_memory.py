@@ -2,11 +2,11 @@
 
 Without --step it is the memory of weights, gradients and optimizer state, from parameter counts:
 
-    python tools/analysis_tools/training_memory.py configs/pretrain/simmim_swinv2-huge-*-800e_*.py --gpus 8 16
+    python -m mmsimmim training_memory configs/pretrain/simmim_swinv2-huge-*-800e_*.py --gpus 8 16
 
 With --step it includes the activations, of a real step on a synthetic batch of the size that the config trains on:
 
-    python tools/analysis_tools/training_memory.py configs/det/mask-rcnn_swin-base-*-1x_*.py --step --with-cp
+    python -m mmsimmim training_memory configs/det/mask-rcnn_swin-base-*-1x_*.py --step --with-cp
 
 On a GPU that is the peak of PyTorch's allocator during forward and backward pass. Without one it is an estimate of it:
 the step runs on the CPU with fake tensors, saves the activations that a GPU's attention and autocast save, and live

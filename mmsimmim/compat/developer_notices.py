@@ -24,6 +24,7 @@ NOTICES = {
     'mmengine.optim.optimizer.default_constructor':
         r'paramwise_options -- |\S+ is skipped since its requires_grad|\S* is duplicate\. It is skipped',
     'mmengine.runner.checkpoint': r'Loads checkpoint by',
+    'mmengine.logging': r'Could not import OneDL',  # of the fork's frameworks, at DEBUG level but past the logger
 }
 # The beginnings of Python's warnings.
 WARNINGS = ('DeprecationWarning: `num_anchors` is deprecated', '``build_loss`` would be deprecated soon')
@@ -38,10 +39,9 @@ def apply() -> None:
 
 
 def _lower(module: ModuleType) -> None:
-    print_log = module.print_log
-    if hasattr(print_log, '__wrapped__'):
+    print_log, pattern = module.print_log, re.compile(NOTICES[module.__name__])
+    if getattr(print_log, 'lowers', None) is pattern:
         return
-    pattern = re.compile(NOTICES[module.__name__])
 
     @wraps(print_log)
     def wrapped(msg, logger=None, level=logging.INFO) -> None:
@@ -49,4 +49,5 @@ def _lower(module: ModuleType) -> None:
             logger, level = logger or 'current', logging.DEBUG
         print_log(msg, logger=logger, level=level)
 
+    wrapped.lowers = pattern
     module.print_log = wrapped

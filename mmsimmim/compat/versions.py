@@ -31,7 +31,7 @@ from mmsimmim.compat.stacks import (
 )
 
 TORCH_COMMAND = "pip install 'torch==2.11.0' 'torchvision==0.26.0'"
-TORCH = (Requirement('torch', '2.4', '2.15', '2.11.0'), Requirement('torchvision', '0.19', '0.30', '0.26.0'))
+TORCH = (Requirement('torch', '2.4', '2.16', '2.11.0'), Requirement('torchvision', '0.19', '0.30', '0.26.0'))
 INDISPENSABLE = ('mmengine', 'mmcv', 'mmpretrain')
 
 

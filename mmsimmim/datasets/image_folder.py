@@ -131,7 +131,9 @@ class ImageFolder(BaseDataset):
             raise UserError('ImageFolder needs data_root, the folder that holds the images.')
         if not os.path.exists(self.data_root):
             raise UserError(f'The image folder {self.data_root!r} does not exist (working folder: {os.getcwd()}). '
-                            'Set data_root to the folder that holds your images.')
+                            'Set it to the folder that holds your images: --cfg-options data_root=FOLDER, or '
+                            'train_dataloader.dataset.data_root and val_dataloader.dataset.data_root in a config. (A '
+                            'variable data_root in a config does not reach what its base made of its own.)')
         if not os.path.isdir(self.data_root):
             raise UserError(f'data_root {self.data_root!r} is a file; give the folder that holds the images.')
 

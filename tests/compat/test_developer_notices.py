@@ -62,3 +62,11 @@ def test_warnings_of_functions_that_frameworks_call_themselves(recwarn):
     warnings.warn('DeprecationWarning: `num_anchors` is deprecated, for consistency')
     warnings.warn('Default ``avg_non_ignore`` is False')
     assert [str(warning.message) for warning in recwarn] == ['Default ``avg_non_ignore`` is False']
+
+
+def test_what_a_framework_of_the_fork_lacks_is_not_printed(capsys):
+    from mmengine.logging import print_log
+
+    print_log('Could not import OneDL. Skipping OneDL datasets.', level=logging.DEBUG)
+    print_log('Could not import what you need', level=logging.INFO)
+    assert capsys.readouterr().out == 'Could not import what you need\n'

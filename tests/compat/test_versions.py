@@ -51,7 +51,7 @@ def test_tested_versions_give_no_message(problems, start):
 
 def test_oldest_and_newest_pair_give_no_message(problems):
     assert problems(torch='2.4.1+cu121', torchvision='0.19.1+cu121') == ([], [])
-    assert problems(torch='2.14.1', torchvision='0.29.1') == ([], [])
+    assert problems(torch='2.15.0', torchvision='0.29.2') == ([], [])
 
 
 def test_missing_package_is_named_with_what_is_wanted_and_the_command(problems):
@@ -88,7 +88,7 @@ def test_old_torch_blocks(problems):
 
 
 def test_untried_newer_version_only_warns(problems):
-    blocking, doubtful = problems(torch='2.15.0', torchvision='0.30.0', mmpretrain='1.10.0')
+    blocking, doubtful = problems(torch='2.16.0', torchvision='0.30.0', mmpretrain='1.10.0')
     assert blocking == []
     assert [line.split(':')[0] for line in doubtful] == ['torch', 'torchvision', 'mmpretrain']
     blocking, doubtful = problems(ONEDL, onedl_mmdetection='3.6.0')

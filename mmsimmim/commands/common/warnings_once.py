@@ -5,6 +5,7 @@ and others do while they are imported; and each process begins anew.
 """
 
 import atexit
+import contextlib
 import hashlib
 import os
 import shutil
@@ -36,6 +37,7 @@ def show_warnings_once(launcher: str) -> None:
 
 
 def _make_folder(launcher: str) -> Path:
+    _remove_abandoned()
     start = None if launcher == 'none' else _start_of(os.getppid())
     if start is None:
         folder = Path(tempfile.mkdtemp(prefix='mmsimmim_warnings_'))
@@ -48,9 +50,22 @@ def _make_folder(launcher: str) -> Path:
     return folder
 
 
+def _remove_abandoned() -> None:
+    """Remove the folders that killed commands left behind."""
+    for user in Path(tempfile.gettempdir()).glob('mmsimmim_warnings_*/process_*'):
+        pid = user.name.rpartition('_')[2]
+        if Path('/proc/self').exists() and not Path('/proc', pid).exists():
+            _forget(user)
+
+
 def _leave(user: Path, pid: int) -> None:
     """The last process that leaves the folder removes it; workers, which are copies of one, do not count."""
     if os.getpid() == pid:
+        _forget(user)
+
+
+def _forget(user: Path) -> None:
+    with contextlib.suppress(OSError):  # somebody else's, or removed by another process
         user.unlink(missing_ok=True)
         if not any(user.parent.glob('process_*')):
             shutil.rmtree(user.parent, ignore_errors=True)

@@ -4,7 +4,7 @@
 and with it the models of mmdet and mmseg. Prebuilt wheels of full mmcv below 2.2, which is mmdet's limit, are for older
 PyTorch only. ``onedl-mmcv`` comes as source, and pip builds it without operators unless PyTorch is installed.
 
-Repair: where there is no ``mmcv._ext``, :mod:`.mmcv_extension` puts this package in its place. Operators with an exact
+Repair: where there is no ``mmcv._ext``, :mod:`..mmcv_extension` puts this package in its place. Operators with an exact
 counterpart in torchvision or PyTorch run on that: NMS, RoIAlign (average), deformable convolution with and without
 modulation, multi-scale deformable attention, sigmoid focal loss; soft-NMS is written in PyTorch. Every other operator
 resolves, as mmcv's import demands, and raises when it is called. Where the real extension is installed, nothing

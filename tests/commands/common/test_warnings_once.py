@@ -66,3 +66,14 @@ def test_hooks_that_would_draw_nothing_are_left_out(hook, stays):
     cfg = Config(dict(default_hooks=dict(visualization=hook, timer=dict(type='IterTimerHook'))))
     drop_idle_visualization(cfg)
     assert ('visualization' in cfg.default_hooks) == stays and 'timer' in cfg.default_hooks
+
+
+def test_folders_of_killed_commands_are_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr(warnings_once.tempfile, 'gettempdir', lambda: str(tmp_path))
+    dead = subprocess.Popen(['true'])
+    dead.wait()
+    for name, pid in (('dead', dead.pid), ('alive', os.getpid())):
+        (tmp_path / f'mmsimmim_warnings_{name}').mkdir()
+        (tmp_path / f'mmsimmim_warnings_{name}' / f'process_{pid}').touch()
+    warnings_once._remove_abandoned()
+    assert [path.name for path in tmp_path.iterdir()] == ['mmsimmim_warnings_alive']
