@@ -40,7 +40,7 @@ def apply() -> None:
 
 def _lower(module: ModuleType) -> None:
     print_log, pattern = module.print_log, re.compile(NOTICES[module.__name__])
-    if getattr(print_log, 'lowers', None) is pattern:
+    if getattr(print_log, 'lowers', None) == pattern:
         return
 
     @wraps(print_log)
