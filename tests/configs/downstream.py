@@ -23,7 +23,8 @@ def build_without_memory(config: Config) -> nn.Module:
 def settings(config: Config) -> dict[str, tuple[float, float, int]]:
     """(scale of the learning rate, weight decay, number of dimensions) of every parameter."""
     model = build_without_memory(config)
-    groups = build_optim_wrapper(model, config.optim_wrapper).optimizer.param_groups
+    optimizer = dict(config.optim_wrapper.optimizer, fused=False)  # which PyTorch 2.4 has not on the meta device
+    groups = build_optim_wrapper(model, dict(config.optim_wrapper, optimizer=optimizer)).optimizer.param_groups
     lr = config.optim_wrapper.optimizer.lr
     found = {parameter: (group['lr'] / lr, group['weight_decay']) for group in groups for parameter in group['params']}
     return {name: (*found[parameter], parameter.ndim) for name, parameter in model.named_parameters()}

@@ -61,6 +61,7 @@ def settings(config):
     """[scale of the learning rate, weight decay] of every parameter by its official name."""
     model = build_without_memory(config)
     plain = {key: value for key, value in config.optim_wrapper.items() if key not in ('dtype', 'loss_scale')}
+    plain['optimizer'] = dict(plain['optimizer'], fused=False)  # which PyTorch 2.4 has not on the meta device
     groups = build_optim_wrapper(model, dict(plain, type='OptimWrapper')).optimizer.param_groups
     lr = config.optim_wrapper.optimizer.lr
     found = [[group['lr'] / lr, group['weight_decay']] for group in groups]
@@ -289,6 +290,7 @@ def test_every_config_trains_and_validates(path, images, tmp_path):
     from mmengine.runner import Runner
     config = shrink(Config.fromfile(path), images, tmp_path)
     config.experiment_name = path.stem
+    config.model.backbone.drop_path_rate = 0.  # by chance it drops a block for both images
     runner = Runner.from_cfg(config)
     runner.train()
     assert runner.iter == 1

@@ -117,7 +117,7 @@ def test_it_moves_and_travels_as_a_whole(monkeypatch):
     assert type(moved) is MaskedBatch and moved.img_path == batch.img_path and moved.mask.is_meta
     back = pickle.loads(pickle.dumps(batch))
     assert torch.equal(back.mask, batch.mask) and back.sample_idx == [0, 1]
-    monkeypatch.setattr(torch.Tensor, 'pin_memory', lambda tensor: tensor + 1)
+    monkeypatch.setattr(torch.Tensor, 'pin_memory', lambda tensor, *device: tensor + 1)
     pinned = torch.utils.data._utils.pin_memory.pin_memory(dict(inputs=torch.zeros(1), data_samples=batch))
     assert torch.equal(pinned['data_samples'].mask, batch.mask + 1) and pinned['inputs'] == 1
     assert pinned['data_samples'].img_path == batch.img_path and type(pinned['data_samples']) is MaskedBatch
