@@ -56,11 +56,14 @@ def assert_close(found, expected, rtol):
                                    msg=name)
     states = found['optimizer']['state'], expected['optimizer']['state']
     assert states[0].keys() == states[1].keys()
-    for number, state in states[1].items():
-        assert states[0][number]['step'] == state['step']
-        for moment in ('exp_avg', 'exp_avg_sq'):
-            torch.testing.assert_close(states[0][number][moment], state[moment], rtol=rtol,
-                                       atol=rtol * state[moment].abs().max().item(), msg=f'{number}.{moment}')
+    assert all(states[0][number]['step'] == state['step'] for number, state in states[1].items())
+    for moment in ('exp_avg', 'exp_avg_sq'):
+        # Gradients of some biases are rounding alone, of what is much larger.
+        largest = max(state[moment].abs().max().item() for state in states[1].values())
+        for number, state in states[1].items():
+            torch.testing.assert_close(
+                states[0][number][moment], state[moment], rtol=rtol, msg=f'{number}.{moment}',
+                atol=rtol * max(state[moment].abs().max().item(), 0.1 * largest))
 
 
 def assert_equal(found, expected):
