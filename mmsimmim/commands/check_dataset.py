@@ -11,7 +11,7 @@ import sys
 from mmengine.logging import MMLogger
 
 from .common.mistakes import report_mistakes
-from .config.options import OptionsAction
+from .config.options import add_config_options
 
 EXAMPLES = """examples:
   python -m mmsimmim check_dataset configs/demo/upernet_swin-demo-w8_1xb12-40i_nuclei-128px.py
@@ -28,10 +28,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--sample', type=int, metavar='N',
                         help='look into N images and label maps of each dataset only (default: all)')
     parser.add_argument('--workers', type=int, default=os.cpu_count(), help='threads (default: %(default)s)')
-    parser.add_argument('--cfg-options', nargs='+', action=OptionsAction, metavar='KEY=VALUE',
-                        help='settings that replace those of the config')
-    # What else load_config reads; nothing of it matters here.
-    parser.set_defaults(work_dir=None, launcher='none', local_rank=0, no_pin_memory=False, no_persistent_workers=False)
+    add_config_options(parser, 'settings that replace those of the config')
     args = parser.parse_args(argv)
     for name in ('sample', 'workers'):
         if getattr(args, name) is not None and getattr(args, name) < 1:

@@ -26,7 +26,7 @@ from mmengine.registry import init_default_scope
 
 from ..errors import UserError
 from .common.mistakes import report_mistakes
-from .config.options import MASK_NAMES, OptionsAction, check_seed
+from .config.options import MASK_NAMES, add_config_options, check_seed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -90,10 +90,7 @@ def parse_args(argv: list[str] | None = None) -> Namespace:
                         help='channels to show and measure as red, green, blue, or one for grey, as the models see '
                              'them (default: the colours; of more than three channels the first three)')
     parser.add_argument('--device', help='e.g. cpu or cuda:0 (default: a GPU if there is one)')
-    parser.add_argument('--cfg-options', nargs='+', action=OptionsAction, metavar='KEY=VALUE',
-                        help='settings that replace those of every config')
-    # What else load_config reads; there is no training here to which it would matter.
-    parser.set_defaults(work_dir=None, launcher='none', local_rank=0, no_pin_memory=False, no_persistent_workers=False)
+    add_config_options(parser, 'settings that replace those of every config')
     return parser.parse_args(argv)
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .common.mistakes import report_mistakes
-from .config.options import OptionsAction
+from .config.options import add_config_options
 
 if TYPE_CHECKING:
     from ..analysis.flops import Cost
@@ -33,9 +33,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('config', nargs='+', help='config file, or several')
     parser.add_argument('--shape', type=int, nargs=2, metavar=('HEIGHT', 'WIDTH'),
                         help='of the image, pixels (default: see above)')
-    parser.add_argument('--cfg-options', nargs='+', action=OptionsAction, metavar='KEY=VALUE',
-                        help='settings that replace those of the configs, e.g. model.backbone.arch=large')
-    parser.set_defaults(launcher='none', local_rank=0, work_dir=None, no_pin_memory=False, no_persistent_workers=False)
+    add_config_options(parser, 'settings that replace those of the configs, e.g. model.backbone.arch=large')
     return parser.parse_args(argv)
 
 

@@ -20,7 +20,7 @@ from mmengine.registry import init_default_scope
 from ..errors import UserError
 from ..registry import MODELS
 from .common.mistakes import report_mistakes
-from .config.options import OptionsAction
+from .config.options import add_config_options
 
 if TYPE_CHECKING:
     from torch import nn
@@ -43,10 +43,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--batch-size', type=int, default=64, help='images at a time (default: %(default)s)')
     parser.add_argument('--num-workers', type=int, default=2, help='that read images (default: %(default)s)')
     parser.add_argument('--device', help='e.g. cpu or cuda:0 (default: a GPU if there is one)')
-    parser.add_argument('--cfg-options', nargs='+', action=OptionsAction, metavar='KEY=VALUE',
-                        help='settings that replace those of the config')
-    # What else load_config reads; there is no training here to which it would matter.
-    parser.set_defaults(work_dir=None, launcher='none', local_rank=0, no_pin_memory=False, no_persistent_workers=False)
+    add_config_options(parser, 'settings that replace those of the config')
     return parser.parse_args(argv)
 
 

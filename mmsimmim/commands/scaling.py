@@ -38,7 +38,7 @@ from ..analysis.scaling import KINDS, Load, first_at_fixed_batch, first_to_domin
 from ..errors import UserError
 from ..registry import MODELS
 from .common.mistakes import report_mistakes
-from .config.options import OptionsAction
+from .config.options import add_config_options
 
 
 def load_of(cfg: Config, rows: list[dict], model: str, tflops: float) -> tuple[Load, str]:
@@ -176,9 +176,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--gigabits', type=float, nargs='+', default=[25, 400], metavar='RATE',
                         help='between machines, Gbit/s (default: 25 400)')
     parser.add_argument('--total', type=int, default=2048, help='images of all GPUs together (default: %(default)s)')
-    parser.add_argument('--cfg-options', nargs='+', action=OptionsAction, metavar='KEY=VALUE',
-                        help='settings that replace those of the configs, e.g. model.backbone.arch=giant')
-    parser.set_defaults(launcher='none', local_rank=0, work_dir=None, no_pin_memory=False, no_persistent_workers=False)
+    add_config_options(parser, 'settings that replace those of the configs, e.g. model.backbone.arch=giant')
     args = parser.parse_args(argv)
     for name in ('tflops', 'gigabits', 'total'):
         value = getattr(args, name)

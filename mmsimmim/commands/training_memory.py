@@ -29,7 +29,7 @@ from ..analysis.image_size import image_size, pipeline_of
 from ..errors import UserError
 from ..registry import MODELS
 from .common.mistakes import report_mistakes
-from .config.options import OptionsAction
+from .config.options import add_config_options
 
 if TYPE_CHECKING:
     from torch import nn
@@ -162,9 +162,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
                         help='of its images, pixels (default: the largest that the transforms make)')
     parser.add_argument('--with-cp', action='store_true',
                         help="compare: without and with recomputation of the encoder's blocks in that step")
-    parser.add_argument('--cfg-options', nargs='+', action=OptionsAction, metavar='KEY=VALUE',
-                        help='settings that replace those of the configs, e.g. model.backbone.arch=giant')
-    parser.set_defaults(launcher='none', local_rank=0, work_dir=None, no_pin_memory=False, no_persistent_workers=False)
+    add_config_options(parser, 'settings that replace those of the configs, e.g. model.backbone.arch=giant')
     args = parser.parse_args(argv)
     if not args.step and (args.images_per_gpu or args.shape or args.with_cp):
         parser.error('--images-per-gpu, --shape and --with-cp belong to --step')

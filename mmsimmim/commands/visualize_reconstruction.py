@@ -6,7 +6,7 @@ import sys
 from mmengine.logging import MMLogger
 
 from .common.mistakes import report_mistakes
-from .config.options import OptionsAction, check_seed
+from .config.options import add_config_options, check_seed
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -30,10 +30,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
                         help='channels to show as red, green, blue, or one for grey, as the model sees them (default: '
                              'its colours; of more than three channels the first three)')
     parser.add_argument('--device', help='e.g. cpu or cuda:0 (default: a GPU if there is one)')
-    parser.add_argument('--cfg-options', nargs='+', action=OptionsAction, metavar='KEY=VALUE',
-                        help='settings that replace those of the config')
-    # What else load_config reads; there is no training here to which it would matter.
-    parser.set_defaults(work_dir=None, launcher='none', local_rank=0, no_pin_memory=False, no_persistent_workers=False)
+    add_config_options(parser, 'settings that replace those of the config')
     return parser.parse_args(argv)
 
 

@@ -49,6 +49,19 @@ class OptionsAction(argparse.Action):
         setattr(namespace, self.dest, options)
 
 
+def add_config_options(parser: argparse.ArgumentParser, help: str) -> None:
+    """Add ``--cfg-options`` to a command that reads configs and runs no training.
+
+    What else :func:`~.loading.load_config` reads gets values that do not matter to such a command.
+
+    Args:
+        parser (argparse.ArgumentParser): The command's parser.
+        help (str): What the settings are for.
+    """
+    parser.add_argument('--cfg-options', nargs='+', action=OptionsAction, metavar='KEY=VALUE', help=help)
+    parser.set_defaults(work_dir=None, launcher='none', local_rank=0, no_pin_memory=False, no_persistent_workers=False)
+
+
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that training and testing share.
 
