@@ -33,12 +33,16 @@ def knn_classify(train_features: Tensor,
         Tensor: Labels, int64, shape (M, ).
 
     Raises:
-        ValueError: If there are fewer than ``k`` labelled features, or the temperature is not above 0.
+        ValueError: If there are fewer than ``k`` labelled features, the temperature is not above 0, or a feature is
+            not finite.
     """
     if not 1 <= k <= len(train_features):
         raise ValueError(f'k must lie between 1 and the number of labelled features, {len(train_features)}; got {k}')
     if not temperature > 0:
         raise ValueError(f'temperature must be above 0, got {temperature}')
+    for name, given in (('labelled features', train_features), ('features to classify', features)):
+        if not given.isfinite().all():
+            raise ValueError(f'{int((~given.isfinite()).any(dim=1).sum())} of {len(given)} {name} are not finite')
     bank = centred_directions(train_features).T
     num_classes = int(train_labels.max()) + 1
     chunks = F.normalize(features, dim=1).split(max(1, chunk_elements // len(train_features)))

@@ -19,7 +19,8 @@ def probe_features(features: Tensor,
                    weight_decay: float = 1e-3) -> dict[str, float]:
     """Fit both probes to labelled features, and measure their accuracy on others.
 
-    A warning in the log tells when all labelled features have one direction, as those of an encoder that has collapsed.
+    A warning in the log tells when all labelled features have one direction, as those of an encoder that has collapsed,
+    and when features are not finite, as those of one that has diverged.
 
     Args:
         features (Tensor): Shape (N, C), floating point.
@@ -31,8 +32,13 @@ def probe_features(features: Tensor,
         weight_decay (float): Of the linear probe, see :func:`fit_linear_probe`. Defaults to 1e-3.
 
     Returns:
-        dict[str, float]: ``knn`` and ``linear``, top-1 accuracy in percent.
+        dict[str, float]: ``knn`` and ``linear``, top-1 accuracy in percent; NaN if a feature is not finite.
     """
+    broken = sum(int((~given.isfinite()).any(dim=1).sum()) for given in (features, val_features))
+    if broken:
+        print_log(f'The features of {broken} of {len(features) + len(val_features)} images are not finite, so that there '
+                  'is no score. Has the training diverged?', logger='current', level=logging.WARNING)
+        return dict(knn=float('nan'), linear=float('nan'))
     if _have_one_direction(features):
         print_log(f'The features of all {len(features)} labelled images have the same direction up to rounding errors: '
                   'the encoder does not tell images apart, and rounding decides which are nearest neighbours.',

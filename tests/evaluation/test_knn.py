@@ -96,3 +96,14 @@ def test_small_temperatures_do_not_overflow():
 def test_readable_errors(k, temperature, message):
     with pytest.raises(ValueError, match=message):
         knn_classify(*random_data(), k, temperature)
+
+
+@pytest.mark.parametrize('broken', [float('nan'), float('inf')])
+def test_features_that_are_not_finite_are_refused(broken):
+    features, labels = torch.eye(3), torch.arange(3)
+    wrong = features.clone()
+    wrong[1, 0] = broken
+    with pytest.raises(ValueError, match='1 of 3 labelled features are not finite'):
+        knn_classify(wrong, labels, features, k=1)
+    with pytest.raises(ValueError, match='1 of 3 features to classify are not finite'):
+        knn_classify(features, labels, wrong, k=1)

@@ -33,3 +33,13 @@ def test_images_that_are_told_apart(told, deviation):
 def test_an_encoder_that_has_collapsed_is_told(told, deviation, dtype):
     probe_features(*data(deviation, dtype), k=3)
     assert len(told) == 1 and WARNING in told[0] and 'all 12 labelled images' in told[0]
+
+
+@pytest.mark.parametrize('of', [0, 2])
+def test_features_that_are_not_finite_have_no_score(told, of):
+    given = list(data(1))
+    given[of] = given[of].clone()
+    given[of][0, 0] = float('nan')
+    scores = probe_features(*given, k=3)
+    assert scores.keys() == {'knn', 'linear'} and all(score != score for score in scores.values())
+    assert len(told) == 1 and 'features of 1 of 18 images are not finite' in told[0]

@@ -26,7 +26,10 @@ def show_warnings_once(launcher: str) -> None:
     show = warnings.showwarning
     if hasattr(show, 'folder'):
         return
-    folder = _make_folder(launcher)
+    try:
+        folder = _make_folder(launcher)
+    except OSError:  # a full disk, or no temporary folder: warnings stay as they are
+        return
 
     def show_once(message, category, filename, lineno, file=None, line=None) -> None:
         if file is not None or _is_new(folder, f'{category.__name__} {filename} {lineno} {message}'):

@@ -39,10 +39,12 @@ class Index:
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = (folder or configs_folder()).resolve()
-        file = self.folder / NAME
-        content = json.loads(file.read_text(encoding='utf-8')) if file.is_file() else dict(encoders=[], configs={})
-        self._encoders = [ast.literal_eval(text) for text in content['encoders']]
-        self._configs = content['configs']
+        try:
+            content = json.loads((self.folder / NAME).read_text(encoding='utf-8'))
+            self._encoders = [ast.literal_eval(text) for text in content['encoders']]
+            self._configs = content['configs']
+        except (OSError, ValueError, KeyError, TypeError, SyntaxError):  # none, or a damaged one: all configs are read
+            self._encoders, self._configs = [], {}
 
     def encoder_of(self, path: Path) -> dict | None:
         """Settings of a config's backbone as :func:`encoder_settings` gives them, read only if the index is of no use.

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,13 @@ def test_folders_of_killed_commands_are_removed(tmp_path, monkeypatch):
         (tmp_path / f'mmsimmim_warnings_{name}' / f'process_{pid}').touch()
     warnings_once._remove_abandoned()
     assert [path.name for path in tmp_path.iterdir()] == ['mmsimmim_warnings_alive']
+
+
+def test_without_a_temporary_folder_warnings_stay_as_they_are(monkeypatch):
+    def full(launcher):
+        raise OSError('No space left on device')
+
+    monkeypatch.setattr(warnings_once, '_make_folder', full)
+    before = warnings.showwarning
+    warnings_once.show_warnings_once('none')
+    assert warnings.showwarning is before

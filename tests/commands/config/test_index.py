@@ -145,3 +145,10 @@ def test_a_copy_without_the_index_gives_the_same(tmp_path):
     for path in find_configs(tmp_path / 'configs' / 'demo'):
         name = path.relative_to(tmp_path / 'configs')
         assert copied.encoder_of(path) == Index().encoder_of(configs_folder() / name) == encoder_settings(path)
+
+
+@pytest.mark.parametrize('content', ['', '{"encoders": [', '[]', '{"encoders": ["dict("], "configs": {}}'])
+def test_a_damaged_index_is_as_none(folder, read, content):
+    (folder / NAME).write_text(content)
+    path = next(path for path in find_configs(folder) if path.name != 'imports.py')
+    assert Index(folder).encoder_of(path) == encoder_settings(path) and path.name in read
