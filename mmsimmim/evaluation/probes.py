@@ -36,8 +36,8 @@ def probe_features(features: Tensor,
     """
     broken = sum(int((~given.isfinite()).any(dim=1).sum()) for given in (features, val_features))
     if broken:
-        print_log(f'The features of {broken} of {len(features) + len(val_features)} images are not finite, so that there '
-                  'is no score. Has the training diverged?', logger='current', level=logging.WARNING)
+        print_log(f'The features of {broken} of {len(features) + len(val_features)} images are not finite, so that '
+                  'there is no score. Has the training diverged?', logger='current', level=logging.WARNING)
         return dict(knn=float('nan'), linear=float('nan'))
     if _have_one_direction(features):
         print_log(f'The features of all {len(features)} labelled images have the same direction up to rounding errors: '
