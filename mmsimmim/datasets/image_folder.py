@@ -1,6 +1,5 @@
 """All images below a folder, without labels."""
 
-import hashlib
 import heapq
 import os
 import warnings
@@ -13,6 +12,7 @@ from mmengine.logging import print_log
 from ..errors import UserError
 from ..registry import DATASETS
 from .seeding import SampleIndex
+from .subsets import choose_fraction, choose_listed, choose_split, path_hash, position
 from .transforms.loading.load_image import UnreadableImage
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.bmp', '.tif', '.tiff', '.webp', '.ppm', '.pgm', '.pbm',
@@ -41,11 +41,17 @@ class ImageFolder(BaseDataset):
             Defaults to the common ones that Pillow reads.
         max_refetch (int): Files to try in place of unreadable ones before giving up, and the training files to try
             then in place of 'val' files. Defaults to 100.
+        fraction (float): Share of the files to take, in (0, 1]: the same of each folder, by a hash of the paths. It is
+            taken of what ``split`` and ``list_file`` leave; see :func:`choose_fraction`. Defaults to 1.0.
+        fraction_seed (int): Another one, another choice; 0.2 contains 0.1 of the same seed. Defaults to 0.
+        list_file (str, optional): Text file that names the files to take, of those that ``split`` leaves; see
+            :func:`choose_listed`. Defaults to None: all.
         **kwargs: Further arguments of MMEngine's ``BaseDataset``: ``pipeline``, ``indices``, ``test_mode``, ...
 
     Raises:
-        UserError: No such folder, no images in it, or none on the wanted side of the split; from ``dataset[i]`` if
-            no image could be read in ``max_refetch`` tries.
+        UserError: No such folder, no images in it, none on the wanted side of the split, in the list or in the
+            fraction, or the list names what is not there; from ``dataset[i]`` if no image could be read in
+            ``max_refetch`` tries.
 
     Examples:
         >>> ImageFolder(data_root='demo/data', split='train', pipeline=[dict(type='mmsimmim.LoadImage')])
@@ -57,14 +63,21 @@ class ImageFolder(BaseDataset):
                  val_ratio: float = 0.05,
                  suffixes: Sequence[str] = IMAGE_SUFFIXES,
                  max_refetch: int = 100,
+                 fraction: float = 1.0,
+                 fraction_seed: int = 0,
+                 list_file: str | None = None,
                  **kwargs) -> None:
         if split not in (None, 'train', 'val'):
             raise UserError(f"ImageFolder: split must be 'train', 'val' or None, got {split!r}.")
         if not 0 < val_ratio < 1:
             raise UserError(f'ImageFolder: val_ratio must lie between 0 and 1, got {val_ratio}.')
+        _check_fraction(fraction, fraction_seed)
         suffixes = [suffixes] if isinstance(suffixes, str) else suffixes
         self.split = split
         self.val_ratio = val_ratio
+        self.fraction = fraction
+        self.fraction_seed = fraction_seed
+        self.list_file = list_file
         self.suffixes = tuple('.' + suffix.lower().lstrip('.') for suffix in suffixes)
         self.stand_ins: list[str] = []
         super().__init__(data_root=data_root, data_prefix={}, max_refetch=max_refetch, **kwargs)
@@ -87,8 +100,8 @@ class ImageFolder(BaseDataset):
         if self.split == 'val':
             # A few next to the boundary, which bounds memory, and changes little with new files.
             training = choose_split(paths, 'train', self.val_ratio)
-            self.stand_ins = heapq.nsmallest(self.max_refetch, training, key=_position)
-        return chosen
+            self.stand_ins = heapq.nsmallest(self.max_refetch, training, key=position)
+        return self._choose(chosen, paths)
 
     def get_data_info(self, idx: int) -> dict:
         """The path of a sample.
@@ -141,6 +154,24 @@ class ImageFolder(BaseDataset):
         """Relative paths of all images, in order."""
         return sorted(list_files(self.data_root, self.suffixes))
 
+    def _choose(self, paths: list[str], known: list[str]) -> list[str]:
+        """Those of the list, and of these a fraction, of the paths of a split; the list may name all known ones."""
+        if self.fraction == 1 and self.list_file is None:
+            return paths
+        listed = paths if self.list_file is None else choose_listed(paths, known, self.list_file)
+        chosen = choose_fraction(listed, self.fraction, self.fraction_seed, self._group_of)
+        side = f'the split {self.split!r} of ' if self.split else ''
+        choice = (f'{len(chosen)} of {len(paths)} images of {side}{self.data_root!r} (fraction={self.fraction:g}, '
+                  f'fraction_seed={self.fraction_seed}, list_file={self.list_file!r})')
+        if not chosen:
+            raise UserError(f'{choice} is none. Set a larger fraction, or another list.')
+        print_log(f'{choice} are used.', logger='current')
+        return chosen
+
+    def _group_of(self, path: str) -> str:
+        """What gives its share to a fraction: the folder that a file is in."""
+        return os.path.dirname(path)
+
     def _load(self, path: str, idx: int) -> dict:
         """What goes into the pipeline.
 
@@ -150,7 +181,7 @@ class ImageFolder(BaseDataset):
         return self._describe(path, idx)
 
     def _describe(self, path: str, idx: int) -> dict:
-        return dict(img_path=os.path.join(self.data_root, path), sample_idx=idx, sample_id=_hash(path))
+        return dict(img_path=os.path.join(self.data_root, path), sample_idx=idx, sample_id=path_hash(path))
 
     def _relative_path(self, idx: int) -> str:
         if not self.serialize_data:
@@ -189,6 +220,13 @@ class ImageFolder(BaseDataset):
         others = f'; {len(self.stand_ins)} of its training images are no better' if self.stand_ins else ''
         return (f'None of {len(skipped)} images tried for {place} can be read (it lists {len(self)}{others}). '
                 f'Stopped, as there is nothing to {use}. For example {examples}.')
+
+
+def _check_fraction(fraction: float, seed: int) -> None:
+    if isinstance(fraction, bool) or not isinstance(fraction, (int, float)) or not 0 < fraction <= 1:
+        raise UserError(f'ImageFolder: fraction must be a number above 0 and up to 1, got {fraction!r}.')
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**64:
+        raise UserError(f'ImageFolder: fraction_seed must be an integer from 0 to 2**64 - 1, got {seed!r}.')
 
 
 def list_files(root: str, suffixes: tuple[str, ...]) -> Iterator[str]:
@@ -231,34 +269,6 @@ def _scan(root: str, folder: str, suffixes: tuple[str, ...]) -> tuple[list[str],
         print_log(f'No permission to list the folder {os.path.join(root, folder)}: its images are left out.',
                   logger='current', level=30)
     return files, folders
-
-
-def choose_split(paths: list[str], split: str | None, val_ratio: float) -> list[str]:
-    """Keep one side of a split that a hash of each path decides.
-
-    Args:
-        paths (list[str]): All paths.
-        split (str, optional): 'train', 'val' or None for all.
-        val_ratio (float): Expected share of 'val'. If it catches none, the path with the smallest hash goes there.
-
-    Returns:
-        list[str]: The chosen ones, in the given order.
-    """
-    if split is None:
-        return paths
-    positions = [_position(path) for path in paths]
-    border = max(val_ratio, min(positions))
-    return [path for path, position in zip(paths, positions) if (position <= border) == (split == 'val')]
-
-
-def _position(path: str) -> float:
-    """A number in [0, 1), uniform over paths and the same on every system."""
-    return _hash(path) / 2**64
-
-
-def _hash(path: str) -> int:
-    """A 64-bit hash of a path, the same on every system."""
-    return int.from_bytes(hashlib.blake2b(os.fsencode(path.replace(os.sep, '/')), digest_size=8).digest(), 'big')
 
 
 def note_skipped(sample: dict, skipped: dict[str, str]) -> dict:

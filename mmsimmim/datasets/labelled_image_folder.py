@@ -14,7 +14,8 @@ class LabelledImageFolder(ImageFolder):
     """Images whose class is the name of the folder below ``data_root`` that they are in, at any depth.
 
     Everything else is as in :class:`ImageFolder`: files that cannot be read are replaced and named, and ``split`` can
-    hold out a part of the images. Folders without images are no classes; images that are in no folder are left out.
+    hold out a part of the images. A ``fraction`` takes the same share of each class. Folders without images are no
+    classes; images that are in no folder are left out.
 
     The classes are numbered in the order of their names, which ``metainfo['classes']`` has afterwards. A sample has
     ``gt_label`` (int) as well.
@@ -67,6 +68,9 @@ class LabelledImageFolder(ImageFolder):
             raise UserError(f"{self.data_root!r} has the folder(s) {', '.join(unknown[:5])}, not among the "
                             f"{len(wanted)} of metainfo['classes'], which are {', '.join(wanted[:5])}, ...")
         return {name: label for label, name in enumerate(wanted)}
+
+    def _group_of(self, path: str) -> str:
+        return path.split(os.sep, 1)[0] if os.sep in path else ''
 
     def _describe(self, path: str, idx: int) -> dict:
         return dict(super()._describe(path, idx), gt_label=self._label_of[path.split(os.sep, 1)[0]])

@@ -9,8 +9,8 @@ from mmengine.registry import init_default_scope
 from torch.utils.data import DataLoader
 
 from mmsimmim.datasets import ImageFolder
-from mmsimmim.datasets.image_folder import choose_split
 from mmsimmim.datasets.seeding import SampleIndex
+from mmsimmim.datasets.subsets import choose_split
 from mmsimmim.errors import UserError
 
 PIPELINE = [dict(type='mmsimmim.LoadImage'), dict(type='mmpretrain.PackInputs')]
