@@ -8,6 +8,7 @@ data_preprocessor = dict(
 
 mask = dict(
     type='mmsimmim.SimMIMMaskGenerator', input_size=192, mask_patch_size=32, model_patch_size=4, mask_ratio=0.6)
+mask_seed = 0  # of the masks of validation: each image always has the same one
 
 train_pipeline = [
     # antialiased, as in the official pipeline
@@ -19,7 +20,7 @@ val_pipeline = [
     dict(type='mmsimmim.LoadImage'),
     dict(type='ResizeEdge', scale=192, edge='short', backend='pillow', interpolation='bilinear'),
     dict(type='CenterCrop', crop_size=192),
-    dict(mask, seed=0),  # always the same mask of an image
+    dict(mask, seed=mask_seed),
     dict(type='PackInputs')
 ]
 

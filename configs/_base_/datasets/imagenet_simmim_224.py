@@ -15,7 +15,7 @@ val_pipeline = [
     dict(type='mmsimmim.LoadImage'),
     dict(type='ResizeEdge', scale=224, edge='short', backend='pillow', interpolation='bilinear'),
     dict(type='CenterCrop', crop_size=224),
-    dict(mask, seed=0),  # always the same mask of an image
+    dict(mask, seed=_base_.mask_seed),
     dict(type='PackInputs')
 ]
 
