@@ -1,5 +1,6 @@
 """Masked reconstruction loss on held-out images."""
 
+import math
 from collections.abc import Sequence
 
 from mmengine.evaluator import BaseMetric
@@ -12,7 +13,8 @@ class ReconstructionLoss(BaseMetric):
     """Mean over images of the pre-training loss, as :meth:`mmsimmim.SimMIM.predict` measures it.
 
     Two runs compare when their images, masks and targets are the same: give the validation pipeline's mask generator a
-    seed. Reported as ``reconstruction/masked_loss``, although it is the loss as in training: that of the whole image
+    seed. Each image counts alike, whatever the batches and the number of processes, among which none counts twice.
+    Reported as ``reconstruction/masked_loss``, although it is the loss as in training: that of the whole image
     where the head says ``area='whole'``.
 
     Args:
@@ -30,4 +32,4 @@ class ReconstructionLoss(BaseMetric):
 
     def compute_metrics(self, results: list[float]) -> dict[str, float]:
         """Average."""
-        return dict(masked_loss=sum(results) / len(results))
+        return dict(masked_loss=math.fsum(results) / len(results))
