@@ -10,6 +10,15 @@ replaces what the one before had logged beyond that point. Each of the keys has 
 Values logged at the end of an epoch are plotted at its last iteration. MMEngine does not record at which
 iteration an iteration-based training was validated, unless default_hooks.logger.log_metric_by_epoch=False;
 such values are plotted at the last training iteration logged before.
+
+With --against each log is one point: its last, lowest or highest value, over the size of its encoder, or over the
+images or iterations of its pre-training. Runs that are equal in the two other sizes form a line:
+
+    python -m mmsimmim plot_curves work_dirs/*_in1k-*pct-192px --against images --keys reconstruction/masked_loss
+    python -m mmsimmim plot_curves work_dirs/finetuned_* --against images --keys accuracy/top1 --pick max
+
+The size is that of the config beside the log. A fine-tuning that starts from work_dirs/NAME/*.pth counts as the
+pre-training in work_dirs/NAME, which has to be there, or --at says where each point belongs.
 """
 
 from __future__ import annotations
@@ -62,7 +71,16 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('log', nargs='+', metavar='LOG', help='work_dir, folder of a run, or file')
     parser.add_argument('--keys', nargs='+', default=['loss'], metavar='KEY',
                         help='what to plot, a panel each (default: loss)')
-    parser.add_argument('--labels', nargs='+', metavar='LABEL', help='one per log (default: the names of the folders)')
+    parser.add_argument('--labels', nargs='+', metavar='LABEL',
+                        help='one per log (default: the names of the folders); with --against logs of the same label '
+                             'form a line')
+    parser.add_argument('--against', choices=('parameters', 'images', 'iterations'),
+                        help='one point per log over the size of its encoder, or images or iterations of its '
+                             'pre-training')
+    parser.add_argument('--pick', choices=('last', 'min', 'max'), default='last',
+                        help='with --against: which of the values of a log (default: %(default)s)')
+    parser.add_argument('--at', nargs='+', type=float, metavar='N',
+                        help='with --against: the abscissa of each log, where log and config do not tell it')
     parser.add_argument('--smooth', type=int, default=1, metavar='N',
                         help='of what is logged in training steps draw the median of N values around each, fewer at '
                              'the ends, and the values themselves faintly; figures of validation stay as they are '
@@ -82,6 +100,8 @@ def main(argv: list[str] | None = None) -> None:
     from ..visualization.training_log import read_training
 
     check(args)
+    if args.against:
+        return plot_scaling(args)
     trainings = dict(zip(args.labels or default_labels(args.log), map(read_training, args.log)))
     curves = make_curves(trainings, list(dict.fromkeys(args.keys)), args.x, args.smooth)
     for note in find_oddities(trainings, curves, args.log_y):
@@ -89,6 +109,23 @@ def main(argv: list[str] | None = None) -> None:
     write_file(args.out, draw(curves, args.x, args.smooth, args.log_y, Path(args.out).suffix[1:].lower()))
     if args.csv:
         write_file(args.csv, make_csv(curves, args.x).encode())
+    print(*[args.out, *filter(None, [args.csv])], sep='\n')
+
+
+def plot_scaling(args: argparse.Namespace) -> None:
+    """One point for each log."""
+    from ..visualization.files import write_file
+    from ..visualization.scaling_curves import draw_points, make_points, make_table
+    from ..visualization.scaling_runs import read_run
+
+    runs = dict(zip(default_labels(args.log), map(read_run, args.log)))
+    points, notes = make_points(runs, list(dict.fromkeys(args.keys)), args.against, args.pick, args.at, args.labels)
+    for note in notes:
+        print(note, file=sys.stderr)
+    looks = [dict(color=colour, ls=style) for style in STYLES for colour in COLOURS]
+    write_file(args.out, draw_points(points, args.against, args.log_y, Path(args.out).suffix[1:].lower(), looks))
+    if args.csv:
+        write_file(args.csv, make_table(points).encode())
     print(*[args.out, *filter(None, [args.csv])], sep='\n')
 
 
@@ -100,8 +137,14 @@ def check(args: argparse.Namespace) -> None:
         raise UserError(f'--smooth must be at least 1, got {args.smooth}.')
     if args.labels and len(args.labels) != len(args.log):
         raise UserError(f'--labels has {len(args.labels)} names for {len(args.log)} logs; give one for each.')
-    if args.labels and len(set(args.labels)) < len(args.labels):
+    if args.labels and len(set(args.labels)) < len(args.labels) and not args.against:
         raise UserError(f'--labels {" ".join(args.labels)}: each log needs a name of its own.')
+    if args.against and (args.smooth > 1 or args.x != 'iter'):
+        raise UserError('--against draws one value of each log: --smooth and --x have no meaning with it.')
+    if not args.against and (args.at or args.pick != 'last'):
+        raise UserError('--at and --pick go with --against.')
+    if args.at and (len(args.at) != len(args.log) or not all(0 < x < float('inf') for x in args.at)):
+        raise UserError(f'--at has {len(args.at)} numbers for {len(args.log)} logs; give a positive one for each.')
 
 
 def default_labels(places: list[str]) -> list[str]:

@@ -12,6 +12,8 @@ from ..errors import UserError
 
 # What a line of a log says of itself rather than of the training.
 POSITIONS = ('iter', 'epoch', 'step')
+# How many images a training has; mmsimmim.LoggerHook writes it when one starts.
+NUM_IMAGES = 'data/train_images'
 
 
 @dataclass
@@ -102,9 +104,12 @@ def read_rows(path: Path) -> list[dict]:
 
 
 def split_runs(rows: list[dict]) -> list[list[dict]]:
-    """Cut a log where iterations go back: runs of one process may share a file."""
+    """Cut a log where a run starts, or iterations go back: runs of one process may share a file."""
     runs, last = [[]], 0
     for row in rows:
+        if NUM_IMAGES in row and last:
+            runs.append([])
+            last = 0
         if 'iter' in row:
             if row['iter'] <= last:
                 runs.append([])

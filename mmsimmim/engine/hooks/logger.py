@@ -1,5 +1,7 @@
 """Lines of the log in the first seconds of a training, however long its epochs are."""
 
+from collections.abc import Sized
+
 from mmengine.hooks import LoggerHook as MMEngineLoggerHook
 from mmengine.runner import Runner
 
@@ -18,6 +20,8 @@ class LoggerHook(MMEngineLoggerHook):
     (as far as they are below ``interval``), each ``interval`` of an epoch, the end of an epoch that is shorter, and the
     last step of all. An interval for long epochs so serves short ones too.
 
+    How many samples the training has is logged once as ``data/train_images``, for ``plot_curves --against images``.
+
     Examples:
         >>> default_hooks = dict(logger=dict(type='mmsimmim.LoggerHook', interval=100))
     """
@@ -25,12 +29,16 @@ class LoggerHook(MMEngineLoggerHook):
     _start = 0
 
     def before_train(self, runner: Runner) -> None:
-        """Note where the training starts.
+        """Note where the training starts, and on how much data.
 
         Args:
             runner (Runner): The runner of the training.
         """
         self._start = runner.iter
+        dataset = getattr(getattr(runner.train_loop, 'dataloader', None), 'dataset', None)
+        if isinstance(dataset, Sized):
+            runner.visualizer.add_scalars({'data/train_images': len(dataset)}, step=runner.iter,
+                                          file_path=self.json_log_path)
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:

@@ -1,5 +1,6 @@
 """The first lines of a training come soon, and the last one is not lost."""
 
+import json
 import re
 from pathlib import Path
 
@@ -57,6 +58,14 @@ def test_mmengine_is_silent_for_an_epoch_and_at_the_end(tmp_path):
     """Why there is a hook of our own."""
     assert lines_of(tmp_path / 'short', 49, 100, dict(max_epochs=1), 'LoggerHook') == [(1, 49)]
     assert lines_of(tmp_path / 'end', 30, 20, dict(max_iters=50), 'LoggerHook') == [20, 40]
+
+
+def test_how_much_data_there_is_is_logged_once(tmp_path):
+    lines_of(tmp_path, 7, 100, dict(max_epochs=2))
+    for path in tmp_path.glob('*/vis_data/*.json'):
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        assert rows[0] == {'data/train_images': 7, 'step': 0}
+        assert not any('data/train_images' in row for row in rows[1:]) and rows[-1]['iter'] == 14
 
 
 def test_a_resumed_training_shows_soon_that_it_runs(tmp_path):
