@@ -102,6 +102,16 @@ def test_an_option_for_the_fraction_of_ones_own_folder():
     assert config.train_dataloader.dataset.fraction == 0.1 and 'fraction' not in config.val_dataloader.dataset
 
 
+@pytest.mark.parametrize('name', ['simmim_swinv2-small-w12_16xb128-amp-steplr-125k_in1k-192px.py',
+                                  'simmim_vit-base-p16_16xb128-amp-steplr-800e_in1k-224px.py'])
+def test_an_option_for_the_seed_of_the_masks_reaches_the_validation(name):
+    before = Config.fromfile(FOLDER / name)
+    config = read_with_options(str(FOLDER / name), dict(mask_seed=3))[0]
+    steps = [dict(step, seed=3) if 'mask_ratio' in step else dict(step) for step in before.val_pipeline]
+    assert config.val_dataloader.dataset.pipeline == steps != before.val_dataloader.dataset.pipeline
+    assert config.train_dataloader == before.train_dataloader
+
+
 def test_the_loaders_of_a_fraction(tmp_path):
     """14, 13 and 13 images in three folders, of which training gets half and validation all."""
     config = Config.fromfile(next(path for path in PATHS if '125k_in1k-50pct' in path.stem))
