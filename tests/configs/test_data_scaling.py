@@ -69,6 +69,9 @@ def test_readme_and_metafile_say_the_same():
         assert f'-{length.replace(",000", "k")}_' in name and measured == ['not run', 'not run']
         assert loss == f'{published["Validation Loss"]:.4f}' and accuracy == f'{published["Top 1 Accuracy"]:.2f}'
         assert model['Metadata']['Parameters'] == WHOLE[whole]['Metadata']['Parameters']
+    links = re.findall(r'\]\((?!http)([^)#]+)\S*\)', text) + [f'../../../{path}' for path in re.findall(
+        r'(?<![\w/])(?:tools|configs|docs|tests)/[\w./-]+\.(?:py|sh|md)', text)]
+    assert len(links) > 50 and not [link for link in links if not (ROOM / link).exists()]
     assert '[data scaling](data_scaling/README.md)' in (FOLDER / 'README.md').read_text()
     assert 'configs/pretrain/data_scaling/metafile.yml' in (FOLDER.parents[1] / 'model-index.yml').read_text()
 
