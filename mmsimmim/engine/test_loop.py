@@ -45,11 +45,12 @@ class MultiSetTestLoop(MMEngineTestLoop):
             dict[str, float]: The metrics of all.
         """
         everything, lines = {}, []
-        for self.dataloader, self.evaluator in self.sets:
-            self.runner.visualizer.dataset_meta = self.evaluator.dataset_meta
+        for dataloader, evaluator in self.sets:
+            self.dataloader, self.evaluator = dataloader, evaluator
+            self.runner.visualizer.dataset_meta = evaluator.dataset_meta
             metrics = super().run()
             everything.update(metrics)
-            lines.append(_line(len(self.dataloader.dataset), metrics))
+            lines.append(_line(len(dataloader.dataset), metrics))
         self.runner.logger.info('\n'.join(['Results:', *lines]))
         return everything
 

@@ -61,7 +61,7 @@ class VariantAccuracy(BaseMetric):
         classes = range(len(self.dataset_meta['classes']))
         subset = torch.tensor(self.dataset_meta.get('subset', classes))
         if max(self.topk) > len(subset):
-            raise UserError(f'VariantAccuracy: topk={self.topk}, but the test set has {len(subset)} classes.')
+            raise UserError(f'VariantAccuracy: topk={max(self.topk)}, but the test set has {len(subset)} classes.')
         return subset
 
     def _is_right(self, scores: Tensor, labels: Tensor, subset: Tensor) -> list[bool]:

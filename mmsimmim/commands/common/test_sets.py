@@ -38,6 +38,8 @@ def use_test_sets(cfg: Config, test_sets: list[str], options: dict[str, Any]) ->
     if len(tests) > 1:
         others = [dict(dataloader=test.test_dataloader, evaluator=test.test_evaluator) for test in tests[1:]]
         cfg.test_cfg = dict(cfg.get('test_cfg') or {}, type='mmsimmim.MultiSetTestLoop', others=others)
+    # Many a config has no such check, which its own data does not need.
+    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='mmsimmim.CheckClassesHook')]
 
 
 def check_outputs(test_sets: list[str], out: str | None, save_predictions: str | None) -> None:
