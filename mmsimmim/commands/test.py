@@ -11,6 +11,10 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file, or one that came with a package: mmsimmim::pretrain/NAME.py')
     parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--test-sets', nargs='+', default=[], metavar='NAME[=FOLDER]',
+                        help="test on these instead of the config's data, at its image size: imagenet imagenet_real "
+                             'imagenet_v2 imagenet_a imagenet_r imagenet_sketch, or config files; FOLDER is the data '
+                             '(docs/robustness.md)')
     parser.add_argument('--out', help='file for the results: .pkl for predictions, .json for metrics')
     parser.add_argument('--save-predictions', metavar='DIR',
                         help="folder for predictions in the format of the labels: COCO's JSON (mmdet), label maps "
@@ -40,13 +44,14 @@ def test(args: argparse.Namespace) -> None:
     from ..engine.hooks.check_architecture import require_same_architecture
     from .checks.data_files import check_data_files
     from .checks.model_files import skip_initial_weights
-    from .common import testing
+    from .common import test_sets, testing
     from .common.distributed import connect_on_cpu, get_world_size
     from .common.runner import build_runner
     from .common.saved_predictions import save_predictions
     from .config.loading import load_config
 
     testing.check_output(args.out)
+    test_sets.check_outputs(args.test_sets, args.out, args.save_predictions)
     cfg, messages = load_config(args, needed=('model', ))
     get_world_size(args.launcher)
     testing.use_validation(cfg)
@@ -55,6 +60,8 @@ def test(args: argparse.Namespace) -> None:
         testing.draw_predictions(cfg, args.show, args.show_dir, args.wait_time)
     if args.tta:
         testing.use_tta(cfg)
+    if args.test_sets:
+        test_sets.use_test_sets(cfg, args.test_sets, args.cfg_options or {})
     saved = save_predictions(cfg, args.save_predictions) if args.save_predictions else []
     check_data_files(cfg, ('test', ))
     connect_on_cpu(cfg)
