@@ -3,7 +3,7 @@
 59.3 mIoU are published, and 59.9 with several scales. The position bias, a function of the offset, fits any window.
 """
 
-_base_ = 'upernet_swinv2-giant-w40_16xb2-amp-fsdp-80k_ade20k-640px_simmim-20e-ft30e.py'
+_base_ = 'upernet_swinv2-giant-w40_16xb2-amp-fsdp-80k_ade20k-640px_simmim-20e-sup-30e.py'
 
 model = dict(
     backbone=dict(img_size=896, window_size=(56, 56, 56, 28), init_cfg=None),
