@@ -556,8 +556,8 @@ def four_lines():
 
 
 @pytest.mark.parametrize('name, dataset, classes', [
-    (SWIN_V2_HUGE, '../_base_/datasets/cityscapes_512x1024.py', 19), (VIT, '../_base_/datasets/cityscapes_512x1024.py', 19),
-    (SWIN_LARGE, 'mmseg::_base_/datasets/potsdam.py', 6)])
+    (SWIN_V2_HUGE, '../_base_/datasets/cityscapes_512x1024.py', 19),
+    (VIT, '../_base_/datasets/cityscapes_512x1024.py', 19), (SWIN_LARGE, 'mmseg::_base_/datasets/potsdam.py', 6)])
 def test_the_four_lines_fit_other_encoders_and_data_sets(name, dataset, classes, tmp_path):
     first, *rest = [line[1:].replace('19', str(classes)) for line in four_lines() if line.startswith('+')]
     text = (FOLDER / name).read_text().replace('../_base_/datasets/ade20k_512.py', dataset)
