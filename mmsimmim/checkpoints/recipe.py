@@ -21,7 +21,7 @@ OPTIMIZERS = {'adamw': 'AdamW', 'sgd': 'SGD'}
 SCHEDULERS = {'cosine': 'mmsimmim.WarmupCosineLR', 'multistep': 'mmsimmim.WarmupMultiStepLR'}
 MASK = 'train_dataloader.collate_fn.mask.'
 PIPELINE = 'train_dataloader.dataset.pipeline'
-# How deep settings may be nested; a file can hold a dictionary that holds itself.
+# How deep settings may be nested.
 DEEPEST = 12
 
 
@@ -68,27 +68,28 @@ def read_recipe(checkpoint: Mapping[str, Any], pretraining: bool) -> Recipe | No
 def _find_config(checkpoint: Mapping[str, Any]) -> dict[str, Any] | None:
     nested = checkpoint.get('hyper_parameters')
     places = [checkpoint, nested] if isinstance(nested, Mapping) else [checkpoint]
-    for config in (_plain(place.get('config')) for place in places):
+    for config in (_plain(_read_yaml(place.get('config')), {}) for place in places):
         if isinstance(config, dict) and isinstance(config.get('MODEL'), dict) and isinstance(config.get('TRAIN'), dict):
             return config
     return None
 
 
-def _plain(value: Any, depth: int = DEEPEST) -> Any:
-    """Settings as ordinary dictionaries, whatever a file has put into the attributes of others."""
-    if isinstance(value, str) and depth == DEEPEST:
-        return _plain(_read_yaml(value), depth - 1)
-    if isinstance(value, dict) and depth:
-        return {str(key): _plain(inner, depth - 1) for key, inner in dict.items(value)}
-    return value
-
-
-def _read_yaml(text: str) -> Any:
+def _read_yaml(value: Any) -> Any:
     import yaml
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
+        return yaml.safe_load(value) if isinstance(value, str) else value
+    except (yaml.YAMLError, RecursionError):
         return None
+
+
+def _plain(value: Any, known: dict[int, dict], depth: int = DEEPEST) -> Any:
+    """Settings as ordinary dictionaries, each made once, whatever a file has put into the attributes of others."""
+    if not isinstance(value, dict) or not depth:
+        return value
+    if id(value) not in known:
+        known[id(value)] = plain = {}
+        plain.update((str(key), _plain(inner, known, depth - 1)) for key, inner in dict.items(value))
+    return known[id(value)]
 
 
 def _rates(config: dict[str, Any], checkpoint: Mapping[str, Any]) -> tuple[float, str]:

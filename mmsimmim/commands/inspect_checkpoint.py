@@ -1,4 +1,4 @@
-"""Say what a checkpoint holds, which configs of this project it fits, and how its recipe differs from theirs."""
+"""Say what a checkpoint holds, and which configs of this project it fits."""
 
 from __future__ import annotations
 

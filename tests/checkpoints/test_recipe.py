@@ -111,7 +111,8 @@ def nested():
     return config
 
 
-@pytest.mark.parametrize('config', [None, 3, 'no: [yaml', 'text', dict(model='swin'), dict(MODEL=1, TRAIN={}), []])
+@pytest.mark.parametrize('config', [
+    None, 3, 'no: [yaml', '[' * 5000, 'text', dict(model='swin'), dict(MODEL=1, TRAIN={}), []])
 def test_what_is_no_recipe_is_none(config):
     assert read_recipe(dict(config=config, hyper_parameters=[1]), pretraining=True) is None
 
@@ -127,8 +128,17 @@ def test_a_recipe_that_makes_no_sense_is_said(broken):
         read_recipe(dict(config=config), pretraining=True)
 
 
-def test_a_recipe_that_holds_itself_is_read():
-    assert read_recipe(dict(config=nested()), pretraining=True).settings['train_cfg.max_epochs'] == 800
+def many():
+    """A recipe beside what would be 10 ** 11 dictionaries if each were copied as often as it is named."""
+    node = {}
+    for _ in range(11):
+        node = {str(key): node for key in range(10)}
+    return dict(plain(official_recipe('pretrain')), node=node)
+
+
+@pytest.mark.parametrize('config', [nested, many])
+def test_a_recipe_that_holds_itself_is_read(config):
+    assert read_recipe(dict(config=config()), pretraining=True).settings['train_cfg.max_epochs'] == 800
 
 
 class Hostile(dict):
