@@ -9,13 +9,13 @@ from ..errors import UserError
 from ..layers import relative_position_index
 from .engine import read_form, require_form, without_place_in, write_form
 from .key_maps import WRITTEN, Form
+from .sizes import CLASSES
 
 TABLE = 'relative_position_bias_table'
 SHARED_TABLE = 'backbone.rel_pos_bias.' + TABLE
 # Code bases whose Swin needs index buffers, and their name: mmpretrain's deletes them after it has resized a table, and
 # fails where there are none; transformers before 5 keeps them in files, and does not recreate them.
 INDEX_BUFFERS = {'mmpretrain': '.w_msa.' + TABLE, 'hf': '.attention.self.' + TABLE}
-OUR_CLASSES = {'swin': 'SwinTransformer', 'swin_v2': 'SwinTransformerV2', 'vit': 'VisionTransformer'}
 
 
 def convert_state_dict(state_dict: dict[str, Tensor], to: str) -> dict[str, Tensor]:
@@ -82,7 +82,7 @@ def _target_form(ours: dict[str, Tensor], source: Form, to: str) -> Form:
     forms = [form for form in WRITTEN[to] if form.encoder == source.encoder]
     if not forms:
         raise UserError(f"this is: {source.title}; {to} has no such encoder. Convert to 'backbone', and use "
-                        f'mmsimmim.{OUR_CLASSES[source.encoder]} as the backbone there')
+                        f'mmsimmim.{CLASSES[source.encoder]} as the backbone there')
     without_place = {form: without_place_in(ours, form) for form in forms}
     best = min(forms, key=lambda form: len(without_place[form]))
     if without_place[best]:

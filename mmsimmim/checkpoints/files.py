@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from ..errors import UserError
+from .deepspeed import OPTIMIZER_FILE, require_whole, what_folder
 from .other_files import TAR, is_tar, what_else
 
 SUFFIXES = ('.pth', '.pt', '.bin', '.safetensors')
@@ -63,8 +64,8 @@ def read_checkpoint(path: str, map_location: Any = 'cpu', mmap: bool = False) ->
         dict[str, Any]: What was saved; :func:`~.weights.state_dict_of` finds the parameters in it.
 
     Raises:
-        UserError: If there is no such file (also a FileNotFoundError), or it holds something else, or is damaged, or
-            would have to run code.
+        UserError: If there is no such file (also a FileNotFoundError), or it holds something else, or a share of the
+            weights (DeepSpeed), or is damaged, or would have to run code.
     """
     content = read_file(path, map_location, mmap)
     if not isinstance(content, Mapping):
@@ -83,7 +84,9 @@ def read_file(path: str, map_location: Any = 'cpu', mmap: bool = False) -> Any:
     for recognise, read in ((_is_zip, _read_zip), (_has_safetensors_header, _read_safetensors),
                             (_is_pickle, _read_pickle)):
         if recognise(head):
-            return read(path, map_location, mmap)
+            content = read(path, map_location, mmap)
+            require_whole(path, content)
+            return content
     raise UserError(f'{path} {what_else(path, head)}')
 
 
@@ -163,6 +166,9 @@ def _write(path: str, save: Callable[[str], None]) -> None:
 
 def _require_file(path: str) -> None:
     if osp.isdir(path):
+        of_deepspeed = what_folder(path)
+        if of_deepspeed:
+            raise UserError(f'{path} {of_deepspeed}')
         inside = sorted(name for name in os.listdir(path) if name.endswith(SUFFIXES))
         hint = f'one of those in it: {", ".join(inside[:5])}' if inside else 'a checkpoint file'
         raise UserError(f'{path} is a folder. Give {hint}.')
@@ -221,9 +227,10 @@ def _load(path: str, map_location: Any, mmap: bool = False) -> Any:
     except pickle.UnpicklingError as error:
         reason, unknown = _reason(error), re.search(r'GLOBAL ([\w.]+)', str(error))
         if unknown:
-            raise UnsafeCheckpoint(
-                f'{path} can be read only with {unknown[1]}, which may run code; it was not run. If you trust the '
-                'file, open it where that comes from, and save the state_dict alone.') from error
+            advice = (OPTIMIZER_FILE if unknown[1].startswith('deepspeed.') else
+                      'If you trust the file, open it where that comes from, and save the state_dict alone')
+            raise UnsafeCheckpoint(f'{path} can be read only with {unknown[1]}, which may run code; it was not run. '
+                                   f'{advice}.') from error
         if 'EOF' in reason:
             raise _broken(path, reason) from error
         raise UnsafeCheckpoint(f'{path} is not a checkpoint, or a broken one, or would run code, which it did not: '

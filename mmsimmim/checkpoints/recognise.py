@@ -2,13 +2,13 @@
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor
 
-from ..architectures import SWIN, SWIN_V2, VIT
 from .engine import other_parts, read_form, require_form
+from .sizes import name_of, size_of
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class Contents:
         depths (tuple[int, ...]): Blocks of each stage; a ViT has one stage.
         num_heads (tuple[int | None, ...]): Heads of each stage, of a ViT only if it has bias tables.
         feedforward_channels (int | None): Inner width of the first block's MLP.
-        extra_norm_every_n_blocks (int): Of a Swin V2, as in H and G; 0 for none.
+        extra_norm_every_n_blocks (int | None): Of a Swin V2, as in H and G; 0 for none, None if they do not stand after
+            every n-th block of each stage.
         windows (tuple[int | None, ...]): Side of each stage's windows, tokens; the grid of a ViT. Swin V2 files tell it
             only where they carry index buffers.
         patch_size (int | None): Side of a patch, pixels.
@@ -47,7 +48,7 @@ class Contents:
     depths: tuple[int, ...]
     num_heads: tuple[int | None, ...]
     feedforward_channels: int | None
-    extra_norm_every_n_blocks: int
+    extra_norm_every_n_blocks: int | None
     windows: tuple[int | None, ...]
     patch_size: int | None
     in_channels: int | None
@@ -83,13 +84,12 @@ def recognise(state_dict: dict[str, Tensor]) -> Contents:
         depths=depths,
         num_heads=_num_heads(shapes, len(depths)),
         feedforward_channels=_outputs(shapes, 'ffn.layers.0.0.weight'),
-        extra_norm_every_n_blocks=min(
-            (int(found[1]) + 1 for found in map(_EXTRA_NORM.search, shapes) if found), default=0))
+        extra_norm_every_n_blocks=_extra_norm_interval(shapes))
     return Contents(
         title=form.title,
         family=form.family,
         encoder=form.encoder,
-        arch=_arch(form.encoder, **numbers),
+        arch=name_of(form.encoder, size_of(form.encoder, **numbers)),
         windows=windows,
         patch_size=patch_size,
         in_channels=in_channels,
@@ -103,22 +103,15 @@ def recognise(state_dict: dict[str, Tensor]) -> Contents:
 
 
 Shapes = dict[str, tuple[int, ...]]
-_EXTRA_NORM = re.compile(r'\.blocks\.(\d+)\.norm3\.weight')
 
 
-def _arch(encoder: str, embed_dims: int | None, depths: Sequence[int], num_heads: Sequence[int | None],
-          feedforward_channels: int | None, extra_norm_every_n_blocks: int) -> str | None:
-    """Name of the architecture, if ours have one."""
-    if encoder == 'vit':
-        named = VIT
-        sizes = dict(embed_dims=embed_dims, num_layers=sum(depths), num_heads=next(iter(num_heads), None),
-                     feedforward_channels=feedforward_channels)
-    else:
-        named = {name: {'extra_norm_every_n_blocks': 0, **arch}
-                 for name, arch in (SWIN if encoder == 'swin' else SWIN_V2).items()}
-        sizes = dict(embed_dims=embed_dims, depths=list(depths), num_heads=list(num_heads),
-                     extra_norm_every_n_blocks=extra_norm_every_n_blocks)
-    return next((name for name, arch in named.items() if arch == sizes), None)
+def _extra_norm_interval(shapes: Shapes) -> int | None:
+    """The n of which every n-th block of each stage, and no other, has one more norm; 0 without any, else None."""
+    blocks = {place for place in map(_stage_and_block, shapes) if place}
+    with_norm = {_stage_and_block(name) for name in shapes if name.endswith('.norm3.weight')} - {None}
+    interval = min((block + 1 for _, block in with_norm), default=0)
+    regular = {(stage, block) for stage, block in blocks if interval and (block + 1) % interval == 0}
+    return interval if regular == with_norm else None
 
 
 def _stage_and_block(name: str) -> tuple[int, int] | None:

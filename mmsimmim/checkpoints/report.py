@@ -8,6 +8,7 @@ from torch import Tensor
 from .convert import SHARED_TABLE, convert_state_dict
 from .engine import require_form, unread
 from .recognise import Contents
+from .sizes import extra_norms
 
 
 def describe(contents: Contents) -> str:
@@ -25,6 +26,7 @@ def describe(contents: Contents) -> str:
         f'{contents.embed_dims} channels' if contents.embed_dims else '',
         f'blocks {join(contents.depths)}' if contents.depths else '',
         f'heads {join(contents.num_heads)}' if any(contents.num_heads) else '',
+        extra_norms(contents.extra_norm_every_n_blocks) if contents.extra_norm_every_n_blocks != 0 else '',
         f'windows {join(contents.windows)}' if any(contents.windows) else '',
         f'patch {contents.patch_size}' if contents.patch_size else '',
         f'{contents.in_channels} image channels' if contents.in_channels not in (None, 3) else '',

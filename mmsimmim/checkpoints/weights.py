@@ -15,8 +15,8 @@ AVERAGES = ('state_dict_ema', 'model_ema', 'ema', 'ema_model', 'model_ema_state_
 EXCHANGED = 'ema_state_dict'
 # What torch.compile, FSDP and activation checkpointing insert anywhere into a name.
 INNER_WRAPPERS = re.compile(r'(?<![^.])(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.')
-# Prefixes of all names of a wrapped model.
-OUTER_WRAPPERS = ('module.', 'model.')
+# Prefixes of all names of a wrapped model: DistributedDataParallel's, Lightning modules', Lightning's own wrappers'.
+OUTER_WRAPPERS = ('module.', 'model.', '_forward_module.', '_original_module.')
 # How deep the above may be nested; a file can hold a dictionary that holds itself.
 DEEPEST = 4
 # Counters that averaged models save beside their parameters.
@@ -33,7 +33,7 @@ def state_dict_of(checkpoint: Mapping[str, Any], ema: bool = False) -> dict[str,
             taken either way, as MMEngine does.
 
     Returns:
-        dict[str, Tensor]: The parameters, without ``module.``, ``model.`` and ``_orig_mod.`` in the names.
+        dict[str, Tensor]: The parameters, without ``module.``, ``model.``, ``_orig_mod.`` and the like in the names.
 
     Raises:
         UserError: If there are no parameters in it, or no EMA where one is wanted.
@@ -59,7 +59,7 @@ def find_weights(checkpoint: Mapping[str, Any], ema: bool = False, depth: int = 
         return find_weights(checkpoint[key], depth=depth - 1)
     if _is_state_dict(checkpoint):
         return checkpoint
-    if 'optimizer' in checkpoint or {'state', 'param_groups'} <= set(checkpoint):
+    if {'optimizer', 'optimizer_state_dict'} & set(checkpoint) or {'state', 'param_groups'} <= set(checkpoint):
         raise UserError('The checkpoint holds the state of an optimizer and no parameters of a model '
                         f'(keys {_names(checkpoint)}). Give the file that was saved with the model.')
     raise UserError(f'The checkpoint holds no parameters; its keys are {_names(checkpoint)}. They are looked for at '

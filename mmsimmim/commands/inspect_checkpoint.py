@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..architectures import SWIN, SWIN_V2, VIT
 from ..errors import UserError
@@ -51,19 +51,22 @@ def main(argv: list[str] | None = None) -> None:
     print(f'{args.file}: {contents.title}')
     for name, value in describe(contents, weights, checkpoint):
         print(f'  {name:<16}{value}')
-    exact, resized, skipped = fit_configs(Path(args.configs), weights, contents)
-    print_configs('Fits exactly', exact)
-    print_configs('Fits with resized position tables', resized)
-    print_configs('Could not be compared', skipped)
+    fits = fit_configs(Path(args.configs), weights, contents)
+    print_lines('Fits exactly', map(config_name, fits.exact))
+    print_lines('Fits with resized position tables', map(config_name, fits.resized))
+    print_lines('Could not be compared', fits.skipped)
+    print_recipe(checkpoint, contents, fits)
 
 
 def describe(contents: Contents, weights: dict[str, Tensor], checkpoint: dict) -> Iterator[tuple[str, str]]:
     """What is known, as names and values."""
     from ..checkpoints.report import join
+    from ..checkpoints.sizes import arch_setting, beside_nearest, extra_norms, is_whole
 
     unknown = 'not to be told from the file'
     yield 'names of', contents.family
-    yield 'encoder', f'{ENCODERS[contents.encoder]}, {contents.arch or "of its own size"}'
+    yield 'encoder', f'{ENCODERS[contents.encoder]}, {contents.arch or beside_nearest(contents) or "of its own size"}'
+    yield 'in a config', arch_setting(contents) if is_whole(contents) else unknown
     yield 'channels', str(contents.embed_dims or unknown)
     yield 'blocks', join(contents.depths)
     yield 'heads', join(contents.num_heads)
@@ -71,6 +74,8 @@ def describe(contents: Contents, weights: dict[str, Tensor], checkpoint: dict) -
     yield 'patch', f'{contents.patch_size} px' if contents.patch_size else unknown
     yield 'resolution', f'{contents.resolution} px' if contents.resolution else unknown
     yield 'image channels', str(contents.in_channels or unknown)
+    if contents.encoder == 'swin_v2':
+        yield 'extra norms', extra_norms(contents.extra_norm_every_n_blocks)
     if contents.encoder == 'vit':
         kinds = {True: 'one table, shared by all blocks', False: 'a table per block', None: 'none'}
         yield 'position bias', kinds[contents.shared_table]
@@ -88,12 +93,28 @@ def progress(checkpoint: dict) -> str:
     """Epoch and iteration that the file records, as it counts them."""
     meta = checkpoint.get('meta')
     notes = {**(meta if isinstance(meta, dict) else {}), **checkpoint}
-    found = [f'{name} {notes[name]}' for name in ('epoch', 'iter') if isinstance(notes.get(name), int)]
+    found = [f'{name} {notes[name]}' for name in ('epoch', 'iter', 'global_steps')
+             if isinstance(notes.get(name), int)]
     return ', '.join(found) or 'not noted in the file'
 
 
-def fit_configs(folder: Path, weights: dict[str, Tensor],
-                contents: Contents) -> tuple[list[str], list[str], list[str]]:
+class Fits(NamedTuple):
+    """Configs by how a file fits their backbone.
+
+    Args:
+        exact (list[Path]): It fits as it is.
+        resized (list[Path]): It fits after its tables are resized.
+        others (list[Path]): Of the same type and width, and it does not fit.
+        skipped (list[str]): Names of those that cannot be read here, with the reason.
+    """
+
+    exact: list[Path]
+    resized: list[Path]
+    others: list[Path]
+    skipped: list[str]
+
+
+def fit_configs(folder: Path, weights: dict[str, Tensor], contents: Contents) -> Fits:
     """Compare with the backbone of every config.
 
     Args:
@@ -102,24 +123,23 @@ def fit_configs(folder: Path, weights: dict[str, Tensor],
         contents (Contents): What they are.
 
     Returns:
-        tuple[list[str], list[str], list[str]]: Configs that fit, that fit after resizing, and, with the reason, those
-        that cannot be read here.
+        Fits: The configs.
     """
     from .config.index import Index, find_configs
 
-    index, exact, resized, skipped, known = Index(), [], [], [], {}
+    index, fits, known = Index(), Fits([], [], [], []), {}
     shapes = {name: tensor.to('meta') for name, tensor in weights.items()}
     for path in find_configs(folder):
         try:
             settings = index.encoder_of(path)
         except Exception as error:  # A config is a program, and may need what is not installed.
-            skipped.append(f'{config_name(path)} ({type(error).__name__}: {error})')
+            fits.skipped.append(f'{config_name(path)} ({type(error).__name__}: {error})')
             continue
         if settings is not None and may_fit(settings, contents):
             key = repr(settings)
             fit = known[key] = known[key] if key in known else compare(settings, shapes)
-            (exact if fit == 'exact' else resized if fit == 'resized' else []).append(config_name(path))
-    return exact, resized, skipped
+            {'exact': fits.exact, 'resized': fits.resized}.get(fit, fits.others).append(path)
+    return fits
 
 
 def may_fit(settings: dict, contents: Contents) -> bool:
@@ -151,9 +171,34 @@ def compare(settings: dict, shapes: dict[str, Tensor]) -> str | None:
     return 'resized' if report.resized else 'exact'
 
 
-def print_configs(title: str, paths: list[str]) -> None:
+def print_lines(title: str, lines: Iterable[str]) -> None:
     """A title and a list below it, unless that is empty."""
-    if paths or title.startswith('Fits'):
-        print(f'{title}:{"" if paths else " none"}')
-        print(*(f'  {path}' for path in paths), sep='\n', end='\n' if paths else '')
+    lines = list(lines)
+    if lines or title.startswith('Fits'):
+        print(f'{title}:{"" if lines else " none"}')
+        print(*(f'  {line}' for line in lines), sep='\n', end='\n' if lines else '')
 
+
+def print_recipe(checkpoint: dict, contents: Contents, fits: Fits) -> None:
+    """The recipe in the file, if there is one, beside that of the config that differs least."""
+    from ..checkpoints.recipe import read_recipe
+    from .config.recipes import nearest, table
+
+    pretraining = contents.decoder or contents.mask_token
+    try:
+        recipe = read_recipe(checkpoint, pretraining)
+    except UserError as error:
+        print(f'Recipe in the file: {error}')
+        return
+    if recipe is None:
+        return
+    for paths, how in ((fits.exact + fits.resized, ''), (fits.others, ', which its weights do not fit')):
+        found = nearest(recipe, paths, pretraining)
+        if found:
+            path, rows = found
+            print_lines(f'Recipe in the file beside {config_name(path)}{how} (* differs)', table(rows))
+            break
+    else:
+        print_lines('Recipe in the file, under the keys of our configs',
+                    (f'{key} = {value!r}' for key, value in recipe.settings.items()))
+    print(f'Learning rates: {recipe.rates}. The batch_size is that of one GPU.')

@@ -10,8 +10,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ...checkpoints import convert_state_dict, known_part, recognise
+from ...checkpoints import Contents, convert_state_dict, known_part, recognise
 from ...checkpoints.report import describe
+from ...checkpoints.sizes import extra_norms, what_to_set
 from ...checkpoints.weights import INNER_WRAPPERS, unwrap_names
 from ...errors import UserError
 
@@ -128,21 +129,30 @@ def require_fit(report: LoadReport, own: Mapping[str, Tensor], given: Mapping[st
 
     Raises:
         CheckpointMismatch: If too many are missing, or any has another shape (bias tables: other heads), integers, or
-            no place here.
+            no place here, or a block lacks its extra norm alone, as in files of networks without.
     """
     missing, misshapen, integers, unexpected = (
         [name for name in names if name.startswith(required)]
         for names in (report.missing, report.misshapen, report.integers, report.unexpected))
     total = sum(name.startswith(required) for name in own)
-    if min_matched == 0 or not (misshapen or integers or unexpected or total - len(missing) < min_matched * total):
+    without_norm = _without_extra_norm(report)
+    too_few = total - len(missing) < min_matched * total
+    if min_matched == 0 or not (misshapen or integers or unexpected or without_norm or too_few):
         return
     counts = '; '.join(f'{len(names)} {fault} ({", ".join(names[:2])}{", ..." if len(names) > 2 else ""})'
                        for fault, names in (('missing', missing), ('of another shape', misshapen),
                                             ('integers', integers), ('without a place here', unexpected)) if names)
     raise CheckpointMismatch(
         f'the checkpoint does not fit this {encoder}. It holds {_describe(given)}; the backbone is {_describe(own)}. '
-        f'Of {total} parameters: {counts}. {_advice(unexpected)} (to load a part on purpose, set '
-        'init_cfg=dict(..., min_matched=0))')
+        f'Of {total} parameters: {counts}. {_advice(unexpected, _recognise(given), _recognise(own))} (to load a part '
+        'on purpose, set init_cfg=dict(..., min_matched=0))')
+
+
+def _without_extra_norm(report: LoadReport) -> list[str]:
+    """Extra norms of Swin V2 that blocks of the file do not have."""
+    there = set(report.matched)
+    norms = [name for name in report.missing if re.fullmatch(r'stages\.\d+\.blocks\.\d+\.norm3\.weight', name)]
+    return [name for name in norms if name.replace('.norm3.', '.norm2.') in there]
 
 
 def describe_new_norm(report: LoadReport) -> str:
@@ -154,11 +164,19 @@ def describe_new_norm(report: LoadReport) -> str:
             f"new weights: set final_norm=False, the default of mmpretrain's BEiTViT{average}")
 
 
-def _advice(unexpected: list[str]) -> str:
+def _advice(unexpected: list[str], file: Contents | None, backbone: Contents | None) -> str:
     if f'layers.0.attn.{BIAS_TABLE}' in unexpected:
         return ('The file has a table of position biases for each block: build the backbone with '
                 'use_rel_pos_bias=True, use_shared_rel_pos_bias=False')
-    return 'Give a checkpoint of the same architecture'
+    advice = 'Give a checkpoint of the same architecture'
+    if file is None or backbone is None:
+        return advice
+    theirs, ours = file.extra_norm_every_n_blocks, backbone.extra_norm_every_n_blocks
+    if file.encoder == backbone.encoder == 'swin_v2' and theirs != ours:
+        remedy = 'which no setting gives' if theirs is None else f'set extra_norm_every_n_blocks={theirs} in its arch'
+        advice = f'The file has {extra_norms(theirs)}, the backbone {extra_norms(ours)} (norm3): {remedy}. {advice}'
+    settings = what_to_set(file, backbone)
+    return f'{advice}, or set {", ".join(settings)} in the backbone, as the file has it' if settings else advice
 
 
 def elsewhere(names: Iterable[str]) -> str:
@@ -202,6 +220,13 @@ def _describe(state_dict: Mapping[str, Tensor]) -> str:
         return describe(recognise(unwrap_names(state_dict)))
     except ValueError as error:
         return f'something else: {error}{elsewhere(state_dict)}'
+
+
+def _recognise(state_dict: Mapping[str, Tensor]) -> Contents | None:
+    try:
+        return recognise(unwrap_names(state_dict))
+    except ValueError:
+        return None
 
 
 def _is_integer(given: Tensor, own: Tensor) -> bool:
