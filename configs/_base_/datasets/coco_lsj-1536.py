@@ -1,6 +1,6 @@
 """COCO under large-scale jitter: 0.1 to 2 times 1536 px, then a crop of 1536 px; one image per GPU.
 
-Tested at a short side of 1100 px, as Swin V2 is; the long side, of which nothing is published, keeps mmdet's proportion.
+Tested at a short side of 1100 px, as Swin V2 is; the long side, not published, keeps mmdet's proportion.
 """
 
 _base_ = 'coco_lsj.py'

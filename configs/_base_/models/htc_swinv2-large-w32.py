@@ -1,4 +1,4 @@
-"""Hybrid Task Cascade without its semantic branch as mmdet has it, with Swin V2-Large, window 32 (16 in the last stage).
+"""mmdet's Hybrid Task Cascade without the semantic branch, with Swin V2-Large, window 32 (16 in the last stage).
 
 The paper's HTC++ adds to HTC InstaBoost, soft-NMS, and in Swin V1 one layer of global attention, whose sizes are not
 published. It is not said whether it has the semantic branch, which needs label maps of COCO-stuff: in Swin V2's only
