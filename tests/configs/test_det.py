@@ -377,8 +377,7 @@ def shrink(config, tmp_path):
     Returns the parameters of the encoder in that file, by name.
     """
     vit = 'img_size' in config.model.backbone
-    # of the images; windows and tables keep their sizes
-    divisor = 4 if vit else 12 if config.model.type == 'HybridTaskCascade' else 8
+    divisor = 4 if vit else 8  # of the images; windows and tables keep their sizes
     shrink_heads(config.model)
     if vit:
         config.model.data_preprocessor.pad_size_divisor //= divisor
