@@ -20,6 +20,7 @@ from PIL import Image
 import mmsimmim  # noqa: F401  (repairs before the frameworks)
 from mmsimmim.commands.common.runner import build_runner
 from mmsimmim.commands.config.loading import read_with_options
+from mmsimmim.datasets.checks import check_config
 from mmsimmim.datasets.seeding import SampleIndex
 from mmsimmim.registry import DATASETS, METRICS, MODELS
 from tests.configs.downstream import (
@@ -522,6 +523,11 @@ def check_other_windows(config, model, coco):
     image = str(next((coco / 'val2017').glob('*.jpg')))
     found = run_detector(config, wider, image)
     assert len(found) > 0 and torch.isfinite(found.scores).all()
+
+
+def test_objects365_is_checked_in_its_own_layout(objects365):
+    report = check_config(read(GIANT_BOXES, data_root=str(objects365)))
+    assert report.count('error') == 0 and '4 of 4 images' in str(report)
 
 
 def test_htc_without_masks_is_cascade_rcnn():
