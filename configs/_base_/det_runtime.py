@@ -1,4 +1,4 @@
-"""Runtime of every detection run, epoch-based: iteration-based configs set the interval of checkpoints."""
+"""Runtime of every detection run; this one counts epochs."""
 
 _base_ = 'mmdet::_base_/default_runtime.py'
 

@@ -1,6 +1,6 @@
 _base_ = [
     '../_base_/models/vitdet_mask-rcnn_vit-base-p16.py', '../_base_/datasets/coco_lsj_vit.py',
-    '../_base_/schedules/det_vit_lsj-100e.py', '../_base_/det_runtime.py'
+    '../_base_/schedules/det_vit_lsj-100e.py', '../_base_/det_iters_runtime.py'
 ]
 
 model = dict(
@@ -10,6 +10,4 @@ model = dict(
             checkpoint='work_dirs/simmim_vit-base-p16_16xb128-amp-steplr-800e_in1k-224px/epoch_800.pth')))
 train_dataloader = dict(sampler=dict(type='mmsimmim.SeededInfiniteSampler'))
 
-default_hooks = dict(
-    logger=dict(log_metric_by_epoch=False), checkpoint=dict(by_epoch=False, interval=7_375))
-log_processor = dict(by_epoch=False)
+default_hooks = dict(checkpoint=dict(interval=7_375))

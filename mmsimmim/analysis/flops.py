@@ -86,8 +86,11 @@ class OnePass(nn.Module):
         rois = F.pad(self.proposals, (1, 0))
         for stage in range(head.num_stages):
             outputs.append(head._bbox_forward(stage, maps, rois))
-            if head.with_mask:
+            if head.with_mask and not hasattr(head, 'mask_info_flow'):
                 outputs.append(head._mask_forward(stage, maps, rois[:100]))
+        if head.with_mask and hasattr(head, 'mask_info_flow'):
+            # HTC, whose mask heads pass on their features; the masks of all but the last are not used, and not counted
+            outputs.append(head._mask_forward(-1, maps, rois[:100], training=False))
         return flatten(outputs)
 
 

@@ -32,24 +32,26 @@ class _BiasedAttention(nn.Module):
         index = relative_position_index(window_size, window_size)
         self.register_buffer('_index', index.flatten(), persistent=False)
 
-    def forward(self, windows: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(self, windows: Tensor, mask: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
         """Attend within each window.
 
         Args:
             windows (Tensor): Shape (B, windows, N, C).
-            mask (Tensor, optional): Added to the logits, shape (windows, N, N).
+            mask (Tensor, optional): Added to the logits, shape (windows, N, N), or (1, N, N) for all windows.
+            bias (Tensor, optional): What :meth:`position_bias` returns, if it was called before.
 
         Returns:
             Tensor: Shape (B, windows, N, C).
         """
-        _, num_windows, length, channels = windows.shape
+        _, _, length, channels = windows.shape
         # windows with different masks are folded into the heads, all others into the batch: either way one
         # bias is broadcast over the images, never copied
-        distinct = 1 if mask is None else num_windows
+        distinct = 1 if mask is None else len(mask)
         qkv = self._project(windows).reshape(-1, distinct, length, 3, self.num_heads, channels // self.num_heads)
         query, key, value = qkv.permute(3, 0, 1, 4, 2, 5).unbind(0)
         query, key = self._prepare(query, key)
-        bias = self.position_bias(length).expand(distinct, -1, -1, -1)
+        bias = self.position_bias(length) if bias is None else bias
+        bias = bias.expand(distinct, -1, -1, -1)
         if mask is not None:
             bias = bias + mask.unsqueeze(1)
         # fused kernels on GPUs need a bias whose last dimension is dense, and are silently not used otherwise

@@ -6,6 +6,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+# In sequence, a group has as many windows as have fewer logits of all heads, per image, than this.
+MAX_LOGITS = 2**26
 
 
 def pad_to_windows(x: Tensor, window_size: int) -> Tensor:
@@ -76,12 +80,16 @@ class ShiftedWindowAttention(nn.Module):
             :class:`~.attention.CosineWindowAttention` of the same window.
         window_size (int): Side of a window, tokens.
         shift (int): Tokens to roll the map up and left; 0 for none.
+        sequential (bool): Attend in one group of windows after another (Swin Transformer V2, section 3.5). Biases and
+            queries, keys and values of all windows are then never in memory at once, and each group is recomputed in
+            the backward pass. Results are those of all windows at once, up to rounding. Defaults to False.
     """
 
-    def __init__(self, attention: nn.Module, window_size: int, shift: int) -> None:
+    def __init__(self, attention: nn.Module, window_size: int, shift: int, sequential: bool = False) -> None:
         super().__init__()
         self.window_size = window_size
         self.shift = shift
+        self.sequential = sequential
         self.w_msa = attention
 
     def forward(self, x: Tensor) -> Tensor:
@@ -94,22 +102,58 @@ class ShiftedWindowAttention(nn.Module):
             Tensor: Shape (B, H, W, C).
         """
         height, width = x.shape[1:3]
-        x = self._attend_in_windows(pad_to_windows(x, self.window_size))
-        return x[:, :height, :width]
-
-    def _attend_in_windows(self, x: Tensor) -> Tensor:
-        height, width = x.shape[1:3]
-        mask = None
+        x = pad_to_windows(x, self.window_size)
         if self.shift:
             x = x.roll((-self.shift, -self.shift), dims=(1, 2))
-            # a compiler folds the mask into the graph by itself, and cannot trace a cache
-            make_mask = shift_mask if torch.compiler.is_compiling() else _cached_shift_mask
-            mask = make_mask(height, width, self.window_size, self.shift, x.device)
-        x = self.w_msa(window_partition(x, self.window_size), mask)
-        x = window_reverse(x, self.window_size, height, width)
+        x = self._attend_in_sequence(x) if self.sequential else self._attend_at_once(x)
         if self.shift:
             x = x.roll((self.shift, self.shift), dims=(1, 2))
-        return x
+        return x[:, :height, :width]
+
+    def _attend_at_once(self, x: Tensor) -> Tensor:
+        height, width = x.shape[1:3]
+        mask = self._mask(height, width, x.device) if self.shift else None
+        x = self.w_msa(window_partition(x, self.window_size), mask)
+        return window_reverse(x, self.window_size, height, width)
+
+    def _attend_in_sequence(self, x: Tensor) -> Tensor:
+        """Part by part, in each of which all windows have the same mask."""
+        bias = self.w_msa.position_bias(self.window_size**2)
+        masks = iter(self._masks_of_parts(x))
+        return torch.cat([
+            torch.cat([self._attend_in_groups(part, next(masks), bias) for part in self._without_last(strip, 2)], dim=2)
+            for strip in self._without_last(x, 1)], dim=1)
+
+    def _without_last(self, x: Tensor, dim: int) -> tuple[Tensor, ...]:
+        """All windows along a side but the last one, and the last one; together if there is no shift, or no other."""
+        others = x.shape[dim] - self.window_size
+        return x.split([others, self.window_size], dim) if self.shift and others else (x, )
+
+    def _masks_of_parts(self, x: Tensor) -> list[Tensor | None]:
+        """Two by two windows have all masks that there are on any map; the first of four has nothing to mask."""
+        if not self.shift:
+            return [None]
+        masks = self._mask(*(min(side, 2 * self.window_size) for side in x.shape[1:3]), x.device)
+        return [None if i == 0 and len(masks) == 4 else masks[i:i + 1] for i in range(len(masks))]
+
+    def _attend_in_groups(self, x: Tensor, mask: Tensor | None, bias: Tensor) -> Tensor:
+
+        def attend(group: Tensor, bias: Tensor) -> Tensor:
+            return self.w_msa(group, mask, bias)
+
+        def attend_again_in_backward(group: Tensor, bias: Tensor) -> Tensor:
+            return checkpoint(attend, group, bias, use_reentrant=False, preserve_rng_state=False)  # nothing is random
+
+        height, width = x.shape[1:3]
+        call = attend_again_in_backward if torch.is_grad_enabled() else attend
+        groups = window_partition(x, self.window_size).split(max(1, MAX_LOGITS // bias.numel()), dim=1)
+        out = torch.cat([call(group, bias) for group in groups], dim=1)
+        return window_reverse(out, self.window_size, height, width)
+
+    def _mask(self, height: int, width: int, device: torch.device) -> Tensor:
+        # a compiler folds the mask into the graph by itself, and cannot trace a cache
+        make_mask = shift_mask if torch.compiler.is_compiling() else _cached_shift_mask
+        return make_mask(height, width, self.window_size, self.shift, device)
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
         state_dict.pop(prefix + 'attn_mask', None)

@@ -162,28 +162,35 @@ model = dict(
         mask_head=dict(in_channels=8, conv_out_channels=8, num_convs=1, num_classes=3)),
     test_cfg=dict(rpn=dict(max_per_img=60)))
 """
+MASK_HEAD = 'dict(in_channels=8, conv_out_channels=8, num_convs=1, num_classes=3)'
+HTC_HEAD = MASK_HEAD.replace('dict(', "dict(type='HTCMaskHead', with_conv_res={}, ")
+HTC_HEADS = ', '.join(HTC_HEAD.format(receives) for receives in (False, True, True))
+HTC = CASCADE.replace(f'mask_head={MASK_HEAD}', f"type='HybridTaskCascadeRoIHead', mask_head=[{HTC_HEADS}]")
 # two layers of 16 after 7 x 7 x 8, classes and the background, boxes per class or for all classes
 BOX, BOX_CASCADE = (392 * 16 + 16 * 16 + 16 * (4 + boxes * 4) for boxes in (3, 1))
 # a 3 x 3 convolution on 14 x 14, a 2 x 2 transposed one to 28 x 28, the logits of three classes
 MASK = 196 * 8 * 8 * 9 + 196 * 8 * 8 * 4 + 784 * 8 * 3
+# of HTC's three heads only the last makes masks; the two before pass on features, through a 1 x 1 convolution
+MASKS_HTC = MASK + 2 * (196 * 8 * 8 * 9 + 196 * 8 * 8)
 
 
-@pytest.mark.parametrize('text, per_box, stages', [(MASK_RCNN, BOX, 1), (CASCADE, BOX_CASCADE, 3)])
-def test_proposals(text, per_box, stages):
+@pytest.mark.parametrize('text, boxes, masks', [
+    (MASK_RCNN, BOX, MASK), (CASCADE, 3 * BOX_CASCADE, 3 * MASK), (HTC, 3 * BOX_CASCADE, MASKS_HTC)])
+def test_proposals(text, boxes, masks):
     """Each proposal costs a box head, and the first 100 a mask head, in each stage; the config says how many."""
     pytest.importorskip('mmdet')
     cfg = Config.fromstring(text, '.py')
     model = build(cfg)
     few, more, many = (count(model, (64, 64), number).flops for number in (20, 60, 200))
-    assert more - few == 40 * stages * (per_box + MASK)
-    assert many - more == stages * (140 * per_box + 40 * MASK)
+    assert more - few == 40 * (boxes + masks)
+    assert many - more == 140 * boxes + 40 * masks
     assert cost_of(cfg, (64, 64)).flops == more
     head = 1 * 8 * 8 * 9 + 8 * (3 + 12)  # of the proposals, at each of 16**2 + ... + 1 places
     assert model.rpn_head(model.extract_feat(torch.zeros(1, 3, 64, 64)))[0][0].shape == (1, 3, 16, 16)
     with_backbone = count(model.backbone, (64, 64)).flops
     neck = 8 * (256 * 4 + 64 * 8 + 16 * 16 + 4 * 32) + 340 * 8 * 8 * 9
     resized = 8 * (256 + 64 + 16)
-    assert few == with_backbone + neck + resized + 341 * head + 20 * stages * (per_box + MASK)
+    assert few == with_backbone + neck + resized + 341 * head + 20 * (boxes + masks)
 
 
 def test_segmentor():

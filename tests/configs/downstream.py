@@ -1,5 +1,6 @@
 """What the tests of detection and of segmentation configs share: small models, their first weights, their settings."""
 
+import functools
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -50,8 +51,12 @@ def depth_in_swin(name: str, depths: list[int], merges_after_blocks: bool) -> in
     return before + depths[stage] if merges_after_blocks else before
 
 
+@functools.cache
 def writer_of(checkpoint: str) -> Config:
-    """The config, of pre-training or classification, that writes what another config starts from by default."""
+    """The config, of pre-training or classification, that writes what another config starts from by default.
+
+    It is read once, and not to be changed.
+    """
     work_dirs, run, epoch = checkpoint.split('/')
     kind = 'pretrain' if run.startswith('simmim_') else 'cls'
     writer = Config.fromfile(ROOT / 'configs' / kind / f'{run}.py')

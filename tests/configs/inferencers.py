@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose
+from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 
@@ -40,7 +41,7 @@ def check_classifier(config: Config, model: nn.Module, image: str) -> None:
 def check_detector(config: Config, model: nn.Module, image: str) -> None:
     """Compare mmdet's inferencer with the model on the config's own test pipeline; arguments as above."""
     from mmdet.apis import DetInferencer
-    expected = _predict(config, model, image).pred_instances
+    expected = run_detector(config, model, image)
     inferencer = DetInferencer(_without_backends(config), device='cpu', show_progress=False)
     inferencer.model.load_state_dict(model.state_dict())
     assert len(expected) > 0
@@ -48,6 +49,11 @@ def check_detector(config: Config, model: nn.Module, image: str) -> None:
         found, = inferencer(given, no_save_vis=True, return_datasamples=True)['predictions']
         for key in expected.keys():
             _assert_same(found.pred_instances[key], expected[key])
+
+
+def run_detector(config: Config, model: nn.Module, image: str) -> InstanceData:
+    """What a detector finds in an image by the config's own test pipeline; arguments as above."""
+    return _predict(config, model, image).pred_instances
 
 
 def check_segmentor(config: Config, model: nn.Module, image: str) -> None:

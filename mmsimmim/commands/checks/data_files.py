@@ -8,6 +8,7 @@ from mmengine.config import Config
 from ...datasets.checks.categories import compare_categories, read_categories
 from ...datasets.checks.coco import check_coco
 from ...datasets.checks.config import check_of, read_parts
+from ...datasets.checks.objects365 import check_objects365
 from ...datasets.checks.part import Part, classes_of, unwrap
 from ...datasets.checks.report import Report, Section
 from ...datasets.packed.file import PackedFile
@@ -42,7 +43,7 @@ def check_data_files(cfg: Config, names: Sequence[str]) -> None:
             if path and not exists(path):
                 raise UserError(f'{key}: {path} {why_missing(path)}. Give the dataset in data_root, or this '
                                 'key; tools/dataset_converters/check_dataset.py looks at all of it.')
-        if check is check_coco:
+        if check in (check_coco, check_objects365):
             _require_categories(part)
 
 

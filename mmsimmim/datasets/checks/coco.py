@@ -4,6 +4,7 @@ import json
 import math
 import os
 from collections import Counter, defaultdict
+from collections.abc import Callable
 
 from ...errors import why_missing
 from ..image_folder import IMAGE_SUFFIXES, list_files
@@ -21,13 +22,16 @@ KEYS = dict(
 BEYOND = 1.0  # pixels by which a box may exceed its image, for rounding
 
 
-def check_coco(part: Part, section: Section, reading: Reading) -> Contents:
+def check_coco(part: Part, section: Section, reading: Reading,
+               adapt: Callable[[dict[str, list]], dict[str, list]] | None = None) -> Contents:
     """Check one annotation file and its images.
 
     Args:
         part (Part): The dataset.
         section (Section): Gets the findings.
         reading (Reading): How the images are read.
+        adapt (Callable, optional): Gives the sections of the file as the dataset understands them. Defaults to None:
+            as they are.
 
     Returns:
         Contents: What other checks need.
@@ -36,6 +40,7 @@ def check_coco(part: Part, section: Section, reading: Reading) -> Contents:
     content = _read(part, section)
     if content is None:
         return Contents(classes)
+    content = adapt(content) if adapt else content
     _check_metric_file(part, section)
     complete = {name: _complete(section, name, entries) for name, entries in content.items()}
     _check_ids(complete, section)

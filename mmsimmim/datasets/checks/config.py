@@ -11,12 +11,14 @@ from .coco import check_coco
 from .files import Reading, find_same
 from .heads import describe_heads, find_heads
 from .label_maps import check_label_maps
+from .objects365 import check_objects365
 from .part import Contents, Part, list_metrics, unwrap
 from .report import Report, Section, some
 
 # The checks, by the method with which their kind of dataset reads its data.
 CHECKS = {
     'mmdet.datasets.coco.CocoDataset.load_data_list': check_coco,
+    'mmdet.datasets.objects365.Objects365V2Dataset.load_data_list': check_objects365,
     'mmseg.datasets.basesegdataset.BaseSegDataset.load_data_list': check_label_maps,
 }
 

@@ -53,6 +53,10 @@ class LearningRateDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             - ``bias_decay_mult`` (float): for parameters named 'bias'.
             - ``flat_decay_mult`` (float): for all other parameters with one dimension.
 
+            ``backbone_lr_mult`` (float, above 0), for recipes in which the whole encoder learns at a fraction of the
+            rate of the rest, multiplies the rates of its parameters and leaves their weight decay to the rules above.
+            A key ``backbone`` in ``custom_keys`` would let the encoder's norms and biases decay. Defaults to 1.
+
     Raises:
         UserError: A setting is missing, unknown or out of its range; from the call, if nothing in the model knows the
             depths of its parameters, or a shared parameter would get two different settings.
@@ -105,13 +109,13 @@ class LearningRateDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     def _layer_scale(self, model: nn.Module) -> Callable[[str], float]:
         """The function that gives a parameter's scale by its name."""
         encoders = find_encoders(model)
-        rate = self.paramwise_cfg['layer_decay_rate']
+        rate, factor = self.paramwise_cfg['layer_decay_rate'], self.paramwise_cfg.get('backbone_lr_mult', 1.)
 
         def scale(name: str) -> float:
             for prefix, encoder in encoders.items():
                 if name.startswith(prefix):
                     depth, num_depths = encoder.get_layer_depth(name, prefix)
-                    return rate**(num_depths - 1 - depth)
+                    return factor * rate**(num_depths - 1 - depth)
             return 1.
 
         return scale
@@ -146,20 +150,29 @@ class LearningRateDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         given = self.paramwise_cfg
         if not isinstance(given, dict):
             raise UserError(f'optim_wrapper.paramwise_cfg must be a dict, got {given!r}.')
-        unknown = [key for key in given if key not in ('layer_decay_rate', 'custom_keys', *DECAY_KEYS)]
+        known = ('layer_decay_rate', 'backbone_lr_mult', 'custom_keys', *DECAY_KEYS)
+        unknown = [key for key in given if key not in known]
         if unknown:
             raise UserError(f'optim_wrapper.paramwise_cfg.{unknown[0]}: {type(self).__name__} does not know it. It '
-                            f'takes layer_decay_rate, custom_keys, {", ".join(DECAY_KEYS)}.')
+                            f'takes {", ".join(known)}.')
         rate = given.get('layer_decay_rate')
-        if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 < rate <= 1:
+        if not _is_number(rate) or not 0 < rate <= 1:
             raise UserError('optim_wrapper.paramwise_cfg.layer_decay_rate must be a number above 0 and at most 1 '
                             f'(1: all layers learn alike), got {rate!r}.')
+        factor = given.get('backbone_lr_mult', 1.)
+        if not _is_number(factor) or not 0 < factor < float('inf'):
+            raise UserError('optim_wrapper.paramwise_cfg.backbone_lr_mult must be a number above 0 (an encoder that '
+                            f'shall not learn has frozen_stages), got {factor!r}.')
         custom_keys = _checked_custom_keys(given.get('custom_keys', {}))
         if self.base_lr is None:
             raise UserError('Layer-wise learning rates need optim_wrapper.optimizer.lr.')
         if self.base_wd is None and (any(key in given for key in DECAY_KEYS)
                                      or any('decay_mult' in custom for custom in custom_keys.values())):
             raise UserError('Factors of the weight decay need optim_wrapper.optimizer.weight_decay.')
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _checked_custom_keys(custom_keys: Any) -> dict[str, dict]:

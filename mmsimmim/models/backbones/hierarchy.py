@@ -17,14 +17,17 @@ class Stage(nn.Module):
         blocks (Sequence[nn.Module]): Each maps (B, H, W, C) to (B, H, W, C).
         downsample (nn.Module, optional): Merging, called by the encoder.
         with_cp (bool | str): What is recomputed in the backward pass, see :func:`mmsimmim.layers.call_block`.
+        sequential (bool): Whether the blocks attend in one group of windows after another. Defaults to False.
 
     Raises:
         ValueError: If ``with_cp`` is unknown.
     """
 
-    def __init__(self, blocks: Sequence[nn.Module], downsample: nn.Module | None, with_cp: bool | str) -> None:
+    def __init__(self, blocks: Sequence[nn.Module], downsample: nn.Module | None, with_cp: bool | str,
+                 sequential: bool = False) -> None:
         super().__init__()
-        self.with_cp = check_with_cp(with_cp)
+        # 'cheap' would keep the products of all groups, which are recomputed nevertheless
+        self.with_cp = bool(check_with_cp(with_cp)) if sequential else check_with_cp(with_cp)
         self.blocks = nn.ModuleList(blocks)
         self.downsample = downsample
 
@@ -194,6 +197,14 @@ def check_frozen_stages(frozen_stages: int, num_stages: int) -> int:
     if not -1 <= frozen_stages < num_stages:
         raise ValueError(f'frozen_stages {frozen_stages} must lie between -1 and {num_stages - 1}')
     return frozen_stages
+
+
+def check_sequential_stages(sequential_stages: Sequence[int], num_stages: int) -> set[int]:
+    """``sequential_stages`` as a set; ValueError if they are not a sequence, or there are no such stages."""
+    if not isinstance(sequential_stages, Sequence) or not all(i in range(num_stages) for i in sequential_stages):
+        raise ValueError(f'sequential_stages {sequential_stages!r} must be a sequence of stages, from 0 to '
+                         f'{num_stages - 1}, such as (0, 1)')
+    return set(sequential_stages)
 
 
 def per_stage(name: str, value: int | Sequence[int], num_stages: int) -> list[int]:

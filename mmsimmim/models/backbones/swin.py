@@ -9,7 +9,14 @@ from ...architectures import SWIN
 from ...layers import FeedForward, PatchMerging, ShiftedWindowAttention, WindowAttention, stochastic_depth
 from ...registry import MODELS
 from .foreign_arguments import refuse_foreign_arguments
-from .hierarchy import HierarchicalEncoder, Stage, parse_arch, split_drop_path, windows_and_shifts
+from .hierarchy import (
+    HierarchicalEncoder,
+    Stage,
+    check_sequential_stages,
+    parse_arch,
+    split_drop_path,
+    windows_and_shifts,
+)
 
 
 class SwinBlock(nn.Module):
@@ -22,14 +29,15 @@ class SwinBlock(nn.Module):
         shift (int): Tokens to shift the windows by.
         drop_path (float): Probability to drop a branch, per image.
         bias_resize (str): How loaded bias tables are resized.
+        sequential (bool): Whether to attend in one group of windows after another. Defaults to False.
     """
 
     def __init__(self, channels: int, num_heads: int, window_size: int, shift: int, drop_path: float,
-                 bias_resize: str) -> None:
+                 bias_resize: str, sequential: bool = False) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(channels)
         attention = WindowAttention(channels, num_heads, window_size, bias_resize)
-        self.attn = ShiftedWindowAttention(attention, window_size, shift)
+        self.attn = ShiftedWindowAttention(attention, window_size, shift, sequential)
         self.norm2 = nn.LayerNorm(channels)
         self.ffn = FeedForward(channels, 4 * channels)
         self.drop_path = stochastic_depth(drop_path)
@@ -44,7 +52,7 @@ class SwinBlock(nn.Module):
 
 
 def swin_blocks(channels: int, num_heads: int, window_size: int, shift: int, drop_paths: Sequence[float],
-                bias_resize: str = 'geometric') -> list[SwinBlock]:
+                bias_resize: str = 'geometric', sequential: bool = False) -> list[SwinBlock]:
     """The blocks of one stage, every second one of which has its windows shifted.
 
     Args:
@@ -54,11 +62,12 @@ def swin_blocks(channels: int, num_heads: int, window_size: int, shift: int, dro
         shift (int): Tokens to shift the windows by in the second block, the fourth, and so on.
         drop_paths (Sequence[float]): For each block the probability to drop a branch.
         bias_resize (str): How loaded bias tables are resized. Defaults to ``'geometric'``.
+        sequential (bool): Whether to attend in one group of windows after another. Defaults to False.
 
     Returns:
         list[SwinBlock]: As many as ``drop_paths``.
     """
-    return [SwinBlock(channels, num_heads, window_size, shift if i % 2 else 0, drop_path, bias_resize)
+    return [SwinBlock(channels, num_heads, window_size, shift if i % 2 else 0, drop_path, bias_resize, sequential)
             for i, drop_path in enumerate(drop_paths)]
 
 
@@ -86,6 +95,10 @@ class SwinTransformer(HierarchicalEncoder):
             Defaults to (3, ).
         with_cp (bool | str): Save memory: True recomputes each block in the backward pass, ``'cheap'`` all but its
             matrix products and attention. Defaults to False.
+        sequential_stages (Sequence[int]): Stages whose windows attend in one group after another, each group recomputed
+            in the backward pass (`Swin V2, section 3.5 <https://arxiv.org/abs/2111.09883>`_). That saves memory where
+            images and windows are large: set (0, 1) if 1536 pixels with windows of 32 do not fit. Results are the same
+            up to rounding; ``with_cp='cheap'`` is as True in these stages. Defaults to ().
         frozen_stages (int): As in mmpretrain: the patch embedding and stages 0 to this one stay as they are; -1
             freezes nothing. Defaults to -1.
         bias_resize (str): How loaded bias tables are resized: ``'geometric'`` as official SimMIM fine-tuning,
@@ -95,7 +108,8 @@ class SwinTransformer(HierarchicalEncoder):
 
     Raises:
         TypeError: If there is any other argument; of those that other Swins have, it says what to set instead.
-        ValueError: If ``arch``, ``window_size``, ``out_indices`` or ``frozen_stages`` do not fit together.
+        ValueError: If ``arch``, ``window_size``, ``out_indices``, ``sequential_stages`` or ``frozen_stages`` do not fit
+            together.
 
     Examples:
         >>> import torch
@@ -116,6 +130,7 @@ class SwinTransformer(HierarchicalEncoder):
                  drop_path_rate: float = 0.1,
                  out_indices: int | Sequence[int] = (3, ),
                  with_cp: bool | str = False,
+                 sequential_stages: Sequence[int] = (),
                  frozen_stages: int = -1,
                  bias_resize: str = 'geometric',
                  init_cfg: dict | None = None,
@@ -124,12 +139,13 @@ class SwinTransformer(HierarchicalEncoder):
         embed_dims, depths, num_heads, _ = parse_arch(arch, SWIN)
         super().__init__(embed_dims, depths, patch_size, in_channels, out_indices, frozen_stages, init_cfg)
         windows = windows_and_shifts(window_size, img_size, patch_size, len(depths))
+        sequential = check_sequential_stages(sequential_stages, len(depths))
         drop_paths = split_drop_path(drop_path_rate, depths)
         for i, (window, shift) in enumerate(windows):
             channels = embed_dims * 2**i
-            blocks = swin_blocks(channels, num_heads[i], window, shift, drop_paths[i], bias_resize)
+            blocks = swin_blocks(channels, num_heads[i], window, shift, drop_paths[i], bias_resize, i in sequential)
             merging = PatchMerging(channels) if i < len(depths) - 1 else None
-            self.stages.append(Stage(blocks, merging, with_cp))
+            self.stages.append(Stage(blocks, merging, with_cp, i in sequential))
         self._add_output_norms()
         self.apply(initialise_swin)
         self._freeze()

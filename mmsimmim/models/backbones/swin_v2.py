@@ -12,7 +12,15 @@ from ...architectures import SWIN_V2
 from ...layers import CosineWindowAttention, FeedForward, PatchMerging, ShiftedWindowAttention, stochastic_depth
 from ...registry import MODELS
 from .foreign_arguments import refuse_foreign_arguments
-from .hierarchy import HierarchicalEncoder, Stage, parse_arch, per_stage, split_drop_path, windows_and_shifts
+from .hierarchy import (
+    HierarchicalEncoder,
+    Stage,
+    check_sequential_stages,
+    parse_arch,
+    per_stage,
+    split_drop_path,
+    windows_and_shifts,
+)
 
 
 class SwinBlockV2(nn.Module):
@@ -28,13 +36,14 @@ class SwinBlockV2(nn.Module):
         pretrained_window_size (int): Side of the window in pre-training, tokens; 0 for the same.
         drop_path (float): Probability to drop a branch, per image.
         extra_norm (bool): Whether the sum, too, is normalised in the end.
+        sequential (bool): Whether to attend in one group of windows after another.
     """
 
     def __init__(self, channels: int, num_heads: int, window_size: int, shift: int, pretrained_window_size: int,
-                 drop_path: float, extra_norm: bool) -> None:
+                 drop_path: float, extra_norm: bool, sequential: bool) -> None:
         super().__init__()
         attention = CosineWindowAttention(channels, num_heads, window_size, pretrained_window_size)
-        self.attn = ShiftedWindowAttention(attention, window_size, shift)
+        self.attn = ShiftedWindowAttention(attention, window_size, shift, sequential)
         self.norm1 = nn.LayerNorm(channels)
         self.ffn = FeedForward(channels, 4 * channels)
         self.norm2 = nn.LayerNorm(channels)
@@ -96,6 +105,10 @@ class SwinTransformerV2(HierarchicalEncoder):
             Defaults to (3, ).
         with_cp (bool | str): Save memory: True recomputes each block in the backward pass, ``'cheap'`` all but its
             matrix products and attention. Defaults to False.
+        sequential_stages (Sequence[int]): Stages whose windows attend in one group after another, each group recomputed
+            in the backward pass (`Swin V2, section 3.5 <https://arxiv.org/abs/2111.09883>`_). That saves memory where
+            images and windows are large: set (0, 1) if 1536 pixels with windows of 32 do not fit. Results are the same
+            up to rounding; ``with_cp='cheap'`` is as True in these stages. Defaults to ().
         frozen_stages (int): As in mmpretrain: the patch embedding and stages 0 to this one, each with the merging
             before it, stay as they are; -1 freezes nothing. Defaults to -1.
         pretrained_window_sizes (int | Sequence[int]): Windows of the weights that are loaded, as the stages really
@@ -107,8 +120,8 @@ class SwinTransformerV2(HierarchicalEncoder):
 
     Raises:
         TypeError: If there is any other argument; of those that other Swins have, it says what to set instead.
-        ValueError: If ``arch``, ``window_size``, ``pretrained_window_sizes``, ``out_indices`` or ``frozen_stages`` do
-            not fit together.
+        ValueError: If ``arch``, ``window_size``, ``pretrained_window_sizes``, ``out_indices``, ``sequential_stages`` or
+            ``frozen_stages`` do not fit together.
 
     Examples:
         >>> import torch
@@ -129,6 +142,7 @@ class SwinTransformerV2(HierarchicalEncoder):
                  drop_path_rate: float = 0.1,
                  out_indices: int | Sequence[int] = (3, ),
                  with_cp: bool | str = False,
+                 sequential_stages: Sequence[int] = (),
                  frozen_stages: int = -1,
                  pretrained_window_sizes: int | Sequence[int] = 0,
                  init_cfg: dict | None = None,
@@ -139,16 +153,17 @@ class SwinTransformerV2(HierarchicalEncoder):
         super().__init__(embed_dims, depths, patch_size, in_channels, out_indices, frozen_stages, init_cfg)
         windows = windows_and_shifts(window_size, img_size, patch_size, len(depths))
         pretrained_windows = per_stage('pretrained_window_sizes', pretrained_window_sizes, len(depths))
+        sequential = check_sequential_stages(sequential_stages, len(depths))
         drop_paths = split_drop_path(drop_path_rate, depths)
         for i, (window, shift) in enumerate(windows):
             channels = embed_dims * 2**i
             blocks = [
                 SwinBlockV2(
                     channels, num_heads[i], window, shift if j % 2 else 0, pretrained_windows[i], drop_path,
-                    extra_norm=norm_interval > 0 and (j + 1) % norm_interval == 0)
+                    extra_norm=norm_interval > 0 and (j + 1) % norm_interval == 0, sequential=i in sequential)
                 for j, drop_path in enumerate(drop_paths[i])]
             merging = PatchMerging(channels // 2, post_norm=True) if i > 0 else None
-            self.stages.append(Stage(blocks, merging, with_cp))
+            self.stages.append(Stage(blocks, merging, with_cp, i in sequential))
         self._add_output_norms()
         self.apply(_initialise)
         self._freeze()

@@ -89,6 +89,19 @@ def test_a_factor_of_the_rate_comes_on_top_of_the_layer():
     assert settings['backbone.patch_embed.projection.weight'] == (2 * RATE**6 * 3, 0.05)
 
 
+def test_the_whole_encoder_at_a_fraction_of_the_rate():
+    rules = dict(layer_decay_rate=1, flat_decay_mult=0.)
+    _, plain = build(classifier(SWIN), **rules)
+    _, settings = build(classifier(SWIN), backbone_lr_mult=0.1, **rules)
+    assert {name: (lr / (0.1 if name.startswith('backbone.') else 1), decay)
+            for name, (lr, decay) in settings.items()} == plain
+    assert settings['backbone.stages.0.blocks.0.norm1.weight'] == (pytest.approx(0.2), 0)
+    assert settings['head.fc.weight'] == (2, 0.05)
+    _, both = build(classifier(SWIN), backbone_lr_mult=0.1, flat_decay_mult=0., custom_keys=dict(qkv=dict(lr_mult=3)))
+    assert both['backbone.patch_embed.projection.weight'] == (pytest.approx(2 * RATE**6 * 0.1), 0.05)
+    assert both['backbone.stages.3.blocks.0.attn.w_msa.qkv.weight'] == (pytest.approx(2 * RATE * 0.1 * 3), 0.05)
+
+
 def base_config(package, name):
     return Config.fromfile(Path(import_module(package).__file__).parent / '.mim/configs/_base_/models' / name)
 
@@ -237,6 +250,7 @@ def test_the_log_names_each_group(tmp_path):
 @pytest.mark.parametrize('changes, message', [
     (dict(layer_decay_rate=None), 'layer_decay_rate must be a number above 0'),
     (dict(layer_decay_rate=0), 'layer_decay_rate must'), (dict(layer_decay_rate=1.1), 'layer_decay_rate must'),
+    (dict(backbone_lr_mult=0), 'backbone_lr_mult must'), (dict(backbone_lr_mult='a tenth'), 'backbone_lr_mult must'),
     (dict(bias_lr_mult=2.), 'paramwise_cfg.bias_lr_mult: .* does not know it'),
     (dict(custom_keys=dict(head=dict(decay=0))), r"custom_keys\['head'\] must"),
     (dict(custom_keys=[]), 'custom_keys must be a dict'),
