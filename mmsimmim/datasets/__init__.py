@@ -1,6 +1,7 @@
 """Datasets, samplers and transforms."""
 
 from .image_folder import ImageFolder
+from .inaturalist import INaturalist
 from .labelled_image_folder import LabelledImageFolder
 from .masked_batch import MaskedBatch, collate_masked
 from .packed.image_folder import PackedImageFolder
@@ -18,7 +19,8 @@ from .transforms import (
 )
 
 __all__ = [
-    'BlockwiseMaskGenerator', 'ImageFolder', 'LabelledImageFolder', 'LoadImage', 'LoadRandomResizedCrop',
-    'MASK_STRATEGIES', 'MaskGenerator', 'MaskedBatch', 'PackImage', 'PackedImageFolder', 'SeedSample',
-    'SeededInfiniteSampler', 'SeededSampler', 'SimMIMMaskGenerator', 'SquareMaskGenerator', 'collate_masked'
+    'BlockwiseMaskGenerator', 'INaturalist', 'ImageFolder', 'LabelledImageFolder', 'LoadImage',
+    'LoadRandomResizedCrop', 'MASK_STRATEGIES', 'MaskGenerator', 'MaskedBatch', 'PackImage', 'PackedImageFolder',
+    'SeedSample', 'SeededInfiniteSampler', 'SeededSampler', 'SimMIMMaskGenerator', 'SquareMaskGenerator',
+    'collate_masked'
 ]
