@@ -50,8 +50,8 @@ class INaturalist(ImageFolder):
             self._number_folder(image['file_name'], number_of, category_of.get(image['id']))
         paths = sorted(image['file_name'] for image in content['images'])
         if paths and not os.path.exists(os.path.join(self.data_root, paths[0])):
-            raise self._mistake(f'its images, such as {paths[0]}, are not below {self.data_root!r}. Unpack their archive '
-                                'there')
+            raise self._mistake(f'its images, such as {paths[0]}, are not below {self.data_root!r}. Unpack their '
+                                'archive there')
         return paths
 
     def _describe(self, path: str, idx: int) -> dict:
