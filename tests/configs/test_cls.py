@@ -370,7 +370,7 @@ def images(tmp_path):
         (tmp_path / 'images' / f'{side}2018.json').write_text(json.dumps(dict(
             images=[dict(id=i, file_name=f'{side}/{line[:-2]}') for i, line in enumerate(lines)],
             annotations=[dict(image_id=i, category_id=i % 3) for i in range(6)],
-            categories=[dict(id=i, name=name) for i, name in enumerate('abc')])))
+            categories=[dict(id=i, name=f'species {i}') for i in range(8142)])))
     return str(tmp_path / 'images')
 
 
@@ -389,7 +389,7 @@ def shrink(config, images, tmp_path):
     for loader in (config.train_dataloader, config.val_dataloader):
         loader.update(batch_size=2, num_workers=0, persistent_workers=False)
         loader.dataset.update(data_root=images, indices=2)
-    if config.train_dataloader.dataset.type in ('mmsimmim.LabelledImageFolder', 'mmsimmim.INaturalist'):
+    if config.train_dataloader.dataset.type == 'mmsimmim.LabelledImageFolder':
         config.model.head.num_classes = config.data_preprocessor.num_classes = 3
     config.train_cfg.max_epochs = 1
     config.param_scheduler.update(warmup=0)
@@ -489,6 +489,17 @@ def test_readme_and_metafile_know_every_config():
     assert 'configs/cls/metafile.yml' in (ROOT / 'model-index.yml').read_text()
 
 
+@pytest.mark.parametrize('size, accuracies', [
+    ('small', '82.92 83.66 84.08'), ('base', '84.13 84.65 85.04'), ('large', '84.98 85.45 85.91'),
+    ('huge', '85.23 85.90 86.34'), ('giant-1b', '85.57 86.12 86.46')])
+def test_published_accuracies_of_the_study(size, accuracies):
+    """MODELHUB.md of microsoft/Swin-Transformer: ImageNet-1K, 125k, 250k and 500k iterations; none is measured here."""
+    rows = re.findall(rf'\]\((swinv2-{size}-w14\S+k)\.py\).*\| ([\d.]+) \| not run \|$',
+                      (FOLDER / 'README.md').read_text(), re.M)
+    assert [name.split('-')[-1] for name, _ in rows] == ['125k', '250k', '500k']
+    assert [accuracy for _, accuracy in rows] == accuracies.split()
+
+
 def blocks_of_the_docs():
     """Those that are configs or parts of one."""
     blocks = re.findall(r'```python\n(.*?)```', (ROOT / 'docs' / 'finetuning.md').read_text(), re.S)
@@ -523,7 +534,8 @@ def test_windows_of_swin_v2_as_the_docs_say():
     assert [stage.blocks[0].attn.w_msa.pretrained_window_size for stage in backbone.stages] == [12, 12, 12, 6]
 
 
-@pytest.mark.parametrize('name', [SWIN_100E, SWIN_800E, SWIN_LARGE, SWIN_V2, VIT, TINY_FOLDER])
+@pytest.mark.parametrize('name', [
+    SWIN_100E, SWIN_800E, SWIN_LARGE, SWIN_V2, VIT, TINY_FOLDER, V2_TINY, V2_SMALL, V2_LARGE, V2_HUGE, V2_GIANT_192])
 def test_shares_of_the_rate_in_the_docs(name):
     """Patch embedding, first block, block in the middle, last block, head."""
     config = Config.fromfile(FOLDER / name)
@@ -532,7 +544,9 @@ def test_shares_of_the_rate_in_the_docs(name):
     shares = [f'{rate**(num_depths - 1 - depth):.2g}'
               for depth in (0, 1, (num_depths - 2) // 2, num_depths - 2, num_depths - 1)]
     rows = re.findall(r'\| ([\w -]+), ([\d.]+) \| (.*) \|\n', (ROOT / 'docs' / 'finetuning.md').read_text())
-    encoder = {SWIN_LARGE: 'Swin-L', SWIN_V2: 'Swin V2-B', VIT: 'ViT-B', TINY_FOLDER: 'Swin-T'}.get(name, 'Swin-B')
+    encoder = {SWIN_LARGE: 'Swin-L', SWIN_V2: 'Swin V2-B', VIT: 'ViT-B', TINY_FOLDER: 'Swin-T', V2_TINY: 'Swin V2-T',
+               V2_SMALL: 'Swin V2-S', V2_LARGE: 'Swin V2-L', V2_HUGE: 'Swin V2-H', V2_GIANT_192: 'Swin V2-G'
+               }.get(name, 'Swin-B')
     assert (encoder, str(rate), ' | '.join(shares)) in rows
 
 
