@@ -30,7 +30,6 @@ from tests.golden import DATA, below, load, relative_error
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / 'configs' / 'cls'
 CONFIGS = sorted(FOLDER.glob('*.py'))
-FINETUNING = [path for path in CONFIGS if 'linear' not in path.stem]
 STUDY = [path for path in CONFIGS if path.stem.endswith(('-125k', '-250k', '-500k'))]
 GOLDEN = json.loads((DATA / 'finetune.json').read_text())
 SWIN_192 = 'swin-base-w6_16xb128-amp-coslr-100e_in1k-192px_simmim-100e.py'
@@ -56,6 +55,8 @@ OTHER_RECIPES = [V2_HUGE_512, V2_GIANT_192, V2_GIANT_640]
 LIKE = {V2_TINY: SWIN_V2, V2_SMALL: SWIN_V2, V2_LARGE: SWIN_V2, V2_GIANT_1B: V2_HUGE,
         **{path.name: re.sub('simmim-.*', 'simmim-500k.py' if 'giant' in path.stem else 'simmim-800e.py', path.name)
            for path in STUDY if path.name != V2_GIANT_1B}}
+DISTINCT = [path for path in CONFIGS if path.name not in LIKE]
+FINETUNING = [path for path in DISTINCT if 'linear' not in path.stem]
 SIZES = dict(tiny=(0.85, 0.1), small=(0.8, 0.1), base=(0.75, 0.1), large=(0.7, 0.2), huge=(0.65, 0.3),
              **{'giant-1b': (0.65, 0.4)})  # of Swin V2: layer decay, drop path
 
@@ -152,8 +153,8 @@ def test_official_hyper_parameters(path):
     assert config.param_scheduler.warmup_ratio == config.param_scheduler.min_ratio == 2.5e-7 / 1.25e-3
     assert config.param_scheduler.get('warmup_prefix', False) == ('swinv2' in path.stem)
     assert config.param_scheduler.warmup == 20 and config.train_cfg.max_epochs == 100
-    size = re.match('swin(?:v2)?-(tiny|small|base|large|huge|giant-1b)-', path.stem)
-    assert config.model.backbone.drop_path_rate == (SIZES[size[1]][1] if size else 0.1)
+    assert config.model.backbone.drop_path_rate == (
+        0.3 if 'huge' in path.stem else 0.2 if 'large' in path.stem else 0.1)
     assert config.model.train_cfg.augments == [dict(type='Mixup', alpha=0.8), dict(type='CutMix', alpha=1.0)]
     assert total == config.train_dataloader.batch_size * int(path.stem.split('_')[1].split('xb')[0])
 
@@ -200,10 +201,10 @@ def test_published_settings_of_the_largest(name, gpus, optimizer, clip, decay, s
 
 
 def test_warm_up_of_the_giant_in_iterations():
-    """Of the second stage, shortened to twice its warm-up: linear to 1.4e-3, then a cosine to a hundredth of it."""
+    """Of the second stage, ended soon after its warm-up: linear to 1.4e-3, then a cosine to a hundredth of it."""
     config = Config.fromfile(FOLDER / V2_GIANT_192)
-    found = rates(dict(config.param_scheduler, end=40_000), optimizer_of(1.4e-3, 1.4e-4), None,
-                  [1, 10_001, 20_001, 30_001, 40_001])
+    found = rates(dict(config.param_scheduler, end=22_000), optimizer_of(1.4e-3, 1.4e-4), None,
+                  [1, 10_001, 20_001, 21_001, 22_001])
     assert [rate for rate, _ in found.values()] == pytest.approx([1.4e-6, 7.007e-4, 1.4e-3, 7.07e-4, 1.4e-5])
     assert [rate for _, rate in found.values()] == pytest.approx([1.4e-6, 7.07e-5, 1.4e-4, 7.7e-5, 1.4e-5])
 
@@ -416,7 +417,7 @@ def shrink_images(config):
                 step.scale = 128 if side == 'train' else (128, 128)
 
 
-@pytest.mark.parametrize('path', [path for path in CONFIGS if path.name not in LIKE], ids=lambda path: path.stem)
+@pytest.mark.parametrize('path', DISTINCT, ids=lambda path: path.stem)
 def test_config_trains_and_validates(path, images, tmp_path):
     """As shipped but for depth, width, large images and the amount of data: never the structure or the schedule."""
     config = shrink(Config.fromfile(path), images, tmp_path)
@@ -462,7 +463,7 @@ def test_own_folder_and_number_of_classes_are_two_options(name):
     assert config.model.head.num_classes == config.data_preprocessor.num_classes == 102
 
 
-@pytest.mark.parametrize('path', [path for path in CONFIGS if 'in1k' in path.stem], ids=lambda path: path.stem)
+@pytest.mark.parametrize('path', [path for path in DISTINCT if 'in1k' in path.stem], ids=lambda path: path.stem)
 def test_the_number_of_classes_reaches_the_head(path):
     config, messages = read_with_options(str(path), dict(num_classes=21_841))
     assert config.model.head.num_classes == config.data_preprocessor.num_classes == 21_841
@@ -481,11 +482,16 @@ def test_readme_and_metafile_know_every_config():
     readme = (FOLDER / 'README.md').read_text()
     assert sorted(re.findall(r'\]\(([^)/]+\.py)\)', readme)) == [path.name for path in CONFIGS]
     models = yaml.safe_load((FOLDER / 'metafile.yml').read_text())['Models']
+    counts = {}
     assert sorted(model['Config'] for model in models) == [str(path.relative_to(ROOT)) for path in CONFIGS]
     for model in models:
         assert model['Name'] == Path(model['Config']).stem
-        count = sum(p.numel() for p in build_without_memory(Config.fromfile(ROOT / model['Config'])).parameters())
-        assert model['Metadata']['Parameters'] == count
+        config = Config.fromfile(ROOT / model['Config'])
+        config.model.backbone.pop('init_cfg', None)
+        key = str(config.model)
+        if key not in counts:
+            counts[key] = sum(p.numel() for p in build_without_memory(config).parameters())
+        assert model['Metadata']['Parameters'] == counts[key]
     assert 'configs/cls/metafile.yml' in (ROOT / 'model-index.yml').read_text()
 
 
