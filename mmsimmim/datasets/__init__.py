@@ -2,6 +2,7 @@
 
 from .image_folder import ImageFolder
 from .imagenet import ImageNetReaL, ImageNetVariant
+from .inaturalist import INaturalist
 from .labelled_image_folder import LabelledImageFolder
 from .masked_batch import MaskedBatch, collate_masked
 from .packed.image_folder import PackedImageFolder
@@ -19,8 +20,8 @@ from .transforms import (
 )
 
 __all__ = [
-    'BlockwiseMaskGenerator', 'ImageFolder', 'ImageNetReaL', 'ImageNetVariant', 'LabelledImageFolder', 'LoadImage',
-    'LoadRandomResizedCrop', 'MASK_STRATEGIES', 'MaskGenerator', 'MaskedBatch', 'PackImage', 'PackedImageFolder',
-    'SeedSample', 'SeededInfiniteSampler', 'SeededSampler', 'SimMIMMaskGenerator', 'SquareMaskGenerator',
-    'collate_masked'
+    'BlockwiseMaskGenerator', 'INaturalist', 'ImageFolder', 'ImageNetReaL', 'ImageNetVariant', 'LabelledImageFolder',
+    'LoadImage', 'LoadRandomResizedCrop', 'MASK_STRATEGIES', 'MaskGenerator', 'MaskedBatch', 'PackImage',
+    'PackedImageFolder', 'SeedSample', 'SeededInfiniteSampler', 'SeededSampler', 'SimMIMMaskGenerator',
+    'SquareMaskGenerator', 'collate_masked'
 ]

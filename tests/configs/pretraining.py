@@ -63,7 +63,7 @@ def shrink(config: Config, images: str, work_dir: Path, steps: int = 2) -> Confi
         backbone.arch = dict(embed_dims=16, num_layers=2, num_heads=2, feedforward_channels=32)
         neck.in_channels = 16
     else:
-        extra = dict(extra_norm_every_n_blocks=2) if backbone.arch == 'huge' else {}
+        extra = dict(extra_norm_every_n_blocks=2) if backbone.arch in ('huge', 'giant') else {}
         backbone.arch = dict(SMALL_SWIN, **extra)
         neck.in_channels = 64
     if 'arch' in neck:

@@ -15,6 +15,7 @@ from PIL import Image
 import mmsimmim  # noqa: F401  (repairs before the frameworks)
 from mmsimmim.checkpoints import convert_state_dict
 from mmsimmim.commands.config.loading import read_with_options
+from mmsimmim.errors import UserError
 from mmsimmim.registry import MODELS, TRANSFORMS
 from tests.configs.pretraining import (
     FOLDER,
@@ -33,6 +34,7 @@ SWIN_BASE_100E = 'simmim_swin-base-w6_16xb128-amp-coslr-100e_in1k-192px.py'
 SWIN_BASE_800E = 'simmim_swin-base-w6_16xb128-amp-steplr-800e_in1k-192px.py'
 VIT_BASE_800E = 'simmim_vit-base-p16_16xb128-amp-steplr-800e_in1k-224px.py'
 SWIN_V2_BASE_800E = 'simmim_swinv2-base-w12_16xb128-amp-steplr-800e_in1k-192px.py'
+SWIN_V2_GIANT = 'simmim_swinv2-giant-w12_128xb72-amp-fsdp-coslr-20e_folder-192px.py'
 SWIN_V2_HUGE_125K = 'simmim_swinv2-huge-w12_32xb64-amp-fsdp-steplr-125k_in1k-192px.py'
 
 
@@ -98,7 +100,7 @@ def _plain(optim_wrapper):
     return dict(plain, type='OptimWrapper', optimizer=dict(optim_wrapper.optimizer, fused=False))
 
 
-@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.parametrize('path', [path for path in CONFIGS if path.name != SWIN_V2_GIANT], ids=lambda path: path.stem)
 def test_official_hyper_parameters(path):
     """Facts of the official configs/*.yaml, data/data_simmim.py and optimizer.py, whatever the encoder."""
     config = Config.fromfile(path)
@@ -118,6 +120,37 @@ def test_official_hyper_parameters(path):
     gpus, images = re.search(r'_(\d+)xb(\d+)-', path.stem).groups()
     assert config.train_dataloader.batch_size == int(images) and total == int(images) * int(gpus)
     assert config.train_dataloader.persistent_workers
+
+
+def test_published_settings_of_the_giant():
+    """Swin V2 paper, appendix A2.2; the ends of the curve as in swinv2_large_patch4_window12_192_22k.yaml."""
+    config = load(SWIN_V2_GIANT)
+    assert config.auto_scale_lr.base_batch_size == 128 * config.train_dataloader.batch_size == 9216
+    assert config.optim_wrapper.optimizer == dict(load(SWIN_V2_BASE_800E).optim_wrapper.optimizer, lr=1.4e-3,
+                                                  weight_decay=0.1)
+    assert config.optim_wrapper.clip_grad == dict(max_norm=100.0)
+    assert config.train_cfg.max_epochs == 20 and config.param_scheduler == dict(
+        type='mmsimmim.WarmupCosineLR', warmup=30_000, warmup_ratio=1.25e-7 / 1.25e-4, min_ratio=1.25e-6 / 1.25e-4,
+        warmup_prefix=True, by_epoch=False)
+    model = load(SWIN_V2_BASE_800E).model
+    model.backbone.update(arch='giant', with_cp=True)
+    model.neck.in_channels = 4096
+    assert config.model == model
+
+
+def test_the_giant_holds_out_one_image_in_a_thousand_of_its_folder():
+    config = read_with_options(str(FOLDER / SWIN_V2_GIANT), dict(data_root='/data/all'))[0]
+    for side in ('train', 'val'):
+        dataset = config[f'{side}_dataloader'].dataset
+        assert (dataset.data_root, dataset.split, dataset.val_ratio) == ('/data/all', side, 0.001)
+
+
+def test_a_warm_up_that_is_longer_than_the_run_says_what_to_set(images, tmp_path):
+    config = shrink(load(SWIN_V2_GIANT), images, tmp_path / 'work')
+    config.param_scheduler.warmup = 30_000
+    with pytest.raises(UserError, match='30000 iterations of warm-up do not fit .* set param_scheduler.warmup'):
+        train_and_validate(config)
+    DefaultScope._instance_dict.clear()
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
@@ -207,9 +240,12 @@ def test_neck_takes_what_the_encoder_gives(path):
     (VIT_BASE_800E, 85.7), (SWIN_V2_BASE_800E, 86.9), (SWIN_V2_HUGE_125K, 655),
     ('simmim_swinv2-small-w12_16xb128-amp-steplr-800e_in1k-192px.py', 49),
     ('simmim_swinv2-large-w12_16xb128-amp-steplr-800e_in1k-192px.py', 195),
-    ('simmim_swinv2-giant-1b-w12_32xb64-amp-fsdp-steplr-125k_in1k-192px.py', 1061)])
+    ('simmim_swinv2-giant-1b-w12_32xb64-amp-fsdp-steplr-125k_in1k-192px.py', 1061), (SWIN_V2_GIANT, 2998)])
 def test_parameter_counts_of_encoders(name, millions):
-    """Swin V2: sizes in MODELHUB.md of microsoft/Swin-Transformer, in whole millions (1.06 billion for the giant)."""
+    """Swin V2: sizes in MODELHUB.md of microsoft/Swin-Transformer, in whole millions (1.06 billion for the giant).
+
+    G: the paper's 3.0 billion, which count a classifier.
+    """
     found = sum(parameter.numel() for parameter in build_without_memory(load(name)).backbone.parameters()) / 1e6
     assert found == pytest.approx(millions, abs=0.5)
 
