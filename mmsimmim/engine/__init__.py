@@ -6,6 +6,7 @@ from .hooks import (
     CheckpointHook,
     CompileHook,
     CompressGradientsHook,
+    EMAHook,
     FeatureProbeHook,
     LoggerHook,
     ReconstructionHook,
@@ -18,7 +19,7 @@ from .optimizers import LearningRateDecayOptimWrapperConstructor
 from .schedulers import WarmupCosineLR, WarmupMultiStepLR
 
 __all__ = [
-    'CheckClassesHook', 'CheckpointHook', 'CompileHook', 'CompressGradientsHook', 'FSDPStrategy',
+    'CheckClassesHook', 'CheckpointHook', 'CompileHook', 'CompressGradientsHook', 'EMAHook', 'FSDPStrategy',
     'FeatureProbeHook', 'IterBasedTrainLoop', 'LearningRateDecayOptimWrapperConstructor', 'LoggerHook',
     'ReconstructionHook', 'RuntimeInfoHook', 'SeedStepHook', 'SkippedFilesHook', 'WarmupCosineLR', 'WarmupMultiStepLR'
 ]
