@@ -41,13 +41,14 @@ optim_wrapper = dict(
     type='OptimWrapper',
     # the large eps keeps rounding errors of tiny gradients from deciding over the sign of a step
     optimizer=dict(type='AdamW', lr=1e-3, weight_decay=2.0, eps=1e-3),
-    clip_grad=dict(max_norm=0.5),
+    clip_grad=dict(max_norm=0.1),
     paramwise_cfg=dict(flat_decay_mult=0.0, custom_keys=dict(neck=dict(lr_mult=2.0))))
 param_scheduler = dict(type='PolyLR', power=0.9, by_epoch=True)
 custom_hooks = [dict(type='mmsimmim.SeedStepHook'), dict(type='mmsimmim.CountShards')]
 default_hooks = dict(
     logger=dict(type='LoggerHook', interval=1),
     checkpoint=dict(type='mmsimmim.CheckpointHook', interval=1, save_best='coco/bbox_mAP'))
+log_processor = dict(window_size=1)
 randomness = dict(seed=0)
 
 runner_type = 'FlexibleRunner'

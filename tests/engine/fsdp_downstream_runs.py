@@ -1,4 +1,4 @@
-"""Started in two processes: a detector and a segmentor in the tools, with sharded parameters, DDP and one process."""
+"""Started in two processes: models of three frameworks in the tools, with sharded parameters, DDP and one process."""
 
 import json
 import runpy
@@ -10,9 +10,10 @@ import torch.distributed
 
 import mmsimmim  # noqa: F401  (repairs before the frameworks)
 from mmsimmim.commands.common.distributed import ending_connection
+from tests.engine.fsdp_parts import check
+from tests.plain_configs import write_plain_configs
 
 REPO = Path(__file__).parents[2]
-CONFIGS = {kind: str(Path(__file__).with_name(f'fsdp_{kind}_config.py')) for kind in ('detector', 'segmentor')}
 DDP = ['runner_type=Runner', 'model.backbone.with_cp=False']
 # Two steps of one process see what one step of two sees: the sampler deals out the images in turn.
 ALONE = [*DDP, 'optim_wrapper.accumulative_counts=2']
@@ -24,8 +25,9 @@ def run(tool, kind, name, *arguments, options=(), launcher='pytorch'):
     if kind == 'detector':
         data += [f'{evaluator}_evaluator.ann_file={DATA}/instances.json' for evaluator in ('val', 'test')]
     name = f'{kind}_{name}'
-    sys.argv = [tool, CONFIGS[kind], *arguments, '--launcher', launcher, '--work-dir', f'{OUT}/{name}',
-                '--cfg-options', f'experiment_name={name}', f'visualizer.name={name}', *data, *options]
+    sys.argv = [tool, str(Path(__file__).with_name(f'fsdp_{kind}_config.py')), *arguments, '--launcher', launcher,
+                '--work-dir', f'{OUT}/{name}', '--cfg-options', f'experiment_name={name}', f'visualizer.name={name}',
+                *data, *options]
     try:
         runpy.run_path(str(REPO / 'tools' / tool), run_name='__main__')
     except SystemExit as end:
@@ -39,27 +41,41 @@ def train(kind, name, *arguments, **kwargs):
 
 
 def test(kind, name, *arguments, **kwargs):
+    """Test the weights of the run 'sharded' and write predictions."""
     return run('test.py', kind, name, f'{OUT}/{kind}_sharded/epoch_2.pth', '--save-predictions', f'{OUT}/{kind}_{name}',
-               *arguments, **kwargs)
+               '--out', f'{OUT}/{kind}_{name}.json', *arguments, **kwargs)
+
+
+def train_and_test(kind, *test_arguments):
+    return {
+        f'{kind}, sharded': train(kind, 'sharded'),
+        f'{kind}, DDP': train(kind, 'ddp', options=DDP),
+        f'{kind}, test': test(kind, 'test', *test_arguments),
+        f'{kind}, test with DDP': test(kind, 'test_ddp', *test_arguments, options=DDP),
+    }
 
 
 def main():
-    messages = {}
+    write_plain_configs()
     with ending_connection():
         torch.distributed.init_process_group('gloo')
-        for kind in CONFIGS:
-            tta = ['--tta'] if kind == 'segmentor' else []
-            messages |= {
-                f'{kind} sharded': train(kind, 'sharded'),
-                f'{kind} ddp': train(kind, 'ddp', options=DDP),
-                f'{kind} resumed': train(kind, 'resumed', '--resume', f'{OUT}/{kind}_sharded/epoch_1.pth'),
-                f'{kind} test': test(kind, 'test', *tta),
-                f'{kind} test ddp': test(kind, 'test_ddp', *tta, options=DDP),
-            }
         rank = torch.distributed.get_rank()
-    kind = list(CONFIGS)[rank]
-    messages[f'{kind} alone'] = train(kind, 'alone', options=ALONE, launcher='none')
-    Path(OUT, f'messages_{rank}.json').write_text(json.dumps(messages))
+        parts = check()
+        messages = {
+            **train_and_test('detector'),
+            **train_and_test('segmentor', '--tta'),
+            'detector, sharded, resumed from DDP': train('detector', 'resumed', '--resume',
+                                                         f'{OUT}/detector_ddp/epoch_1.pth'),
+            'segmentor, sharded, resumed': train('segmentor', 'resumed', '--resume',
+                                                 f'{OUT}/segmentor_sharded/epoch_1.pth'),
+            'segmentor, DDP, resumed from shards': train('segmentor', 'ddp_resumed', '--resume',
+                                                         f'{OUT}/segmentor_sharded/epoch_1.pth', options=DDP),
+            'classifier, sharded': train('classifier', 'sharded'),
+            'classifier, DDP': train('classifier', 'ddp', options=DDP),
+        }
+    kind = ('detector', 'segmentor')[rank]
+    messages[f'{kind}, one process'] = train(kind, 'alone', options=ALONE, launcher='none')
+    torch.save(dict(messages=messages, parts=parts), f'{OUT}/process_{rank}.pth')
 
 
 if __name__ == '__main__':

@@ -11,6 +11,7 @@ import torch.distributed
 import mmsimmim  # noqa: F401  lets torch read MMEngine's checkpoints
 from mmsimmim.checkpoints import convert_state_dict
 from mmsimmim.commands.common.distributed import ending_connection
+from tests.plain_configs import write_plain_configs
 
 REPO = Path(__file__).parents[2]
 SHARDED = Path(__file__).with_name('fsdp_config.py')
@@ -51,6 +52,7 @@ def train_from_official_file():
 
 @ending_connection()
 def main():
+    write_plain_configs()
     torch.distributed.init_process_group('gloo')
     messages = {
         'sharded': train('sharded', []),

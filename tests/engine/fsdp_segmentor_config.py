@@ -43,19 +43,20 @@ train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=2, val_interval=1)
 
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=3e-3, weight_decay=2.0, eps=1e-3),
-    clip_grad=dict(max_norm=0.5),
+    optimizer=dict(type='AdamW', lr=3e-2, weight_decay=2.0, eps=1e-3),
+    clip_grad=dict(max_norm=0.1),
     constructor='mmsimmim.LearningRateDecayOptimWrapperConstructor',
     paramwise_cfg=dict(layer_decay_rate=0.5, flat_decay_mult=0.0))
 param_scheduler = dict(type='PolyLR', power=0.9, by_epoch=True)
 custom_hooks = [
     dict(type='mmsimmim.SeedStepHook'),
     dict(type='mmsimmim.CountShards'),
-    dict(type='EMAHook', momentum=0.3)
+    dict(type='EMAHook', momentum=0.3, update_buffers=True)
 ]
 default_hooks = dict(
     logger=dict(type='LoggerHook', interval=1),
     checkpoint=dict(type='mmsimmim.CheckpointHook', interval=1, save_best='mIoU'))
+log_processor = dict(window_size=1)
 randomness = dict(seed=0)
 
 runner_type = 'FlexibleRunner'

@@ -31,6 +31,8 @@ def settle_sharding(cfg: Config) -> list[str]:
     if 'runner_type' not in cfg:
         raise UserError("strategy=dict(type='mmsimmim.FSDPStrategy') needs runner_type='FlexibleRunner' in the config; "
                         'without it the strategy would be ignored and nothing sharded.')
+    if cfg.runner_type != 'FlexibleRunner':
+        return []
     if cfg.get('activation_checkpointing'):
         raise UserError('activation_checkpointing does not go with FSDPStrategy: set model.backbone.with_cp=True in '
                         'its place.')

@@ -41,8 +41,9 @@ def _before(function: Callable, first: Callable) -> Callable:
 def _fill_in(group: Any) -> None:
     """Zeros for what another process has a gradient of."""
     trained = _trained(group)
-    for parameter, here, number in zip(trained, *_count(group, trained)):
-        if number and not here:
+    here = [_has_gradient(parameter) for parameter in trained]
+    for parameter, is_here, number in zip(trained, here, _count(group, here)):
+        if number and not is_here:
             parameter._unsharded_param.grad = torch.zeros_like(parameter._unsharded_param)
 
 
@@ -54,13 +55,15 @@ class _Expectation:
 
     def __call__(self, group: Any) -> None:
         trained = _trained(group)
+        here = [_has_gradient(parameter) for parameter in trained]
+        if not any(here):  # a second pass of one step, or a unit that is not used: nothing is summed up
+            return
         if self.expected is None or len(self.expected) != len(trained):
-            here, numbers = _count(group, trained)
+            numbers = _count(group, here)
             _require(trained, [number in (0, group._reduce_scatter_process_group.size()) for number in numbers],
                      'have a gradient in some processes and none in others')
             self.expected = here
             return
-        here = [_has_gradient(parameter) for parameter in trained]
         _require(trained, [one == other for one, other in zip(here, self.expected)],
                  f'have a gradient in some steps and none in others (process {get_rank()})')
 
@@ -74,12 +77,11 @@ def _has_gradient(parameter: Any) -> bool:
     return gathered is not None and (gathered.grad is not None or parameter.unsharded_accumulated_grad is not None)
 
 
-def _count(group: Any, trained: list) -> tuple[list[bool], list[int]]:
-    """For each parameter, whether it has a gradient here, and in how many processes it has."""
-    here = [_has_gradient(parameter) for parameter in trained]
+def _count(group: Any, here: list[bool]) -> list[int]:
+    """In how many processes each parameter has a gradient."""
     numbers: Tensor = torch.tensor(here, dtype=torch.int32, device=group.device)
     torch.distributed.all_reduce(numbers, group=group._reduce_scatter_process_group)
-    return here, numbers.tolist()
+    return numbers.tolist()
 
 
 def _require(trained: list, agreed: list[bool], fault: str) -> None:
