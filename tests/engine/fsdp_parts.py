@@ -62,6 +62,7 @@ def check():
     for name, both in dict(one=(False, True), none=(False, False), each=(True, True)).items():
         found[name] = step(model, *both), step(plain, *both), gradients(model), gradients(plain)
     found['modes'] = modes(model)
+    found['copied'] = refusal(model)
     found['clipped'] = clip(model)
     return found
 
@@ -83,6 +84,13 @@ def modes(model):
 
 def kinds_of(model):
     return sorted({type(parameter).__name__ for parameter in model.parameters()})
+
+
+def refusal(model):
+    try:
+        copy.deepcopy(model)
+    except UserError as error:
+        return str(error)
 
 
 def clip(model):

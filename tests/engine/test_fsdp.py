@@ -15,7 +15,8 @@ from mmengine.utils import digit_version
 
 import mmsimmim  # noqa: F401  lets torch read MMEngine's checkpoints
 from mmsimmim.checkpoints import convert_state_dict
-from mmsimmim.engine.fsdp import gather, local_shard, without_weights
+from mmsimmim.engine.fsdp import gather, local_shard, shard, with_shards_of, without_weights
+from mmsimmim.errors import UserError
 from mmsimmim.registry import MODELS
 
 REPO = Path(__file__).resolve().parents[2]
@@ -178,3 +179,28 @@ def test_what_is_not_cut_is_left_as_it_is():
     assert gather(state) == state
     assert gather(state, keep=False) == dict(step=None, groups=[dict(lr=0.1, betas=(0.9, 0.999))])
     assert local_shard(state['step'], torch.zeros(5)) is state['step']
+
+
+def test_a_state_dict_keeps_the_versions_of_its_modules():
+    state = torch.nn.BatchNorm1d(3).state_dict()
+    assert gather(state)._metadata == state._metadata and type(gather(state)) is type(state)
+
+
+def test_copy_of_shards_is_a_copy_in_the_same_order():
+    model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3))
+    model[0].bias.requires_grad_(False)
+    copied = with_shards_of(model, without_weights(model))
+    for kind in ('named_parameters', 'named_buffers'):
+        pairs = list(zip(getattr(copied, kind)(), getattr(model, kind)(), strict=True))
+        assert pairs and all(one[0] == other[0] and torch.equal(one[1], other[1]) for one, other in pairs)
+        assert all(one[1].requires_grad == other[1].requires_grad and one[1] is not other[1] for one, other in pairs)
+
+
+def test_single_numbers_cannot_be_sharded():
+    class Scaled(torch.nn.Linear):
+        pass
+
+    model = Scaled(2, 2)
+    model.scale = torch.nn.Parameter(torch.tensor(1.))
+    with pytest.raises(UserError, match=r'1 parameters of Scaled are single numbers .*\(scale\)'):
+        shard(model, ('Scaled', ), 2)

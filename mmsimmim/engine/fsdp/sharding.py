@@ -45,6 +45,7 @@ def shard(model: nn.Module, blocks: Sequence[str], world_size: int, find_unused_
         if isinstance(module, BaseDataPreprocessor):
             module.to(get_device())  # moves batches to the device that it was told last
     WholeInEvaluation(model)
+    model.__deepcopy__ = _refuse_copy
 
 
 def units_of(model: nn.Module, blocks: Sequence[str]) -> list[nn.Module]:
@@ -74,7 +75,12 @@ def _require_dimensions(model: nn.Module) -> None:
     if scalars:
         raise UserError(f'FSDPStrategy: {len(scalars)} parameters of {type(model).__name__} are single numbers without '
                         f'a dimension that could be sharded ({", ".join(scalars[:3])}). Heads of this kind, such as '
-                        'those with mmdet\'s Scale, train without the strategy only.')
+                        "those with mmdet's Scale, train without the strategy only.")
+
+
+def _refuse_copy(memo: dict) -> None:
+    raise UserError('A model that FSDPStrategy has sharded cannot be copied. For averaged weights take mmsimmim.EMAHook '
+                    'in place of another EMAHook; other hooks that copy the model do not go with the strategy.')
 
 
 def is_sharded(model: nn.Module) -> bool:

@@ -74,7 +74,6 @@ class FSDPStrategy(SingleDeviceStrategy):
                             f'{torch.__version__}.')
         self.skeleton = without_weights(model)
         shard(model, self.units, self.world_size, self.find_unused_parameters)
-        model.__deepcopy__ = _refuse_copy
         return model
 
     def build_optim_wrapper(self, optim_wrapper: Any, model: nn.Module | None = None) -> OptimWrapper:
@@ -177,8 +176,3 @@ def _with_full_norm(clip: Callable) -> Callable:
         return norm.full_tensor() if isinstance(norm, DTensor) else norm
 
     return wrapped
-
-
-def _refuse_copy(memo: dict) -> None:
-    raise UserError('A model that FSDPStrategy has sharded cannot be copied. For averaged weights take mmsimmim.EMAHook '
-                    "in place of another EMAHook; other hooks that copy the model do not go with the strategy.")

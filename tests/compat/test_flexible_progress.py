@@ -1,0 +1,16 @@
+"""Checkpoints that are written after a validation say which step they are of, whatever runner writes them."""
+
+import pytest
+import torch
+from mmengine.runner import FlexibleRunner, Runner
+
+import mmsimmim  # noqa: F401
+from tests.engine.hooks.test_ema import run
+
+
+@pytest.mark.parametrize('kind', [Runner, FlexibleRunner])
+def test_epoch_and_iteration_are_those_that_the_hook_gives(kind, tmp_path):
+    run(kind, tmp_path, 'mmsimmim.EMAHook', epochs=1)
+    for name in ('best_output_epoch_1.pth', 'epoch_1.pth'):
+        meta = torch.load(tmp_path / name, weights_only=True)['meta']
+        assert (meta['epoch'], meta['iter']) == (1, 2), name
