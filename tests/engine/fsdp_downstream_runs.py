@@ -1,6 +1,5 @@
 """Started in two processes: models of three frameworks in the tools, with sharded parameters, DDP and one process."""
 
-import json
 import runpy
 import sys
 import traceback

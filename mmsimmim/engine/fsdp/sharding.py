@@ -79,8 +79,8 @@ def _require_dimensions(model: nn.Module) -> None:
 
 
 def _refuse_copy(memo: dict) -> None:
-    raise UserError('A model that FSDPStrategy has sharded cannot be copied. For averaged weights take mmsimmim.EMAHook '
-                    'in place of another EMAHook; other hooks that copy the model do not go with the strategy.')
+    raise UserError('A model that FSDPStrategy has sharded cannot be copied. For averaged weights take '
+                    'mmsimmim.EMAHook in place of another EMAHook; other hooks that copy the model do not go with it.')
 
 
 def is_sharded(model: nn.Module) -> bool:
