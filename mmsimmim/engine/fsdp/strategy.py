@@ -10,10 +10,11 @@ import torch
 from mmengine._strategy import SingleDeviceStrategy
 from mmengine.dist import init_dist, is_main_process
 from mmengine.optim import OptimWrapper
-from mmengine.runner.checkpoint import _load_checkpoint_to_model, save_checkpoint
+from mmengine.runner.checkpoint import _load_checkpoint, _load_checkpoint_to_model, save_checkpoint
 from mmengine.utils import digit_version
 from torch import Tensor, nn
 
+from ...checkpoints.loading import load_from_local
 from ...errors import UserError
 from ...registry import STRATEGIES
 from .sharding import BLOCKS, shard
@@ -130,18 +131,32 @@ class FSDPStrategy(SingleDeviceStrategy):
         """The full state of the optimizer, in the main process; every process must take part."""
         return gather(self.optim_wrapper.state_dict(), keep=is_main_process())
 
-    def load_checkpoint(self, filename: str, *, map_location: Any = 'cpu', **kwargs) -> dict:
+    def load_checkpoint(self,
+                        filename: str,
+                        *,
+                        map_location: Any = 'cpu',
+                        callback: Callable | None = None,
+                        **kwargs) -> dict:
         """Load a checkpoint, or the weights of one.
+
+        Processes share the memory of a local file, which may be larger than the computer's for each of them.
 
         Args:
             filename (str): A file or address.
             map_location (Any): Not used: full tensors are read to the CPU, and only shards leave it.
-            **kwargs: See MMEngine's strategies.
+            callback (Callable, optional): Gets the checkpoint before it is loaded. Defaults to None.
+            **kwargs: ``strict`` and ``revise_keys``, see MMEngine's strategies.
 
         Returns:
             dict: The checkpoint without its weights.
         """
-        return super().load_checkpoint(filename, map_location='cpu', **kwargs)
+        self.logger.info(f'Load checkpoint from {filename}')
+        is_local = '://' not in filename
+        checkpoint = load_from_local(filename, 'cpu', mmap=True) if is_local else _load_checkpoint(filename, 'cpu')
+        if callback is not None:
+            callback(checkpoint)
+        self.load_model_state_dict(checkpoint.pop('state_dict'), **kwargs)
+        return checkpoint
 
     def load_model_state_dict(self, state_dict: dict[str, Tensor], **kwargs) -> None:
         """Load full tensors.
@@ -163,9 +178,14 @@ class FSDPStrategy(SingleDeviceStrategy):
             state_dict (dict): With full tensors, numbered as :meth:`torch.optim.Optimizer.state_dict` does.
         """
         parameters = [parameter for group in self.optim_wrapper.optimizer.param_groups for parameter in group['params']]
-        state = {number: {name: local_shard(value, parameters[number]) for name, value in values.items()}
+        state = {number: {name: _own(local_shard(value, parameters[number])) for name, value in values.items()}
                  for number, values in state_dict['state'].items()}
         self.optim_wrapper.load_state_dict({**state_dict, 'state': state})
+
+
+def _own(value: Any) -> Any:
+    """Memory of this process for what may lie in a file."""
+    return value.clone() if isinstance(value, Tensor) and value.device.type == 'cpu' else value
 
 
 def _with_full_norm(clip: Callable) -> Callable:
