@@ -41,6 +41,7 @@ def shard(model: nn.Module, blocks: Sequence[str], world_size: int, find_unused_
     for module in units:
         fully_shard(module, mesh=mesh, reshard_after_forward=module is not model)
         agree_on_gradients(module, find_unused_parameters)
+    model._get_fsdp_state()._lazy_init()  # otherwise the part that is called first would be the outermost unit
     for module in model.modules():
         if isinstance(module, BaseDataPreprocessor):
             module.to(get_device())  # moves batches to the device that it was told last

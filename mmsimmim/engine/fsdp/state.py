@@ -52,8 +52,8 @@ def load_full(model: nn.Module, skeleton: nn.Module, load: Callable[[nn.Module],
     """
     plain = copy.deepcopy(skeleton).to_empty(device='cpu')
     mine, whole = model.state_dict(), plain.state_dict()  # both share the memory of their model
-    for name, tensor in gather(mine).items():
-        whole[name].copy_(tensor)
+    for name, tensor in mine.items():
+        whole[name].copy_(gather(tensor))
     load(plain)
     for name, tensor in mine.items():
         tensor.copy_(local_shard(whole[name], tensor))

@@ -25,10 +25,12 @@ from .state import DTensor, gather, load_full, local_shard, without_weights
 class FSDPStrategy(SingleDeviceStrategy):
     """PyTorch's fully sharded data parallelism for MMEngine's ``FlexibleRunner``.
 
-    Parameters, gradients and the optimizer's moments are sharded over all processes. A unit, a block of the encoder, is
-    all-gathered for its forward and its backward pass; the whole model never is. Losses and gradients are those
-    of DDP, and so are the checkpoints: full tensors under their own names in one file, the optimizer's state included,
-    which a run of any kind and number of processes resumes.
+    For pre-training, classifiers, detectors and segmentors. Parameters, gradients and the optimizer's moments are
+    sharded over all processes. A unit, a block of the encoder, is all-gathered for its forward and its backward pass;
+    the whole model is gathered for evaluation alone, see :class:`.sharding.WholeInEvaluation`. Losses and gradients are
+    those of DDP, and so are the checkpoints: full tensors under their own names in one file, the optimizer's state
+    included, which a run of any kind and number of processes resumes. For averaged weights there is
+    :class:`mmsimmim.EMAHook`.
 
     MMEngine's own ``FSDPStrategy`` wraps each unit in a ``FullyShardedDataParallel``, which flattens every parameter:
     rules for one-dimensional parameters (``flat_decay_mult``) then exempt all of them from weight decay, gradients are
