@@ -31,7 +31,8 @@ def _keep_progress(save_checkpoint):
         hooks = self._hooks
         self._hooks = [_Progress(given), *hooks]
         try:
-            save_checkpoint(self, *args, meta=meta, **kwargs)
+            # It also writes into what it is given, which the hook goes on to give for the next file.
+            save_checkpoint(self, *args, meta=meta and dict(meta), **kwargs)
         finally:
             self._hooks = hooks
 

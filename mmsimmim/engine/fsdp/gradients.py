@@ -41,6 +41,8 @@ def _before(function: Callable, first: Callable) -> Callable:
 def _fill_in(group: Any) -> None:
     """Zeros for what another process has a gradient of."""
     trained = _trained(group)
+    if not trained:
+        return
     here = [_has_gradient(parameter) for parameter in trained]
     for parameter, is_here, number in zip(trained, here, _count(group, here)):
         if number and not is_here:

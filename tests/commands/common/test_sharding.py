@@ -44,6 +44,7 @@ def test_ema_hooks_are_replaced_by_the_one_that_goes_with_it(kind):
 @pytest.mark.parametrize('settings, message', [
     (dict(custom_hooks=[dict(type='EMAHook', evaluate_on_origin=True)]), 'they alone'),
     (dict(custom_hooks=[dict(type='EMAHook', evaluate_on_ema=False)]), 'they alone'),
+    (dict(sync_bn='torch'), 'SyncBN'),
     (dict(activation_checkpointing=['block']), 'with_cp=True')])
 def test_what_does_not_go_with_it(settings, message):
     with pytest.raises(UserError, match=message):
