@@ -37,8 +37,8 @@ def settle_sharding(cfg: Config) -> list[str]:
         raise UserError('activation_checkpointing does not go with FSDPStrategy: set model.backbone.with_cp=True in '
                         'its place.')
     if cfg.get('sync_bn'):
-        raise UserError("sync_bn does not go with FSDPStrategy: write norm_cfg=dict(type='SyncBN') into the parts of the "
-                        'model in its place.')
+        raise UserError("sync_bn does not go with FSDPStrategy: write norm_cfg=dict(type='SyncBN') into the parts of "
+                        'the model in its place.')
     _carry_unused_parameters(cfg, strategy)
     return _replace_ema_hooks(cfg)
 
