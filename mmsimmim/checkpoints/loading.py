@@ -20,12 +20,13 @@ from .files import is_safetensors, read_file
 from .weights import find_weights, has_weights
 
 
-def load_from_local(filename: str, map_location: Any = None) -> Any:
+def load_from_local(filename: str, map_location: Any = None, mmap: bool = False) -> Any:
     """Read a local file for MMEngine.
 
     Args:
         filename (str): The file.
         map_location (Any): As of ``torch.load``.
+        mmap (bool): See :func:`read_file`. Defaults to False.
 
     Returns:
         Any: Its content. Parameters under the key of another code base are under ``'state_dict'``, too,
@@ -34,7 +35,7 @@ def load_from_local(filename: str, map_location: Any = None) -> Any:
     Raises:
         UserError: If it cannot be read.
     """
-    content = read_file(filename, map_location)
+    content = read_file(filename, map_location, mmap)
     if is_safetensors(filename):
         return dict(state_dict=content)
     if isinstance(content, Mapping) and 'state_dict' not in content and has_weights(content):

@@ -16,6 +16,7 @@ from mmsimmim.compat import (  # noqa: E402
     checkpoint_globals,
     config_packages,
     developer_notices,
+    flexible_progress,
     mmcv_extension,
     mmdet_bf16_rois,
     mmpretrain_multimodal,
@@ -27,7 +28,7 @@ from mmsimmim.compat import (  # noqa: E402
 
 REPAIRS = (checkpoint_globals, checkpoint_fallback, pkg_resources_gone, config_packages, adafactor, amp_on_cpu,
            mmcv_extension, mmpretrain_multimodal, mmdet_bf16_rois, developer_notices, parameter_groups_log,
-           pycocotools_prints, scipy_interp2d)
+           flexible_progress, pycocotools_prints, scipy_interp2d)
 
 
 def apply_repairs() -> None:

@@ -6,6 +6,7 @@ from .hooks import (
     CheckpointHook,
     CompileHook,
     CompressGradientsHook,
+    EMAHook,
     FeatureProbeHook,
     LoggerHook,
     ReconstructionHook,
@@ -19,7 +20,7 @@ from .schedulers import WarmupCosineLR, WarmupMultiStepLR
 from .test_loop import MultiSetTestLoop
 
 __all__ = [
-    'CheckClassesHook', 'CheckpointHook', 'CompileHook', 'CompressGradientsHook', 'FSDPStrategy',
+    'CheckClassesHook', 'CheckpointHook', 'CompileHook', 'CompressGradientsHook', 'EMAHook', 'FSDPStrategy',
     'FeatureProbeHook', 'IterBasedTrainLoop', 'LearningRateDecayOptimWrapperConstructor', 'LoggerHook',
     'MultiSetTestLoop', 'ReconstructionHook', 'RuntimeInfoHook', 'SeedStepHook', 'SkippedFilesHook', 'WarmupCosineLR',
     'WarmupMultiStepLR'

@@ -68,7 +68,8 @@ def compile_model(model: nn.Module, **options: Any) -> str:
       Otherwise the token-wise and window-wise parts, for any number of them: the attention within windows and the
       MLPs. (A whole Swin with dynamic shapes takes many minutes to compile, and recompiles when a map fits its
       windows without padding.)
-    - A model that :class:`FSDPStrategy` has sharded: each block, as parameters are all-gathered between blocks.
+    - A model that :class:`FSDPStrategy` has sharded: each block where all of it is one graph elsewhere, as parameters
+      are all-gathered between blocks.
 
     Parameters keep their names.
 
@@ -83,7 +84,7 @@ def compile_model(model: nn.Module, **options: Any) -> str:
         UserError: The model has no backbone.
     """
     model = model.module if is_model_wrapper(model) else model
-    if is_sharded(model):
+    if isinstance(model, SimMIM) and is_sharded(model):
         return _compile_blocks(model, options)
     if isinstance(model, SimMIM):
         # Tokenizers are third-party code, and some of it reads values.
@@ -151,6 +152,9 @@ class OnceSizesAreKnown:
             kind = type(self.backbone).__name__
             print_log(f'The images differ in size: {number} parts of {kind} are compiled for any number of tokens.',
                       logger='current', level=logging.INFO if number else logging.WARNING)
+            return
+        if is_sharded(self.backbone):
+            print_log(f'Compiling {_compile_blocks(self.backbone, self.options)}.', logger='current')
             return
         print_log(f'The backbone is compiled for batches of {tuple(*self.shapes)}; others are computed without it.',
                   logger='current')

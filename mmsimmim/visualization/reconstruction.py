@@ -109,8 +109,8 @@ def require_pixel_model(model: nn.Module) -> SimMIM:
 def encoder_stride(model: SimMIM) -> int:
     """Pixels per side that one token of the encoder's last map stands for."""
     side = model.head.patch_size
-    parameter = next(model.parameters())
     with evaluation_mode(model):
+        parameter = next(model.parameters())
         prediction = model.reconstruct(
             parameter.new_zeros(1, model.backbone.in_channels, side, side), parameter.new_zeros(1, 1, 1))
     return prediction.shape[-1] * getattr(model.target_generator, 'stride', 1)

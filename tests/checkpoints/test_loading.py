@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from mmengine.runner import checkpoint as mmengine_checkpoint
 import mmsimmim  # noqa: F401  (repairs before the frameworks)
 from mmsimmim.checkpoints import convert_state_dict, loading, write_checkpoint
 from mmsimmim.checkpoints.files import UnsafeCheckpoint
-from mmsimmim.checkpoints.loading import load_from_http
+from mmsimmim.checkpoints.loading import load_from_http, load_from_local
 from mmsimmim.engine.hooks.check_architecture import ArchitectureHook
 from mmsimmim.errors import UserError
 from mmsimmim.registry import MODELS
@@ -355,3 +356,13 @@ def test_models_of_others_keep_the_warning(caplog):
     logger = logging.getLogger('mmsimmim_others')
     mmengine_checkpoint.load_state_dict(torch.nn.Linear(2, 2), dict(weight=torch.ones(2, 2)), logger=logger)
     assert 'do not match exactly' in caplog.text
+
+
+@pytest.mark.skipif(not Path('/proc/self/maps').exists(), reason='Linux says which files are in memory')
+@pytest.mark.parametrize('mmap', [True, False])
+def test_tensors_of_a_local_file_can_stay_on_the_disk(tmp_path, mmap):
+    path = tmp_path / 'official.pth'
+    torch.save(dict(model=dict(weight=torch.arange(6.))), path)
+    found = load_from_local(str(path), 'cpu', mmap=mmap)['state_dict']['weight']
+    assert (str(path) in Path('/proc/self/maps').read_text()) == mmap
+    assert torch.equal(found, torch.arange(6.))

@@ -11,6 +11,7 @@ import torch.distributed
 import mmsimmim  # noqa: F401  lets torch read MMEngine's checkpoints
 from mmsimmim.checkpoints import convert_state_dict
 from mmsimmim.commands.common.distributed import ending_connection
+from tests.plain_configs import write_plain_configs
 
 REPO = Path(__file__).parents[2]
 SHARDED = Path(__file__).with_name('fsdp_config.py')
@@ -51,6 +52,7 @@ def train_from_official_file():
 
 @ending_connection()
 def main():
+    write_plain_configs()
     torch.distributed.init_process_group('gloo')
     messages = {
         'sharded': train('sharded', []),
@@ -66,7 +68,8 @@ def main():
         'whole compiled': train('whole_compiled', [*WHOLE, *COMPILED, *WRAPPER]),
         'other architecture': train('other', ['model.backbone.arch.embed_dims=16', 'model.neck.in_channels=128'],
                                     '--resume', f'{OUT}/sharded/epoch_2.pth'),
-        'own pictures': train('pictures', [f'default_hooks.reconstruction.images=[{images}/0.png]']),
+        'own pictures': train('pictures', [f'default_hooks.reconstruction.images=[{images}/0.png]',
+                                           'train_cfg.max_epochs=1']),
         'tokens': train('tokens', [], config=TOKENS),
         'whole tokens': train('whole_tokens', WHOLE, config=TOKENS),
         'resumed tokens': train('resumed_tokens', [], '--resume', f'{OUT}/tokens/epoch_1.pth', config=TOKENS),

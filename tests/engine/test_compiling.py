@@ -10,6 +10,7 @@ from mmengine.config import Config
 from torch import nn
 from torch._dynamo.testing import CompileCounterWithBackend
 
+from mmsimmim.engine import compiling
 from mmsimmim.engine.compiling import WATCHED_STEPS, compile_model, keep_compiled, read_switch
 from mmsimmim.errors import UserError
 from mmsimmim.models import SwinTransformer, SwinTransformerV2, VisionTransformer
@@ -109,6 +110,17 @@ def test_one_size_is_one_graph():
     assert counter.frame_count == 1
     model.eval()(torch.randn(1, 3, 64, 64))
     assert counter.frame_count == 1
+
+
+def test_a_sharded_detector_is_compiled_between_what_is_gathered(monkeypatch):
+    monkeypatch.setattr(compiling, 'is_sharded', lambda model: True)
+    model, counter = Detector(encoder('swin')).train(), CompileCounterWithBackend('eager')
+    plain = Detector(encoder('swin')).train()
+    compile_model(model, backend=counter)
+    for step in range(WATCHED_STEPS + 3):
+        images = torch.randn(2, 3, 64, 64)
+        torch.testing.assert_close(gradients(model, model, images), gradients(plain, plain, images))
+        assert counter.frame_count == (3 if step >= WATCHED_STEPS else 0)
 
 
 def test_a_model_without_a_backbone_is_refused():

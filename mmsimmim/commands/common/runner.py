@@ -8,6 +8,7 @@ from ...engine.compiling import read_switch
 from ..checks.model_files import check_palettes
 from ..config.loading import drop_idle_visualization
 from .distributed import carry_unused_parameters
+from .sharding import settle_sharding
 
 
 def build_runner(cfg: Config) -> Runner:
@@ -20,14 +21,19 @@ def build_runner(cfg: Config) -> Runner:
         Runner: The runner.
 
     Raises:
-        UserError: A palette that the model needs is missing or broken, ``compile`` is neither a switch nor options, or
-            ``find_unused_parameters`` is contradicted by ``model_wrapper_cfg``.
+        UserError: A palette that the model needs is missing or broken, ``compile`` is neither a switch nor options,
+            ``find_unused_parameters`` is contradicted by ``model_wrapper_cfg``, or the config asks for something that
+            does not go with :class:`mmsimmim.FSDPStrategy`.
     """
     check_palettes(cfg)
     read_switch(cfg)
     carry_unused_parameters(cfg)
+    messages = settle_sharding(cfg)
     drop_idle_visualization(cfg)
     if 'runner_type' not in cfg:
         return Runner.from_cfg(cfg)
     cfg.setdefault('env_cfg', {})  # which FlexibleRunner does not do without
-    return RUNNERS.build(cfg)
+    runner = RUNNERS.build(cfg)
+    for message in messages:
+        runner.logger.info(message)
+    return runner

@@ -4,6 +4,7 @@ from .check_classes import CheckClassesHook
 from .checkpoint import CheckpointHook
 from .compile import CompileHook
 from .compress_gradients import CompressGradientsHook
+from .ema import EMAHook
 from .feature_probe import FeatureProbeHook
 from .logger import LoggerHook
 from .reconstruction import ReconstructionHook
@@ -12,6 +13,6 @@ from .seed_step import SeedStepHook
 from .skipped_files import SkippedFilesHook
 
 __all__ = [
-    'CheckClassesHook', 'CheckpointHook', 'CompileHook', 'CompressGradientsHook', 'FeatureProbeHook',
-    'LoggerHook', 'ReconstructionHook', 'RuntimeInfoHook', 'SeedStepHook', 'SkippedFilesHook'
+    'CheckClassesHook', 'CheckpointHook', 'CompileHook', 'CompressGradientsHook', 'EMAHook',
+    'FeatureProbeHook', 'LoggerHook', 'ReconstructionHook', 'RuntimeInfoHook', 'SeedStepHook', 'SkippedFilesHook'
 ]

@@ -88,9 +88,6 @@ class ReconstructionHook(Hook):
         except UserError as error:
             raise UserError(f'ReconstructionHook: {error} Leave it out (default_hooks.reconstruction=None where it is '
                             'one of the default hooks).') from error
-        if self.images and is_sharded(model):
-            raise UserError('ReconstructionHook: images=[...] does not go with FSDPStrategy, which cuts up the model; '
-                            'leave it out to show the validation set.')
         self._last_step = None
         with isolated_random_state(self.seed):
             self._batches = self._read_files(runner, model) if self.images else self._read_validation_set(runner)

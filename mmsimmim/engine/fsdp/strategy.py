@@ -1,43 +1,36 @@
-"""Fully sharded data parallelism, for encoders that are too large for one GPU."""
+"""A model, its optimizer and their checkpoints, sharded over all processes."""
 
-import copy
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 import mmengine
 import torch
 from mmengine._strategy import SingleDeviceStrategy
-from mmengine.device import get_device
 from mmengine.dist import init_dist, is_main_process
 from mmengine.optim import OptimWrapper
-from mmengine.runner.checkpoint import _load_checkpoint_to_model, save_checkpoint
+from mmengine.runner.checkpoint import _load_checkpoint, _load_checkpoint_to_model, save_checkpoint
 from mmengine.utils import digit_version
 from torch import Tensor, nn
-from torch.distributed.device_mesh import init_device_mesh
 
-try:
-    from torch.distributed.tensor import DTensor, distribute_tensor
-except ImportError:  # PyTorch 2.4, where no model is sharded
-    DTensor = ()
-
-from ..errors import UserError
-from ..registry import STRATEGIES
-
-# Classes of the blocks of the three encoders.
-BLOCKS = ('SwinBlock', 'SwinBlockV2', 'TransformerBlock')
+from ...checkpoints.loading import load_from_local
+from ...errors import UserError
+from ...registry import STRATEGIES
+from .sharding import BLOCKS, shard
+from .state import DTensor, gather, load_full, local_shard, without_weights
 
 
 @STRATEGIES.register_module()
 class FSDPStrategy(SingleDeviceStrategy):
     """PyTorch's fully sharded data parallelism for MMEngine's ``FlexibleRunner``.
 
-    Parameters, gradients and the optimizer's moments are sharded over all processes. A unit, a block of the encoder, is
-    all-gathered for its forward and its backward pass; the whole model never is. Losses and gradients are those
-    of DDP, and so are the checkpoints: full tensors under their own names in one file, the optimizer's state included,
-    which a run of any kind and number of processes resumes.
+    For pre-training, classifiers, detectors and segmentors. Parameters, gradients and the optimizer's moments are
+    sharded over all processes. A unit, a block of the encoder, is all-gathered for its forward and its backward pass;
+    the whole model is gathered for evaluation alone, see :class:`.sharding.WholeInEvaluation`. Losses and gradients are
+    those of DDP, and so are the checkpoints: full tensors under their own names in one file, the optimizer's state
+    included, which a run of any kind and number of processes resumes. For averaged weights there is
+    :class:`mmsimmim.EMAHook`.
 
     MMEngine's own ``FSDPStrategy`` wraps each unit in a ``FullyShardedDataParallel``, which flattens every parameter:
     rules for one-dimensional parameters (``flat_decay_mult``) then exempt all of them from weight decay, gradients are
@@ -50,6 +43,9 @@ class FSDPStrategy(SingleDeviceStrategy):
     Args:
         units (Sequence[str]): Classes of the modules that are gathered one at a time. Defaults to the blocks of the
             three encoders.
+        find_unused_parameters (bool): Whether a parameter may have a gradient in some processes or steps and none in
+            others, which costs a small communication for each unit. Our tools set it where the config says so as for
+            DDP. Defaults to False: that is an error.
         **kwargs: As of MMEngine's strategies, which the runner fills in.
 
     Raises:
@@ -61,9 +57,10 @@ class FSDPStrategy(SingleDeviceStrategy):
         >>> strategy = dict(type='mmsimmim.FSDPStrategy')
     """
 
-    def __init__(self, *, units: Sequence[str] = BLOCKS, **kwargs) -> None:
+    def __init__(self, *, units: Sequence[str] = BLOCKS, find_unused_parameters: bool = False, **kwargs) -> None:
         super().__init__(**kwargs)
         self.units = tuple(units)
+        self.find_unused_parameters = find_unused_parameters
         # The model without its weights, on the meta device; None before the model is sharded, and where it is not.
         self.skeleton: nn.Module | None = None
 
@@ -79,7 +76,7 @@ class FSDPStrategy(SingleDeviceStrategy):
             raise UserError('FSDPStrategy needs PyTorch 2.9 or newer to shard a model over several processes; this is '
                             f'{torch.__version__}.')
         self.skeleton = without_weights(model)
-        shard(model, self.units, self.world_size)
+        shard(model, self.units, self.world_size, self.find_unused_parameters)
         return model
 
     def build_optim_wrapper(self, optim_wrapper: Any, model: nn.Module | None = None) -> OptimWrapper:
@@ -123,36 +120,48 @@ class FSDPStrategy(SingleDeviceStrategy):
                                   time=time.strftime('%Y%m%d_%H%M%S', time.localtime()))
         if callback is not None:
             callback(checkpoint)
+            checkpoint = gather(checkpoint, keep=is_main_process())  # hooks add shards of their own
         if is_main_process():
             local = '://' not in filename
             save_checkpoint(checkpoint, filename, backend_args=dict(backend='AtomicLocalBackend') if local else None)
 
     def model_state_dict(self) -> dict[str, Tensor]:
         """Full tensors on the CPU of the main process, None for each on the others; every process must take part."""
-        return OrderedDict(gather(self.model.state_dict(), keep=is_main_process()))
+        return gather(self.model.state_dict(), keep=is_main_process())
 
     def optim_state_dict(self) -> dict:
         """The full state of the optimizer, in the main process; every process must take part."""
         return gather(self.optim_wrapper.state_dict(), keep=is_main_process())
 
-    def load_checkpoint(self, filename: str, *, map_location: Any = 'cpu', **kwargs) -> dict:
+    def load_checkpoint(self,
+                        filename: str,
+                        *,
+                        map_location: Any = 'cpu',
+                        callback: Callable | None = None,
+                        **kwargs) -> dict:
         """Load a checkpoint, or the weights of one.
+
+        Processes share the memory of a local file, which may be larger than the computer's for each of them.
 
         Args:
             filename (str): A file or address.
             map_location (Any): Not used: full tensors are read to the CPU, and only shards leave it.
-            **kwargs: See MMEngine's strategies.
+            callback (Callable, optional): Gets the checkpoint before it is loaded. Defaults to None.
+            **kwargs: ``strict`` and ``revise_keys``, see MMEngine's strategies.
 
         Returns:
             dict: The checkpoint without its weights.
         """
-        return super().load_checkpoint(filename, map_location='cpu', **kwargs)
+        self.logger.info(f'Load checkpoint from {filename}')
+        is_local = '://' not in filename
+        checkpoint = load_from_local(filename, 'cpu', mmap=True) if is_local else _load_checkpoint(filename, 'cpu')
+        if callback is not None:
+            callback(checkpoint)
+        self.load_model_state_dict(checkpoint.pop('state_dict'), **kwargs)
+        return checkpoint
 
     def load_model_state_dict(self, state_dict: dict[str, Tensor], **kwargs) -> None:
         """Load full tensors.
-
-        They go through a model that is not sharded first, so that names are converted and tables resized as in any
-        other run.
 
         Args:
             state_dict (dict[str, Tensor]): The weights.
@@ -161,13 +170,8 @@ class FSDPStrategy(SingleDeviceStrategy):
         if self.skeleton is None:
             super().load_model_state_dict(state_dict, **kwargs)
             return
-        model = copy.deepcopy(self.skeleton).to_empty(device='cpu')
-        mine, whole = self.model.state_dict(), model.state_dict()  # both share the memory of their model
-        for name, tensor in gather(mine).items():
-            whole[name].copy_(tensor)
-        _load_checkpoint_to_model(model, state_dict, logger=self.logger, **kwargs)
-        for name, tensor in mine.items():
-            tensor.copy_(local_shard(whole[name], tensor))
+        load_full(self.model, self.skeleton, partial(
+            _load_checkpoint_to_model, checkpoint=state_dict, logger=self.logger, **kwargs))
 
     def load_optim_state_dict(self, state_dict: dict) -> None:
         """Load the full state of the optimizer.
@@ -176,99 +180,14 @@ class FSDPStrategy(SingleDeviceStrategy):
             state_dict (dict): With full tensors, numbered as :meth:`torch.optim.Optimizer.state_dict` does.
         """
         parameters = [parameter for group in self.optim_wrapper.optimizer.param_groups for parameter in group['params']]
-        state = {number: {name: local_shard(value, parameters[number]) for name, value in values.items()}
+        state = {number: {name: _own(local_shard(value, parameters[number])) for name, value in values.items()}
                  for number, values in state_dict['state'].items()}
         self.optim_wrapper.load_state_dict({**state_dict, 'state': state})
 
 
-def shard(model: nn.Module, blocks: Sequence[str], world_size: int) -> None:
-    """Shard the parameters of a model in place, and move this process's shards to its device.
-
-    Args:
-        model (nn.Module): Whole, on the CPU, the same in every process. Its encoder, if it has one by the name
-            ``backbone``, can afterwards be called by itself.
-        blocks (Sequence[str]): Classes of the modules that are gathered one at a time.
-        world_size (int): Number of processes.
-
-    Raises:
-        UserError: The model has no module of these classes.
-    """
-    from torch.distributed.fsdp import fully_shard
-    mesh = init_device_mesh(get_device(), (world_size, ))
-    for module in units_of(model, blocks):
-        fully_shard(module, mesh=mesh)
-    if hasattr(model, 'data_preprocessor'):
-        model.data_preprocessor.to(get_device())
-
-
-def units_of(model: nn.Module, blocks: Sequence[str]) -> list[nn.Module]:
-    """The modules that are all-gathered one at a time: the blocks, then the rest of the backbone and the model.
-
-    Args:
-        model (nn.Module): The model.
-        blocks (Sequence[str]): Classes of the blocks.
-
-    Returns:
-        list[nn.Module]: From the inside to the outside; a parameter belongs to the first that contains it.
-
-    Raises:
-        UserError: The model has no module of these classes.
-    """
-    found = [module for module in model.modules() if type(module).__name__ in blocks]
-    if not found:
-        raise UserError(f'strategy.units: {type(model).__name__} has no module of the classes {", ".join(blocks)}, so '
-                        'all of it would be gathered at once. Name the class of its blocks.')
-    backbone = getattr(model, 'backbone', None)
-    return [*found, *([backbone] if isinstance(backbone, nn.Module) else []), model]
-
-
-def is_sharded(model: nn.Module) -> bool:
-    """Whether the parameters are sharded, so that all processes must take part in a forward pass."""
-    return any(isinstance(parameter, DTensor) for parameter in model.parameters())
-
-
-def without_weights(model: nn.Module) -> nn.Module:
-    """A copy on the meta device, made without copying any tensor."""
-    tensors = [*model.parameters(), *model.buffers()]
-    empty = (nn.Parameter(t.to('meta'), t.requires_grad) if isinstance(t, nn.Parameter) else t.to('meta')
-             for t in tensors)
-    return copy.deepcopy(model, memo={id(tensor): copied for tensor, copied in zip(tensors, empty)})
-
-
-def gather(value: Any, keep: bool = True) -> Any:
-    """Full tensors, on the CPU, in place of shards, in any nesting of dicts and lists.
-
-    Args:
-        value (Any): With the same tensors in the same order in every process.
-        keep (bool): Whether this process gets them, or None for each. Defaults to True.
-
-    Returns:
-        Any: Of the same structure.
-    """
-    if isinstance(value, dict):
-        return {key: gather(part, keep) for key, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(gather(part, keep) for part in value)
-    if not isinstance(value, Tensor):
-        return value
-    whole = value.full_tensor() if isinstance(value, DTensor) else value
-    return whole.cpu() if keep else None
-
-
-def local_shard(full: Any, like: Tensor) -> Any:
-    """The shard of a tensor on this process.
-
-    Args:
-        full (Any): The tensor, the same in every process. Anything but a tensor of the shape of ``like`` is returned as
-            it is.
-        like (Tensor): A tensor that is sharded as this one is to be, or one that is not sharded.
-
-    Returns:
-        Any: The shard, on the device of ``like``.
-    """
-    if not (isinstance(like, DTensor) and isinstance(full, Tensor) and full.shape == like.shape):
-        return full
-    return distribute_tensor(full, like.device_mesh, like.placements, src_data_rank=None)
+def _own(value: Any) -> Any:
+    """Memory of this process for what may lie in a file."""
+    return value.clone() if isinstance(value, Tensor) and value.device.type == 'cpu' else value
 
 
 def _with_full_norm(clip: Callable) -> Callable:
