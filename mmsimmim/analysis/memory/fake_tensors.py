@@ -80,7 +80,7 @@ class Uninitialised(TorchDispatchMode):
 
 
 def without_values(model: nn.Module) -> nn.Module:
-    """Replace large parameters and their gradients, in place, by zeros that take no memory until they are written to."""
+    """Make large parameters, and all gradients, zeros that take no memory until they are written to; in place."""
     for parameter in model.parameters():
         if _is_large(parameter):
             parameter.data = _zeros(parameter.to('meta'))
