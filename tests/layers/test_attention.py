@@ -14,6 +14,7 @@ from mmsimmim.layers import (
     window_reverse,
 )
 from mmsimmim.layers import attention as attention_file
+from mmsimmim.layers import windows as windows_file
 
 
 def attention(window, shift):
@@ -82,6 +83,17 @@ def test_masks_cached_without_gradients_serve_training():
         layer(x)
     layer(x).sum().backward()
     assert layer.w_msa.relative_position_bias_table.grad.abs().sum() > 0
+
+
+def test_large_masks_are_not_kept(monkeypatch):
+    layer, x = attention(3, 1), torch.randn(1, 9, 9, 4)
+    expected = layer(x)
+    windows_file._cached_shift_mask.cache_clear()
+    for most, kept in ((9 * 9 * 9, 1), (9 * 9 * 9 - 1, 0)):
+        monkeypatch.setattr(windows_file, 'MAX_CACHED_MASK', most)
+        assert torch.equal(layer(x), expected)
+        assert windows_file._cached_shift_mask.cache_info().currsize == kept
+        windows_file._cached_shift_mask.cache_clear()
 
 
 def test_files_with_other_windows_and_index_buffers_load():

@@ -27,7 +27,8 @@ def cuda_activations(memory: LiveMemory) -> Iterator[None]:
 
     - Attention: with a trained bias, a CPU saves all weights. PyTorch's fused kernels for GPUs save query, key, value,
       output, one float32 per query, and the bias, which is copied if its rows are no multiple of 8; the gradient of the
-      bias they make for all images. Other buffers of theirs are small and left out. Our encoders fill up heads for them.
+      bias they make for all images. Other buffers of theirs are small and left out.
+      Our encoders fill up heads for them.
     - Autocast: on CUDA, norms and resizing get float32 copies of their inputs and give float32, and softmax gives it.
 
     Results are those of the CPU, up to rounding. Meanwhile functions of ``torch.nn.functional`` are replaced, in all
