@@ -2,9 +2,10 @@
 # Everything that wants a GPU, in one go. First the main part, some 25 minutes, the most important first: throughput of
 # pre-training in bf16, eager and compiled, beside mmpretrain's and Hugging Face's; what takes the time of a compiled
 # step; detectors and segmentors beside mmdet's and mmsegmentation's; MMEngine's loop; the tests that want a GPU. Then
-# the long parts: memory of a training step, attention in sequence, the demo with its detector and segmentor; with DATA_DIR, a folder per class
-# below train/ and validation/, also what pre-training is worth on it, and the full grid of the study; with DENSE_DIR,
-# images with COCO files and label maps, also what it is worth in detection and segmentation. '' leaves DATA_DIR out.
+# the long parts: memory of a training step, attention in sequence, the demo with its detector and segmentor; with
+# DATA_DIR, a folder per class below train/ and validation/, also what pre-training is worth on it, and the full grid of
+# the study; with DENSE_DIR, images with COCO files and label maps, also what it is worth in detection and segmentation.
+# '' leaves DATA_DIR out.
 #
 # What is finished is kept in OUT_DIR, so that the same command goes on after an interruption. A part that fails does
 # not end the others; it is named at the end, and tried again the next time. --main ends after the main part.
