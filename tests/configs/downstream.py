@@ -15,10 +15,18 @@ from mmsimmim.registry import MODELS
 ROOT = Path(__file__).parents[2]
 
 
+_BUILT = {}
+
+
 def build_without_memory(config: Config) -> nn.Module:
-    """The model of a config at its full size, without values."""
-    with torch.device('meta'):
-        return MODELS.build(config.model)
+    """The model of a config at its full size, without values; there is one for all starts, not to be changed."""
+    model = config.model.to_dict()
+    model['backbone'].pop('init_cfg', None)
+    key = str(model)
+    if key not in _BUILT:
+        with torch.device('meta'):
+            _BUILT[key] = MODELS.build(config.model)
+    return _BUILT[key]
 
 
 def settings(config: Config) -> dict[str, tuple[float, float, int]]:
@@ -91,8 +99,8 @@ def check_same_but_for_the_size(config: Config, neighbour: Config, backbone: dic
         if part in config.model:
             neighbour.model[part].in_channels = config.model[part].in_channels
     assert config.to_dict() == neighbour.to_dict()
+    model = build_without_memory(config).eval()
     with torch.device('meta'):
-        model = MODELS.build(config.model).eval()
         maps = [torch.empty(1, stage.blocks[0].norm1.weight.numel(), 64 // 2**i, 64 // 2**i)
                 for i, stage in enumerate(model.backbone.stages)]
         if hasattr(model, 'decode_head'):

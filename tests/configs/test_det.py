@@ -430,7 +430,7 @@ def shrink(config, tmp_path):
 def shrink_heads(section):
     """Narrow layers, few proposals, and no box left out because an untrained head is unsure of it."""
     small = dict(out_channels=32, in_channels=32, feat_channels=32, conv_out_channels=32, fc_out_channels=48,
-                 max_per_img=20, nms_pre=50, num=32, score_thr=0.0)
+                 max_per_img=10, nms_pre=50, num=32, score_thr=0.0)
     for key, value in section.items():
         if isinstance(value, dict):
             shrink_heads(value)

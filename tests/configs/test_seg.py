@@ -3,6 +3,7 @@
 import copy
 import functools
 import re
+import shutil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -352,19 +353,19 @@ LAYOUTS = dict(
                 '_gtFine_labelTrainIds.png', (255, 0, 18)))
 
 
-@pytest.fixture
-def data_roots(tmp_path):
-    """Small sets in the layouts of ADE20K, of one's own folders and of Cityscapes."""
-    generator = np.random.default_rng(0)
+@pytest.fixture(scope='module')
+def data_roots(tmp_path_factory):
+    """Small sets, not to be changed, in the layouts of ADE20K, of one's own folders and of Cityscapes."""
+    generator, folder = np.random.default_rng(0), tmp_path_factory.mktemp('sets')
     for root, (image_folder, label_folder, parts, image_suffix, label_suffix, values) in LAYOUTS.items():
         for part in parts:
-            images, labels = (tmp_path / root / folder.format(part) for folder in (image_folder, label_folder))
+            images, labels = (folder / root / name.format(part) for name in (image_folder, label_folder))
             images.mkdir(parents=True)
             labels.mkdir(parents=True)
             for name, image, blocks in pictures(['0', '1', '2', '3'], generator):
                 Image.fromarray(image).save(images / f'{name}{image_suffix}')
                 Image.fromarray(np.array(values, np.uint8)[blocks]).save(labels / f'{name}{label_suffix}')
-    return {root: str(tmp_path / root) for root in LAYOUTS}
+    return {root: str(folder / root) for root in LAYOUTS}
 
 
 def root_of(dataset):
@@ -391,6 +392,8 @@ def shrink(config, data_roots, tmp_path):
             loader.update(num_workers=0, persistent_workers=False)
             loader.dataset.data_root = data_roots[root_of(loader.dataset)]
             shrink_pipeline(loader.dataset.pipeline, smaller)
+            if side != 'train':
+                loader.dataset.indices = 2
     shrink_pipeline(config.tta_pipeline, smaller)
     config.work_dir = str(tmp_path / 'work')
     if config.train_cfg is not None:
@@ -590,8 +593,9 @@ def test_the_four_lines_fit_other_encoders_and_data_sets(name, dataset, classes,
         assert len(model.backbone.layers[0].attn.relative_position_bias_table) == 63 * 127 + 3
 
 
-def test_the_checker_reads_cityscapes(data_roots):
-    config, root = read(CITYSCAPES), Path(data_roots['cityscapes'])
+def test_the_checker_reads_cityscapes(data_roots, tmp_path):
+    config, root = read(CITYSCAPES), tmp_path / 'cityscapes'
+    shutil.copytree(data_roots['cityscapes'], root)
     for side in ('train', 'val', 'test'):
         config[f'{side}_dataloader'].dataset.data_root = str(root)
     report = check_config(config)
