@@ -1,6 +1,7 @@
 """Runs of shipped configs in little time."""
 
 import functools
+from types import SimpleNamespace
 
 import pytest
 from mmengine.config import Config
@@ -10,6 +11,13 @@ from mmengine.config import Config
 def plain_config_text(monkeypatch):
     """MMEngine formats the text of a config half a dozen times in a run, which takes longer than a small training."""
     monkeypatch.setattr(Config, 'pretty_text', property(lambda self: repr(self.to_dict())))
+
+
+@pytest.fixture(autouse=True)
+def garbage_is_left_to_python(monkeypatch):
+    """MMEngine looks for it with every data set, among all the objects of OpenMMLab's modules."""
+    from mmengine.dataset import base_dataset
+    monkeypatch.setattr(base_dataset, 'gc', SimpleNamespace(collect=lambda: 0))
 
 
 @pytest.fixture(autouse=True, scope='package')

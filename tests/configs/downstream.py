@@ -15,10 +15,18 @@ from mmsimmim.registry import MODELS
 ROOT = Path(__file__).parents[2]
 
 
+_BUILT = {}
+
+
 def build_without_memory(config: Config) -> nn.Module:
-    """The model of a config at its full size, without values."""
-    with torch.device('meta'):
-        return MODELS.build(config.model)
+    """The model of a config at its full size, without values; there is one for all starts, not to be changed."""
+    model = config.model.to_dict()
+    model['backbone'].pop('init_cfg', None)
+    key = str(model)
+    if key not in _BUILT:
+        with torch.device('meta'):
+            _BUILT[key] = MODELS.build(config.model)
+    return _BUILT[key]
 
 
 def settings(config: Config) -> dict[str, tuple[float, float, int]]:
@@ -57,11 +65,48 @@ def writer_of(checkpoint: str) -> Config:
 
     It is read once, and not to be changed.
     """
-    work_dirs, run, epoch = checkpoint.split('/')
+    work_dirs, run, file = checkpoint.split('/')
     kind = 'pretrain' if run.startswith('simmim_') else 'cls'
     writer = Config.fromfile(ROOT / 'configs' / kind / f'{run}.py')
-    assert (work_dirs, epoch) == ('work_dirs', f'epoch_{writer.train_cfg.max_epochs}.pth')
+    length = writer.train_cfg
+    last = f'iter_{length.max_iters}.pth' if 'max_iters' in length else f'epoch_{length.max_epochs}.pth'
+    assert (work_dirs, file) == ('work_dirs', last)
     return writer
+
+
+def length_of(config: Config) -> str:
+    """Of its training, as in the names of configs: '800e' or '500k'."""
+    length = config.train_cfg
+    return f'{length.max_iters // 1000}k' if 'max_iters' in length else f'{length.max_epochs}e'
+
+
+def letter_of(arch: str) -> str:
+    """What tells a size of encoder in the READMEs: the first letter of its name, and 'g' as the study writes it."""
+    return 'g' if arch == 'giant-1b' else arch[0].upper()
+
+
+def check_same_but_for_the_size(config: Config, neighbour: Config, backbone: dict) -> None:
+    """Compare a config, of detection or segmentation, with a larger or smaller encoder's of the same recipe.
+
+    Args:
+        config (Config): Is not changed.
+        neighbour (Config): Is changed.
+        backbone (dict): What may be different in the backbone, beside its start, and has to be as here.
+    """
+    assert config.model.backbone.init_cfg.checkpoint != neighbour.model.backbone.init_cfg.checkpoint
+    neighbour.model.backbone.update(backbone, init_cfg=config.model.backbone.init_cfg)
+    for part in ('neck', 'decode_head', 'auxiliary_head'):
+        if part in config.model:
+            neighbour.model[part].in_channels = config.model[part].in_channels
+    assert config.to_dict() == neighbour.to_dict()
+    model = build_without_memory(config).eval()
+    with torch.device('meta'):
+        maps = [torch.empty(1, stage.blocks[0].norm1.weight.numel(), 64 // 2**i, 64 // 2**i)
+                for i, stage in enumerate(model.backbone.stages)]
+        if hasattr(model, 'decode_head'):
+            assert model.decode_head(maps).shape[2:] == (64, 64) and model.auxiliary_head(maps).shape[2:] == (16, 16)
+        else:
+            assert [part.shape[1:] for part in model.neck(maps)] == [(256, side, side) for side in (64, 32, 16, 8, 4)]
 
 
 def write_start(checkpoint: str, arch: dict, file: Path) -> dict[str, torch.Tensor]:

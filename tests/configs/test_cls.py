@@ -1,5 +1,7 @@
 """The shipped configs with labels against the official runs: numbers, logits from a pre-trained file, one real step."""
 
+import copy
+import functools
 import json
 import re
 from pathlib import Path
@@ -21,7 +23,7 @@ from mmsimmim.commands.common.runner import build_runner
 from mmsimmim.commands.config.loading import read_with_options
 from mmsimmim.errors import UserError
 from mmsimmim.registry import DATASETS, MODELS
-from tests.configs.downstream import depth_in_swin, without_gradient
+from tests.configs.downstream import build_without_memory, depth_in_swin, without_gradient
 from tests.configs.downstream import settings as settings_by_our_names
 from tests.configs.inferencers import check_classifier
 from tests.configs.schedules import optimizer_of, rates
@@ -68,13 +70,17 @@ def no_scope_stays():
     DefaultScope._instance_dict.clear()
 
 
+@functools.cache
+def read_once(path):
+    return Config.fromfile(path)
+
+
+def read(name):
+    return copy.deepcopy(read_once(FOLDER / name))
+
+
 def build(config):
     return MODELS.build(dict(config.model, data_preprocessor=config.data_preprocessor))
-
-
-def build_without_memory(config):
-    with torch.device('meta'):
-        return build(config)
 
 
 def settings(config):
@@ -95,7 +101,7 @@ def settings(config):
     (SWIN_192, 'swin_base_layer_decay_0.9'), (SWIN_100E, 'swin_base_layer_decay_0.9'),
     (VIT, 'vit_base_layer_decay_0.65')])
 def test_every_parameter_learns_and_decays_as_officially(name, golden):
-    found = settings(Config.fromfile(FOLDER / name))
+    found = settings(read(name))
     assert found == {name: pytest.approx(setting, rel=1e-9) for name, setting in GOLDEN[golden].items()}
 
 
@@ -104,13 +110,13 @@ def test_layer_decay_of_the_longer_runs(name, rate):
     """Same depths and same decay of weights as the recorded Swin-B, another rate."""
     expected = {name: [rate**round(np.log(scale) / np.log(0.9)), decay]
                 for name, (scale, decay) in GOLDEN['swin_base_layer_decay_0.9'].items()}
-    assert settings(Config.fromfile(FOLDER / name)) == {
+    assert settings(read(name)) == {
         name: pytest.approx(setting, rel=1e-9) for name, setting in expected.items()}
 
 
 def test_swin_v2_exempts_what_the_official_keywords_name():
     """no_weight_decay_keywords in microsoft/Swin-Transformer's swin_transformer_v2.py: cpb_mlp, logit_scale, ..."""
-    found = settings(Config.fromfile(FOLDER / SWIN_V2))
+    found = settings(read(SWIN_V2))
     flat = re.compile(r'bias$|norm\d?\.weight|norm\.weight')
     for name, (_, decay) in found.items():
         assert decay == (0 if flat.search(name) or 'cpb_mlp' in name or 'logit_scale' in name else 0.05), name
@@ -129,7 +135,7 @@ def test_learning_rate_equals_official_at_every_recorded_iteration(name, golden)
     """The highest rate; warm-up and last rate are the same for every layer."""
     official = GOLDEN[golden]
     expected = {int(iteration): rate for iteration, rate in official['lr_at_iteration'].items()}
-    config = Config.fromfile(FOLDER / name)
+    config = read(name)
     lr = config.optim_wrapper.optimizer.lr
     found = rates(dict(config.param_scheduler, end=config.train_cfg.max_epochs), optimizer_of(lr, lr / 10),
                   official['iters_per_epoch'], expected)
@@ -143,7 +149,7 @@ def test_learning_rate_equals_official_at_every_recorded_iteration(name, golden)
                          ids=lambda path: path.stem)
 def test_official_hyper_parameters(path):
     """Facts of the official configs/*.yaml and config.py, whatever the encoder."""
-    config = Config.fromfile(path)
+    config = read(path)
     total = config.auto_scale_lr.base_batch_size
     optimizer = dict(config.optim_wrapper.optimizer)
     assert optimizer.pop('lr') == pytest.approx(1.25e-3 * total / 512)
@@ -160,13 +166,13 @@ def test_official_hyper_parameters(path):
 
 
 def test_rates_scale_together():
-    config = Config.fromfile(FOLDER / SWIN_100E)
+    config = read(SWIN_100E)
     scale_lr(config, world_size=4)
     assert config.optim_wrapper.optimizer.lr == pytest.approx(1.25e-3)
 
 
 def test_windows_shrink_to_the_maps():
-    backbone = build_without_memory(Config.fromfile(FOLDER / SWIN_LARGE)).backbone
+    backbone = build_without_memory(read(SWIN_LARGE)).backbone
     attention = [stage.blocks[1].attn for stage in backbone.stages]
     assert [(a.window_size, a.shift) for a in attention] == [(14, 7), (14, 7), (14, 0), (7, 0)]
 
@@ -175,7 +181,7 @@ def test_windows_shrink_to_the_maps():
     (SWIN_100E, 87_768_224), (SWIN_LARGE, 196_794_556), (SWIN_V2, 87_918_816), (VIT, 86_530_984)])
 def test_parameter_counts_are_those_of_timm(name, count):
     """Of its swin_base_patch4_window7_224, swin_large (window 14), swinv2_base_window12 and beit_base_patch16_224."""
-    assert sum(p.numel() for p in build_without_memory(Config.fromfile(FOLDER / name)).parameters()) == count
+    assert sum(p.numel() for p in build_without_memory(read(name)).parameters()) == count
 
 
 @pytest.mark.parametrize('name, gpus, optimizer, clip, decay, schedule, drop_path, images, batches_of', [
@@ -184,7 +190,7 @@ def test_parameter_counts_are_those_of_timm(name, count):
     (V2_GIANT_640, 64, (2.1e-5, 0.1), 100.0, 1, (10, 2, 1e-3, 1e-2), 0.5, 640, [])])
 def test_published_settings_of_the_largest(name, gpus, optimizer, clip, decay, schedule, drop_path, images, batches_of):
     """Swin V2 paper, appendix A2.2 (G) and A1.2 (to a larger image); configs/swinv2 of microsoft/Swin-Transformer."""
-    config = Config.fromfile(FOLDER / name)
+    config = read(name)
     totals = {V2_HUGE_512: 1024, V2_GIANT_192: 9216, V2_GIANT_640: 576}
     assert config.auto_scale_lr.base_batch_size == gpus * config.train_dataloader.batch_size == totals[name]
     assert f'_{gpus}xb{config.train_dataloader.batch_size}-' in name
@@ -202,7 +208,7 @@ def test_published_settings_of_the_largest(name, gpus, optimizer, clip, decay, s
 
 def test_warm_up_of_the_giant_in_iterations():
     """Of the second stage, ended soon after its warm-up: linear to 1.4e-3, then a cosine to a hundredth of it."""
-    config = Config.fromfile(FOLDER / V2_GIANT_192)
+    config = read(V2_GIANT_192)
     found = rates(dict(config.param_scheduler, end=22_000), optimizer_of(1.4e-3, 1.4e-4), None,
                   [1, 10_001, 20_001, 21_001, 22_001])
     assert [rate for rate, _ in found.values()] == pytest.approx([1.4e-6, 7.007e-4, 1.4e-3, 7.07e-4, 1.4e-5])
@@ -211,7 +217,7 @@ def test_warm_up_of_the_giant_in_iterations():
 
 @pytest.mark.parametrize('name', LIKE)
 def test_the_rest_of_a_family_differs_in_its_size_and_checkpoint_alone(name):
-    own, other = (Config.fromfile(FOLDER / each).to_dict() for each in (name, LIKE[name]))
+    own, other = (read(each).to_dict() for each in (name, LIKE[name]))
     size = re.match('swinv2-(.*)-w14', name)[1]
     own_size, _ = take_size(own), take_size(other)
     assert own_size == (size, *SIZES[size], dict(tiny=768, small=768, base=1024, large=1536, huge=2816).get(size, 3584))
@@ -228,7 +234,7 @@ def take_size(config):
 
 @pytest.mark.parametrize('name', [V2_HUGE, V2_GIANT_192])
 def test_layer_decay_of_the_largest_with_their_extra_norms(name):
-    config = Config.fromfile(FOLDER / name)
+    config = read(name)
     rate = config.optim_wrapper.paramwise_cfg.layer_decay_rate
     depths = [2, 2, 42, 4] if name == V2_GIANT_192 else [2, 2, 18, 2]
     found = settings_by_our_names(config)
@@ -248,7 +254,7 @@ def test_layer_decay_of_the_largest_with_their_extra_norms(name):
     (V2_HUGE_512, [32, 32, 32, 16], [16, 16, 0, 0]), (V2_GIANT_192, [12, 12, 12, 6], [6, 6, 0, 0]),
     (V2_GIANT_640, [40, 40, 40, 20], [20, 20, 0, 0])])
 def test_windows_of_swin_v2_divide_every_map(name, windows, shifts):
-    config = Config.fromfile(FOLDER / name)
+    config = read(name)
     attention = [stage.blocks[1].attn for stage in build_without_memory(config).backbone.stages]
     assert [layer.window_size for layer in attention] == windows and [layer.shift for layer in attention] == shifts
     assert [layer.w_msa.pretrained_window_size for layer in attention] == [12, 12, 12, 6]
@@ -259,13 +265,13 @@ def test_windows_of_swin_v2_divide_every_map(name, windows, shifts):
     (V2_HUGE, 658e6, 1e6), (V2_HUGE_512, 658e6, 1e6), (V2_GIANT_640, 3.0e9, 1e8), (V2_GIANT_1B, 1.06e9, 1e7)])
 def test_published_parameter_counts_of_the_largest(name, count, digit):
     """Swin V2 paper; MODELHUB.md for "g"."""
-    found = sum(p.numel() for p in build_without_memory(Config.fromfile(FOLDER / name)).parameters())
+    found = sum(p.numel() for p in build_without_memory(read(name)).parameters())
     assert found == pytest.approx(count, abs=digit / 2)
 
 
 @pytest.mark.parametrize('path', FINETUNING, ids=lambda path: path.stem)
 def test_official_augmentation(path):
-    config = Config.fromfile(path)
+    config = read(path)
     size = int(re.search(r'-(\d+)px', path.stem)[1])
     assert config.train_dataloader.dataset.pipeline == [
         dict(type='mmsimmim.SeedSample'),
@@ -297,7 +303,7 @@ def test_tested_images_are_the_official_ones(name, size, crop, shape, tmp_path):
     steps = [*resize, ToTensor(), Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))]
     for step in steps:
         image = step(image)
-    config = Config.fromfile(FOLDER / name)
+    config = read(name)
     packed = Compose(config.test_dataloader.dataset.pipeline)(dict(img_path=str(tmp_path / 'image.png')))
     preprocessor = MODELS.build(dict(config.data_preprocessor, type='mmpretrain.ClsDataPreprocessor'))
     seen = preprocessor(dict(inputs=packed['inputs'][None]))['inputs'][0]
@@ -307,7 +313,7 @@ def test_tested_images_are_the_official_ones(name, size, crop, shape, tmp_path):
 def test_mixed_and_smoothed_labels_give_the_loss_of_timm():
     from timm.data.mixup import mixup_target
     from timm.loss import SoftTargetCrossEntropy
-    loss = MODELS.build(Config.fromfile(FOLDER / SWIN_100E).model.head.loss)
+    loss = MODELS.build(read(SWIN_100E).model.head.loss)
     logits, labels = torch.randn(6, 10, dtype=torch.float64), torch.tensor([0, 3, 9, 9, 1, 5])
     hard = torch.nn.functional.one_hot(labels, 10).double()
     expected = SoftTargetCrossEntropy()(logits, mixup_target(labels, 10, lam=0.3, smoothing=0.1).double())
@@ -336,7 +342,7 @@ def finetuned(config, file, head):
 
 def test_swin_logits_equal_official(tmp_path):
     golden = below(load('finetune.npz'), 'swin_finetune/')
-    config = Config.fromfile(FOLDER / SWIN_800E)
+    config = read(SWIN_800E)
     config.model.backbone.arch = dict(embed_dims=4, depths=[2, 2, 2, 2], num_heads=[1, 2, 2, 4])
     config.model.head.in_channels = 32
     model = finetuned(config, official_file(tmp_path, below(golden, 'pretrained/')), below(golden, 'head/'))
@@ -347,7 +353,7 @@ def test_swin_logits_equal_official(tmp_path):
 def test_vit_logits_equal_official(case, size, tmp_path):
     arrays = load('finetune.npz')
     golden = below(arrays, f'vit_finetune_{case}/')
-    config = Config.fromfile(FOLDER / VIT)
+    config = read(VIT)
     config.model.backbone.update(
         arch=dict(embed_dims=16, num_layers=3, num_heads=4, feedforward_channels=64), img_size=size)
     config.model.head.in_channels = 16
@@ -420,7 +426,7 @@ def shrink_images(config):
 @pytest.mark.parametrize('path', DISTINCT, ids=lambda path: path.stem)
 def test_config_trains_and_validates(path, images, tmp_path):
     """As shipped but for depth, width, large images and the amount of data: never the structure or the schedule."""
-    config = shrink(Config.fromfile(path), images, tmp_path)
+    config = shrink(read(path), images, tmp_path)
     config.experiment_name = path.stem
     config.model.backbone.drop_path_rate = 0.  # by chance it drops a block for both images
     before = torch.load(config.load_from or config.model.backbone.init_cfg.checkpoint)['state_dict']
@@ -441,7 +447,7 @@ def test_config_trains_and_validates(path, images, tmp_path):
 
 
 def test_the_linear_probe_is_the_average_of_patches_after_block_8(images, tmp_path):
-    config = shrink(Config.fromfile(FOLDER / VIT_LINEAR), images, tmp_path)
+    config = shrink(read(VIT_LINEAR), images, tmp_path)
     model = build(config).eval()
     model.init_weights()
     tokens = []
@@ -472,7 +478,7 @@ def test_the_number_of_classes_reaches_the_head(path):
 
 def test_another_number_of_classes_stops_the_run(images, tmp_path):
     from mmengine.runner import Runner
-    config = shrink(Config.fromfile(FOLDER / TINY_FOLDER), images, tmp_path)
+    config = shrink(read(TINY_FOLDER), images, tmp_path)
     config.model.head.num_classes = 12
     with pytest.raises(UserError, match=r'3 classes \(a, b, c\), but model.head.num_classes is 12. Set num_classes=3'):
         Runner.from_cfg(config).train()
@@ -482,16 +488,11 @@ def test_readme_and_metafile_know_every_config():
     readme = (FOLDER / 'README.md').read_text()
     assert sorted(re.findall(r'\]\(([^)/]+\.py)\)', readme)) == [path.name for path in CONFIGS]
     models = yaml.safe_load((FOLDER / 'metafile.yml').read_text())['Models']
-    counts = {}
     assert sorted(model['Config'] for model in models) == [str(path.relative_to(ROOT)) for path in CONFIGS]
     for model in models:
         assert model['Name'] == Path(model['Config']).stem
-        config = Config.fromfile(ROOT / model['Config'])
-        config.model.backbone.pop('init_cfg', None)
-        key = str(config.model)
-        if key not in counts:
-            counts[key] = sum(p.numel() for p in build_without_memory(config).parameters())
-        assert model['Metadata']['Parameters'] == counts[key]
+        count = sum(p.numel() for p in build_without_memory(read(ROOT / model['Config'])).parameters())
+        assert model['Metadata']['Parameters'] == count
     assert 'configs/cls/metafile.yml' in (ROOT / 'model-index.yml').read_text()
 
 
@@ -544,7 +545,7 @@ def test_windows_of_swin_v2_as_the_docs_say():
     SWIN_100E, SWIN_800E, SWIN_LARGE, SWIN_V2, VIT, TINY_FOLDER, V2_TINY, V2_SMALL, V2_LARGE, V2_HUGE, V2_GIANT_192])
 def test_shares_of_the_rate_in_the_docs(name):
     """Patch embedding, first block, block in the middle, last block, head."""
-    config = Config.fromfile(FOLDER / name)
+    config = read(name)
     backbone = build_without_memory(config).backbone
     rate, num_depths = config.optim_wrapper.paramwise_cfg.layer_decay_rate, backbone.get_layer_depth('', 'x')[1]
     shares = [f'{rate**(num_depths - 1 - depth):.2g}'
@@ -558,7 +559,7 @@ def test_shares_of_the_rate_in_the_docs(name):
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
 def test_default_checkpoint_is_what_our_training_writes_or_an_official_file(path):
-    config = Config.fromfile(path)
+    config = read(path)
     checkpoint = config.load_from or config.model.backbone.init_cfg.checkpoint
     if not checkpoint.startswith('simmim_pretrain__'):
         _, run, file = checkpoint.split('/')

@@ -25,7 +25,10 @@ from mmsimmim.datasets.seeding import SampleIndex
 from mmsimmim.registry import DATASETS, METRICS, MODELS
 from tests.configs.downstream import (
     build_without_memory,
+    check_same_but_for_the_size,
     depth_in_swin,
+    length_of,
+    letter_of,
     settings,
     shrink_pipeline,
     watch_gradients,
@@ -45,6 +48,8 @@ SWIN_LSJ = 'mask-rcnn_swin-base-w7-fpn_8xb4-amp-lsj-3x_coco_simmim-800e.py'
 SWIN_LARGE = 'mask-rcnn_swin-large-w14-fpn_8xb4-amp-lsj-3x_coco_simmim-800e.py'
 SWIN_V2 = 'mask-rcnn_swinv2-base-w16-fpn_8xb2-amp-ms-crop-3x_coco_simmim-800e.py'
 SWIN_V2_HUGE = 'mask-rcnn_swinv2-huge-w16-fpn_32xb1-amp-fsdp-lsj-3x_coco_simmim-800e.py'
+SWIN_V2_SMALL = 'mask-rcnn_swinv2-small-w16-fpn_8xb2-amp-ms-crop-3x_coco_simmim-500k.py'
+SWIN_V2_GIANT_1B = 'mask-rcnn_swinv2-giant-1b-w16-fpn_32xb1-amp-fsdp-lsj-3x_coco_simmim-500k.py'
 HTC = 'htc_swinv2-large-w32-fpn_64xb1-amp-lsj-3x_coco-1536px_simmim-800e.py'
 GIANT_BOXES = 'htc_swinv2-giant-w32-fpn_96xb1-amp-fsdp-67500i_objects365_simmim-20e-sup-30e.py'
 GIANT = 'htc_swinv2-giant-w32-fpn_96xb1-amp-fsdp-45000i_coco-1536px_simmim-20e-sup-30e-o365.py'
@@ -88,6 +93,13 @@ def test_every_recipe_comes_in_two_starts_one_setting_apart():
         assert one.to_dict() == other.to_dict()
 
 
+@pytest.mark.parametrize('name, neighbour, backbone', [
+    (SWIN_V2_SMALL, SWIN_V2, dict(arch='small', drop_path_rate=0.2)),
+    (SWIN_V2_GIANT_1B, SWIN_V2_HUGE, dict(arch='giant-1b'))])
+def test_encoders_of_the_data_scaling_study_differ_in_size_from_their_neighbours(name, neighbour, backbone):
+    check_same_but_for_the_size(read(name), read(neighbour), backbone)
+
+
 def test_swin_v2_giant_has_one_start_and_two_halves():
     """SimMIM, a supervised stage, the boxes of Objects365, COCO: the only way that was published."""
     boxes, masks = read(GIANT_BOXES), read(GIANT)
@@ -118,8 +130,9 @@ def test_default_checkpoint_is_what_another_config_writes(path):
     assert (writer.model.type == 'ImageClassifier') == classifier
     if path in CHAIN:
         assert path.stem.endswith(f'-sup-{writer.train_cfg.max_epochs}e')
-    elif not classifier:
-        assert path.stem.endswith(f'_simmim-{writer.train_cfg.max_epochs}e')
+    else:
+        pretraining = writer_of(writer.model.backbone.init_cfg.checkpoint) if classifier else writer
+        assert path.stem.removesuffix('-ft1k').endswith(f'_simmim-{length_of(pretraining)}')
     assert ('_folder-' in backbone.init_cfg.checkpoint) == (path in OWN or path in CHAIN)
 
 
@@ -143,10 +156,11 @@ def test_recipe(path):
     assert wrapper.paramwise_cfg.layer_decay_rate == (0.7 if vit else 1 if htc else 0.9)
     assert wrapper.paramwise_cfg.get('backbone_lr_mult', 1) == (0.1 if htc else 1)
     backbone = config.model.backbone
-    rates = dict(tiny=0.2, base=0.1 if vit else 0.3, large=0.4, huge=0.5, giant=0.4)
+    rates = {'tiny': 0.2, 'small': 0.2, 'base': 0.1 if vit else 0.3, 'large': 0.4, 'huge': 0.5, 'giant-1b': 0.5,
+             'giant': 0.4}
     assert backbone.drop_path_rate == rates[backbone.arch]
     # more than 24 GB otherwise
-    assert backbone.get('with_cp', False) == (vit or backbone.arch in ('large', 'huge', 'giant'))
+    assert backbone.get('with_cp', False) == (vit or backbone.arch in ('large', 'huge', 'giant-1b', 'giant'))
     assert backbone.get('sequential_stages', ()) == ((0, 1) if giant else ())
     sharded = dict(runner_type='FlexibleRunner', strategy=dict(type='mmsimmim.FSDPStrategy'))
     assert {key: config[key] for key in sharded if key in config} == (sharded if '-fsdp-' in path.stem else {})
@@ -238,7 +252,8 @@ def stock_model(path):
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
 def test_all_but_the_encoder_is_that_of_mmdet(path):
     ours, theirs = read(path).model, copy.deepcopy(stock_model(path))
-    width = dict(tiny=96, base=128, large=192, huge=352, giant=512)[ours.backbone.arch]
+    width = {'tiny': 96, 'small': 96, 'base': 128, 'large': 192, 'huge': 352, 'giant-1b': 448,
+             'giant': 512}[ours.backbone.arch]
     theirs.neck.in_channels = [width, 2 * width, 4 * width, 8 * width]
     if path.stem.startswith('atss'):  # the encoder does not compute what the pyramid would leave out
         theirs.neck.update(in_channels=theirs.neck.in_channels[1:], start_level=0)
@@ -415,7 +430,7 @@ def shrink(config, tmp_path):
 def shrink_heads(section):
     """Narrow layers, few proposals, and no box left out because an untrained head is unsure of it."""
     small = dict(out_channels=32, in_channels=32, feat_channels=32, conv_out_channels=32, fc_out_channels=48,
-                 max_per_img=20, nms_pre=50, num=32, score_thr=0.0)
+                 max_per_img=10, nms_pre=50, num=32, score_thr=0.0)
     for key, value in section.items():
         if isinstance(value, dict):
             shrink_heads(value)
@@ -477,9 +492,10 @@ def detector_of_objects365(root):
     return file
 
 
-# The other start of these differs in a file of the same names and shapes: Swin V2 has no tables to resize
-TRAINED = [path for path in CONFIGS if path not in CHAIN and not (
-    path.stem.endswith('-ft1k') and re.search('swinv2-(large|huge)', path.stem))]
+# The other start of these differs in a file of the same names and shapes: Swin V2 has no tables to resize. Those of the
+# data-scaling study are compared with their neighbours above.
+TRAINED = [path for path in CONFIGS if path not in CHAIN and not re.search(
+    'swinv2-(large|huge).*-ft1k$|_simmim-500k', path.stem)]
 
 
 @pytest.mark.parametrize('path', TRAINED, ids=lambda path: path.stem)
@@ -737,6 +753,6 @@ def test_readme_and_metafile_tell_what_is_in_the_configs():
         kind = {'mmsimmim.SwinTransformer': 'Swin', 'mmsimmim.SwinTransformerV2': 'Swin V2',
                 'mmsimmim.VisionTransformer': 'ViT'}[backbone.type]
         windows = backbone.window_size if isinstance(backbone.window_size, tuple) else (backbone.window_size, )
-        assert row['encoder, window'] == f'{kind}-{backbone.arch[0].upper()}, {", ".join(map(str, windows))}'
+        assert row['encoder, window'] == f'{kind}-{letter_of(backbone.arch)}, {", ".join(map(str, windows))}'
         if 'effective batch size' in row:
             assert row['effective batch size'] == str(config.auto_scale_lr.base_batch_size)

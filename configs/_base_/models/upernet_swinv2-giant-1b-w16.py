@@ -1,0 +1,11 @@
+"""UPerNet with the Swin V2-giant of 1.1 billion parameters, window 16 (8 in the last stage).
+
+The backward pass recomputes blocks.
+"""
+
+_base_ = 'upernet_swinv2-huge-w16.py'
+
+model = dict(
+    backbone=dict(arch='giant-1b'),
+    decode_head=dict(in_channels=[448, 896, 1792, 3584]),
+    auxiliary_head=dict(in_channels=1792))

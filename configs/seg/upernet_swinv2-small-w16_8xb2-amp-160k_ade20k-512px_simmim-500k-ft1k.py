@@ -1,0 +1,6 @@
+_base_ = 'upernet_swinv2-small-w16_8xb2-amp-160k_ade20k-512px_simmim-500k.py'
+
+model = dict(
+    backbone=dict(
+        init_cfg=dict(
+            checkpoint='work_dirs/swinv2-small-w14_16xb128-amp-coslr-100e_in1k-224px_simmim-500k/epoch_100.pth')))
