@@ -19,10 +19,10 @@ def find_checkpoint(folders: Sequence[str]) -> tuple[str | None, list[str]]:
         folders (Sequence[str]): The work folder, and where else checkpoints are written.
 
     Returns:
-        tuple[str | None, list[str]]: The path, or None if there is no complete one; and a message for each skipped
-        file.
+        tuple[str | None, list[str]]: The path, in one of the folders, or None if there is no complete one; and a
+        message for each skipped file.
     """
-    messages = []
+    messages = _warn_of_others(folders)
     for path in _by_age(folders):
         fault = find_fault(path)
         if fault is None:
@@ -63,7 +63,7 @@ def _by_age(folders: Sequence[str]) -> list[str]:
     paths = [os.path.join(folder, name) for folder in dict.fromkeys(folders) if os.path.isdir(folder)
              for name in os.listdir(folder) if _step(name) is not None]
     paths.sort(key=_written, reverse=True)
-    noted = _noted(folders[0])
+    noted = _noted(folders)
     if noted is None:
         return paths
     # Copying a folder mixes up the times, and a run resumed from far back leaves larger numbers behind. Only a file
@@ -72,15 +72,30 @@ def _by_age(folders: Sequence[str]) -> list[str]:
     return list(dict.fromkeys([*newer, noted, *paths]))
 
 
-def _noted(folder: str) -> str | None:
-    """The file that MMEngine's note names, also after the folder was moved."""
+def _noted(folders: Sequence[str]) -> str | None:
+    """The file of the run that MMEngine's note names, also after its folder was moved or copied."""
+    path = _read_note(folders[0])
+    places = [os.path.join(folder, os.path.basename(path)) for folder in folders] if path else []
+    places = [place for place in places if os.path.isfile(place)]
+    same = [place for place in places if os.path.realpath(place) == os.path.realpath(path)]
+    return next(iter([*same, *places]), None)
+
+
+def _warn_of_others(folders: Sequence[str]) -> list[str]:
+    """A message, if the note names a checkpoint that is elsewhere only."""
+    path = _read_note(folders[0])
+    if path is None or not os.path.isfile(path) or _noted(folders):
+        return []
+    return [f'The checkpoint {path}, which last_checkpoint in {folders[0]} names, is not used, as it lies in another '
+            f'folder. To go on from it: --resume {path}']
+
+
+def _read_note(folder: str) -> str | None:
     note = os.path.join(folder, 'last_checkpoint')
     if not os.path.isfile(note):
         return None
-    with open(note) as file:
-        path = file.read().strip()
-    moved = os.path.join(folder, os.path.basename(path))
-    return next((place for place in (path, moved) if os.path.isfile(place)), None)
+    with open(note, errors='replace') as file:
+        return file.read().strip() or None
 
 
 def _step(path: str) -> int | None:

@@ -46,6 +46,7 @@ def train(args: argparse.Namespace) -> None:
     from ..checkpoints.resume import set_resume
     from ..engine.hooks.check_architecture import require_same_architecture
     from ..engine.hooks.keep_implementation import keep_implementation
+    from ..engine.hooks.own_folder import keep_to_own_folder
     from .checks.data_files import check_data_files
     from .checks.encoder_outputs import check_encoder_outputs
     from .checks.model_files import check_initial_weights, skip_initial_weights
@@ -74,6 +75,7 @@ def train(args: argparse.Namespace) -> None:
         require_same_architecture(runner)
         skip_initial_weights(runner)
         keep_implementation(runner)
+        keep_to_own_folder(runner)
     for message in messages:
         runner.logger.info(message)
     runner.train()
