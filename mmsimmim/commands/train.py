@@ -45,6 +45,7 @@ def train(args: argparse.Namespace) -> None:
     """Train as the arguments say."""
     from ..checkpoints.resume import set_resume
     from ..engine.hooks.check_architecture import require_same_architecture
+    from ..engine.hooks.check_training_state import require_same_training
     from ..engine.hooks.keep_implementation import keep_implementation
     from ..engine.hooks.own_folder import keep_to_own_folder
     from .checks.data_files import check_data_files
@@ -73,6 +74,7 @@ def train(args: argparse.Namespace) -> None:
     runner = build_runner(cfg)
     if cfg.get('resume'):
         require_same_architecture(runner)
+        require_same_training(runner)
         skip_initial_weights(runner)
         keep_implementation(runner)
         keep_to_own_folder(runner)

@@ -25,8 +25,14 @@ def require_same_architecture(runner: Runner | FlexibleRunner) -> None:
         runner (Runner | FlexibleRunner): The runner, before it loads. Strategies of others that shard the model are
             left alone.
     """
-    if isinstance(runner, Runner) or isinstance(runner.strategy, FSDPStrategy) or type(runner.strategy) in WHOLE_MODEL:
+    if is_whole(runner):
         runner.register_hook(ArchitectureHook(), priority='VERY_HIGH')
+
+
+def is_whole(runner: Runner | FlexibleRunner) -> bool:
+    """Whether a checkpoint has the full tensors of the model in this runner."""
+    return isinstance(runner, Runner) or isinstance(runner.strategy, FSDPStrategy) or (
+        type(runner.strategy) in WHOLE_MODEL)
 
 
 class ArchitectureHook(Hook):
