@@ -32,7 +32,7 @@ def set_resume(cfg: Config, resume: str | None) -> list[str]:
             return []
         resume = cfg.get('load_from') or 'auto'
     if resume == 'auto':
-        path, messages = find_checkpoint(_folders(cfg))
+        path, messages = find_checkpoint(work_folders(cfg))
         if path is None:
             cfg.resume = False
             return [*messages, f'--resume: no whole checkpoint in {cfg.work_dir}; training starts from the beginning.']
@@ -70,8 +70,15 @@ def check_checkpoint(path: str) -> str:
     return path
 
 
-def _folders(cfg: Config) -> list[str]:
-    """The work folder, and the one that CheckpointHook derives from ``out_dir``."""
+def work_folders(cfg: Config) -> list[str]:
+    """The folders that a run writes into.
+
+    Args:
+        cfg (Config): With ``work_dir``.
+
+    Returns:
+        list[str]: The work folder, and the one that ``CheckpointHook`` derives from ``out_dir``.
+    """
     folders = [cfg.work_dir]
     out_dir = ((cfg.get('default_hooks') or {}).get('checkpoint') or {}).get('out_dir')
     if out_dir:
