@@ -7,7 +7,7 @@ from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
 
 from ...registry import HOOKS
-from .own_folder import forget_best_of_others, lies_in
+from .own_folder import forget_files_of_others, lies_in
 
 
 class AtomicLocalBackend(LocalBackend):
@@ -59,7 +59,7 @@ class CheckpointHook(MMEngineCheckpointHook):
         Args:
             runner (Runner): The runner.
         """
-        forget_best_of_others(runner, self.out_dir)
+        forget_files_of_others(runner, self.out_dir)
         super().before_train(runner)
 
     def _save_best_checkpoint(self, runner, metrics: dict) -> None:

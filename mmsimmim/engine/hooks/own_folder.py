@@ -18,34 +18,36 @@ def keep_to_own_folder(runner: Runner | FlexibleRunner) -> None:
 
 
 class OwnFolderHook(Hook):
-    """Call :func:`forget_best_of_others` for the hook that writes checkpoints."""
+    """Call :func:`forget_files_of_others` for the hook that writes checkpoints."""
 
     def before_train(self, runner: Runner | FlexibleRunner) -> None:
         """Between the loading of a checkpoint and the hook's look at what it says."""
         for hook in runner.hooks:
             if isinstance(hook, CheckpointHook):
-                forget_best_of_others(runner, hook.out_dir)
+                forget_files_of_others(runner, hook.out_dir)
 
 
-def forget_best_of_others(runner: Runner | FlexibleRunner, out_dir: str | None) -> None:
-    """Make the best checkpoint that a resumed run knows of one in its own folder.
+def forget_files_of_others(runner: Runner | FlexibleRunner, out_dir: str | None) -> None:
+    """Let a resumed run know of checkpoints in its own folder only.
 
     MMEngine notes the path of the best file in each checkpoint, and deletes that file after the next better score. In a
     run that goes on in another folder, or in a copy of its own, the path leads into the folder of the first. A file of
-    that name in the own folder takes its place; without one the run has no best score yet.
+    that name in the own folder takes its place; without one the run has no best score yet. Of the files to keep
+    (``max_keep_ckpts``) it notes numbers: those of another folder would be taken for files of the own one.
 
     Args:
         runner (Runner | FlexibleRunner): With what the checkpoint says in its ``message_hub``, which is changed.
         out_dir (str, optional): As ``CheckpointHook`` has it before the training: None for the work folder, else where
             that makes a folder of the same name.
     """
-    info = runner.message_hub.runtime_info
+    folder, info = checkpoint_folder(runner.work_dir, out_dir), runner.message_hub.runtime_info
+    resumed = getattr(runner, '_load_from', None)
+    if resumed and not lies_in(resumed, folder):
+        info.pop('keep_ckpt_ids', None)
     keys = [key for key in info if key == 'best_ckpt' or key.startswith('best_ckpt_')]
-    if not keys:
-        return
-    folder = checkpoint_folder(runner.work_dir, out_dir)
     found = [{key: _own_file(info[key], folder) for key in keys}]
-    broadcast_object_list(found)  # other computers may not have the files
+    if keys:
+        broadcast_object_list(found)  # other computers may not have the files
     for key, path in found[0].items():
         if path is not None:
             info[key] = path

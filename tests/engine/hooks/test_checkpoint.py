@@ -127,6 +127,18 @@ def test_a_copied_folder_has_its_own_best(runner, tmp_path):
     assert files(copy) == ['best_acc_epoch_3.pth'] and files(runner) == ['best_acc_epoch_1.pth']
 
 
+def test_numbers_of_files_to_keep_are_not_those_of_another_folder(runner, tmp_path):
+    save(hook_for(runner, max_keep_ckpts=2), runner, 1)
+    new = resume(tmp_path / 'new', runner)
+    new._load_from = f'{runner.work_dir}/epoch_1.pth'
+    shutil.copy(new._load_from, tmp_path / 'new')  # of whatever run
+    hook = hook_for(new, max_keep_ckpts=2)
+    save(hook, new, 2), save(hook, new, 3)
+    assert files(new) == ['epoch_1.pth', 'epoch_2.pth', 'epoch_3.pth']
+    save(hook, new, 4)
+    assert files(new) == ['epoch_1.pth', 'epoch_3.pth', 'epoch_4.pth']
+
+
 def test_mmengines_own_hook_keeps_to_the_folder_too(runner, tmp_path):
     best(hook_for(runner, save_best='acc'), runner, 1, acc=1.)
     new = resume(tmp_path / 'new', runner)
