@@ -341,6 +341,13 @@ def test_init_cfg_is_reported_once(tmp_path):
     assert text.count('parameters matched (') == 1 and 'do not match exactly' not in text
 
 
+def test_a_resumed_checkpoint_runs_no_program(tmp_path, monkeypatch):
+    """MMEngine reads the number of GPUs from a config in the file, by running it."""
+    monkeypatch.chdir(tmp_path)
+    torch.save(dict(meta=dict(epoch=1, config="__import__('os').mkdir('run')"), state_dict={}), 'x.pth')
+    assert mmengine_checkpoint._load_checkpoint('x.pth')['meta'] == dict(epoch=1)
+
+
 def test_a_trial_is_not_reported(tmp_path):
     """tools/test.py and --resume try a checkpoint before they load it."""
     runner = build_runner(tmp_path, 'mmpretrain', BACKBONES['swin'])
@@ -355,10 +362,3 @@ def test_models_of_others_keep_the_warning(caplog):
     logger = logging.getLogger('mmsimmim_others')
     mmengine_checkpoint.load_state_dict(torch.nn.Linear(2, 2), dict(weight=torch.ones(2, 2)), logger=logger)
     assert 'do not match exactly' in caplog.text
-
-
-def test_a_resumed_checkpoint_runs_no_program(tmp_path, monkeypatch):
-    """MMEngine reads the number of GPUs from a config in the file, by running it."""
-    monkeypatch.chdir(tmp_path)
-    torch.save(dict(meta=dict(epoch=1, config="__import__('os').mkdir('run')"), state_dict={}), 'x.pth')
-    assert mmengine_checkpoint._load_checkpoint('x.pth')['meta'] == dict(epoch=1)

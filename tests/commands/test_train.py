@@ -168,6 +168,8 @@ class TestMistakes:
         message = message_of(CONFIG, '--work-dir', tmp_path, '--resume', '--cfg-options',
                              *(f'{loader}_dataloader.dataset.data_root={images}' for loader in ('train', 'val')))
         assert reason in message
+        if name != 'weight':
+            assert f'leave out --resume and give --cfg-options load_from={tmp_path / "epoch_1.pth"}' in message
 
     @pytest.mark.parametrize('content', [
         dict(model=dict(weight=torch.zeros(3)), epoch=1), dict(state_dict=dict(weight=torch.zeros(3)), meta=dict())])
