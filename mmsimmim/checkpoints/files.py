@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from ..errors import UserError
+from .checksums import require_checksums
 from .deepspeed import OPTIMIZER_FILE, require_whole, what_folder
 from .other_files import TAR, is_tar, what_else
 
@@ -57,8 +58,8 @@ def read_checkpoint(path: str, map_location: Any = 'cpu', mmap: bool = False) ->
     Args:
         path (str): The file; its content decides the format, not its name.
         map_location (Any): Device of the tensors, as ``torch.load`` takes it. Defaults to ``'cpu'``.
-        mmap (bool): Leave the tensors on the disk until they are used. The file must not change then. Defaults
-            to False.
+        mmap (bool): Leave the tensors on the disk until they are used, and after their checksums were compared. The
+            file must not change then. Defaults to False.
 
     Returns:
         dict[str, Any]: What was saved; :func:`~.weights.state_dict_of` finds the parameters in it.
@@ -209,6 +210,7 @@ def _read_zip(path: str, map_location: Any, mmap: bool) -> Any:
     if any(name.endswith('constants.pkl') for name in names):
         raise UserError(f'{path} is a TorchScript program and no checkpoint. Save the state_dict() of the model that '
                         'it was made of.')
+    require_checksums(path)
     return _load(path, map_location, mmap)
 
 

@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Sequence
 
 from ..errors import UserError
+from .checksums import find_broken_part
 from .files import read_file
 
 
@@ -19,10 +20,10 @@ def find_checkpoint(folders: Sequence[str]) -> tuple[str | None, list[str]]:
         folders (Sequence[str]): The work folder, and where else checkpoints are written.
 
     Returns:
-        tuple[str | None, list[str]]: The path, or None if there is no complete one; and a message for each skipped
-        file.
+        tuple[str | None, list[str]]: The path, in one of the folders, or None if there is no complete one; and a
+        message for each skipped file.
     """
-    messages = []
+    messages = _warn_of_others(folders)
     for path in _by_age(folders):
         fault = find_fault(path)
         if fault is None:
@@ -32,7 +33,7 @@ def find_checkpoint(folders: Sequence[str]) -> tuple[str | None, list[str]]:
 
 
 def find_fault(path: str) -> str | None:
-    """Read a whole checkpoint and compare its checksums.
+    """Read a whole checkpoint and compare its checksums, unless :data:`~.checksums.SWITCH` is set.
 
     Args:
         path (str): A file of ``torch.save`` or safetensors.
@@ -43,11 +44,10 @@ def find_fault(path: str) -> str | None:
     try:
         if not zipfile.is_zipfile(path):
             return _find_other_fault(path)
-        with zipfile.ZipFile(path) as archive:
-            broken = archive.testzip()
+        broken = find_broken_part(path)
     except Exception as error:  # zipfile and zlib raise several types on a broken file.
         return f'it is cut off or not a checkpoint ({error or type(error).__name__})'
-    return f'its part {broken} does not match its checksum' if broken else None
+    return f'its part {broken!r} does not match its checksum' if broken else None
 
 
 def _find_other_fault(path: str) -> str | None:
@@ -63,7 +63,7 @@ def _by_age(folders: Sequence[str]) -> list[str]:
     paths = [os.path.join(folder, name) for folder in dict.fromkeys(folders) if os.path.isdir(folder)
              for name in os.listdir(folder) if _step(name) is not None]
     paths.sort(key=_written, reverse=True)
-    noted = _noted(folders[0])
+    noted = _noted(folders)
     if noted is None:
         return paths
     # Copying a folder mixes up the times, and a run resumed from far back leaves larger numbers behind. Only a file
@@ -72,15 +72,30 @@ def _by_age(folders: Sequence[str]) -> list[str]:
     return list(dict.fromkeys([*newer, noted, *paths]))
 
 
-def _noted(folder: str) -> str | None:
-    """The file that MMEngine's note names, also after the folder was moved."""
+def _noted(folders: Sequence[str]) -> str | None:
+    """The file of the run that MMEngine's note names, also after its folder was moved or copied."""
+    path = _read_note(folders[0])
+    places = [os.path.join(folder, os.path.basename(path)) for folder in folders] if path else []
+    places = [place for place in places if os.path.isfile(place)]
+    same = [place for place in places if os.path.realpath(place) == os.path.realpath(path)]
+    return next(iter([*same, *places]), None)
+
+
+def _warn_of_others(folders: Sequence[str]) -> list[str]:
+    """A message, if the note names a checkpoint that is elsewhere only."""
+    path = _read_note(folders[0])
+    if path is None or not os.path.isfile(path) or _noted(folders):
+        return []
+    return [f'The checkpoint {path}, which last_checkpoint in {folders[0]} names, is not used, as it lies in another '
+            f'folder. To go on from it: --resume {path}']
+
+
+def _read_note(folder: str) -> str | None:
     note = os.path.join(folder, 'last_checkpoint')
     if not os.path.isfile(note):
         return None
-    with open(note) as file:
-        path = file.read().strip()
-    moved = os.path.join(folder, os.path.basename(path))
-    return next((place for place in (path, moved) if os.path.isfile(place)), None)
+    with open(note, errors='replace') as file:
+        return file.read().strip() or None
 
 
 def _step(path: str) -> int | None:

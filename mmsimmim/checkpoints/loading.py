@@ -38,10 +38,18 @@ def load_from_local(filename: str, map_location: Any = None, mmap: bool = False)
     content = read_file(filename, map_location, mmap)
     if is_safetensors(filename):
         return dict(state_dict=content)
+    _drop_program(content)
     if isinstance(content, Mapping) and 'state_dict' not in content and has_weights(content):
         weights = find_weights(content)
         return content if weights is content else {**content, 'state_dict': weights}
     return content
+
+
+def _drop_program(content: Any) -> None:
+    """Remove the text under ``meta['config']``, of MMCV's days, which MMEngine runs as Python when it resumes."""
+    meta = content.get('meta') if isinstance(content, Mapping) else None
+    if isinstance(meta, dict):
+        meta.pop('config', None)
 
 
 def load_from_http(filename: str, map_location: Any = None, model_dir: str | None = None,

@@ -1,12 +1,15 @@
 """Resuming an interrupted run."""
 
 import os.path as osp
+from collections.abc import Mapping
+from typing import Any
 
 from mmengine.config import Config
 
 from ..errors import UserError, why_missing
 from .files import read_checkpoint
 from .finder import find_checkpoint, find_fault
+from .training_state import missing_parts, start_anew
 
 
 def set_resume(cfg: Config, resume: str | None) -> list[str]:
@@ -22,21 +25,24 @@ def set_resume(cfg: Config, resume: str | None) -> list[str]:
         list[str]: Messages for the log.
 
     Raises:
-        UserError: The given checkpoint does not exist, is incomplete, or holds parameters alone.
+        UserError: The given checkpoint does not exist or is incomplete, or one has not all of the training's state.
     """
     if resume is None:
         if not cfg.get('resume'):
             return []
         resume = cfg.get('load_from') or 'auto'
     if resume == 'auto':
-        path, messages = find_checkpoint(_folders(cfg))
+        path, messages = find_checkpoint(work_folders(cfg))
         if path is None:
             cfg.resume = False
             return [*messages, f'--resume: no whole checkpoint in {cfg.work_dir}; training starts from the beginning.']
     else:
         path, messages = check_checkpoint(resume), []
     cfg.resume, cfg.load_from = True, path
-    return [*messages, f'Resuming from {path}.', *_take_seed(cfg, path)]
+    content = None if '://' in path else read_checkpoint(path, mmap=True)
+    if content is not None:
+        _require_state(cfg, path, content)
+    return [*messages, f'Resuming from {path}.', *_take_seed(cfg, content)]
 
 
 def check_checkpoint(path: str) -> str:
@@ -64,8 +70,15 @@ def check_checkpoint(path: str) -> str:
     return path
 
 
-def _folders(cfg: Config) -> list[str]:
-    """The work folder, and the one that CheckpointHook derives from ``out_dir``."""
+def work_folders(cfg: Config) -> list[str]:
+    """The folders that a run writes into.
+
+    Args:
+        cfg (Config): With ``work_dir``.
+
+    Returns:
+        list[str]: The work folder, and the one that ``CheckpointHook`` derives from ``out_dir``.
+    """
     folders = [cfg.work_dir]
     out_dir = ((cfg.get('default_hooks') or {}).get('checkpoint') or {}).get('out_dir')
     if out_dir:
@@ -73,15 +86,17 @@ def _folders(cfg: Config) -> list[str]:
     return folders
 
 
-def _take_seed(cfg: Config, path: str) -> list[str]:
+def _require_state(cfg: Config, path: str, content: Mapping[str, Any]) -> None:
+    missing = missing_parts(content, bool(cfg.get('param_scheduler')))
+    if missing:
+        raise UserError(f'{path} holds no state of a training that could go on: it lacks '
+                        f'{", ".join(missing)}. (A best_*.pth, and what save_optimizer=False writes, has weights '
+                        f'alone.) {start_anew(path)}')
+
+
+def _take_seed(cfg: Config, content: Mapping[str, Any] | None) -> list[str]:
     """MMEngine restores the seed when the data loaders already have theirs: too late for the order of the data."""
-    if '://' in path:
-        return []
-    meta = read_checkpoint(path, mmap=True).get('meta', {})
-    if not {'epoch', 'iter', 'seed'} & set(meta):
-        raise UserError(f'{path} holds no state of a training that could go on. To start from its parameters, leave '
-                        f'out --resume and give --cfg-options load_from={path}')
-    seed = meta.get('seed')
+    seed = content['meta'].get('seed') if content else None
     randomness = cfg.get('randomness') or {}
     if seed is None or seed == randomness.get('seed'):
         return []

@@ -43,14 +43,17 @@ def main() -> None:
 
 def train(args: argparse.Namespace) -> None:
     """Train as the arguments say."""
-    from ..checkpoints.resume import set_resume
+    from ..checkpoints.resume import set_resume, work_folders
     from ..engine.hooks.check_architecture import require_same_architecture
+    from ..engine.hooks.check_training_state import require_same_training
     from ..engine.hooks.keep_implementation import keep_implementation
+    from ..engine.hooks.own_folder import keep_to_own_folder
     from .checks.data_files import check_data_files
     from .checks.encoder_outputs import check_encoder_outputs
     from .checks.model_files import check_initial_weights, skip_initial_weights
     from .common.auto_scale_lr import scale_lr
     from .common.distributed import connect_on_cpu, get_world_size
+    from .common.folder_lock import locked
     from .common.mixed_precision import enable_amp
     from .common.runner import build_runner
     from .config.loading import load_config
@@ -63,18 +66,22 @@ def train(args: argparse.Namespace) -> None:
         enable_amp(cfg)
     if args.auto_scale_lr or (cfg.get('auto_scale_lr') or {}).get('enable'):
         messages += scale_lr(cfg, world_size)
-    messages += set_resume(cfg, args.resume)
-    check_initial_weights(cfg)
-    check_data_files(cfg, ('train', 'val'))
-    check_encoder_outputs(cfg)
-    connect_on_cpu(cfg)
+    with locked(work_folders(cfg), args.launcher) as warnings:
+        messages += set_resume(cfg, args.resume)
+        check_initial_weights(cfg)
+        check_data_files(cfg, ('train', 'val'))
+        check_encoder_outputs(cfg)
+        connect_on_cpu(cfg)
 
-    runner = build_runner(cfg)
-    if cfg.get('resume'):
-        require_same_architecture(runner)
-        skip_initial_weights(runner)
-        keep_implementation(runner)
-    for message in messages:
-        runner.logger.info(message)
-    runner.train()
-
+        runner = build_runner(cfg)
+        if cfg.get('resume'):
+            require_same_architecture(runner)
+            require_same_training(runner)
+            skip_initial_weights(runner)
+            keep_implementation(runner)
+            keep_to_own_folder(runner)
+        for warning in warnings:
+            runner.logger.warning(warning)
+        for message in messages:
+            runner.logger.info(message)
+        runner.train()

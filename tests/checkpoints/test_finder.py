@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import shutil
 import zipfile
 
 import pytest
@@ -83,6 +84,20 @@ def test_a_moved_folder(save, tmp_path):
     save('epoch_1.pth')
     (tmp_path / 'last_checkpoint').write_text('/elsewhere/run/epoch_1.pth')
     assert find(tmp_path) == ('epoch_1.pth', [])
+
+
+def test_a_copied_folder_takes_its_own(save, tmp_path):
+    save('epoch_1.pth')
+    shutil.copytree(tmp_path, tmp_path / 'copy')
+    assert find_checkpoint([str(tmp_path / 'copy')]) == (str(tmp_path / 'copy' / 'epoch_1.pth'), [])
+
+
+def test_a_checkpoint_elsewhere_is_named_and_not_taken(save, tmp_path):
+    path = save('epoch_2.pth')
+    (tmp_path / 'work').mkdir()
+    shutil.copy(tmp_path / 'last_checkpoint', tmp_path / 'work')
+    found, (message, ) = find_checkpoint([str(tmp_path / 'work')])
+    assert found is None and f'--resume {path}' in message
 
 
 def test_other_folder(save, tmp_path):

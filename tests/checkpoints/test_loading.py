@@ -342,6 +342,13 @@ def test_init_cfg_is_reported_once(tmp_path):
     assert text.count('parameters matched (') == 1 and 'do not match exactly' not in text
 
 
+def test_a_resumed_checkpoint_runs_no_program(tmp_path, monkeypatch):
+    """MMEngine reads the number of GPUs from a config in the file, by running it."""
+    monkeypatch.chdir(tmp_path)
+    torch.save(dict(meta=dict(epoch=1, config="__import__('os').mkdir('run')"), state_dict={}), 'x.pth')
+    assert mmengine_checkpoint._load_checkpoint('x.pth')['meta'] == dict(epoch=1)
+
+
 def test_a_trial_is_not_reported(tmp_path):
     """tools/test.py and --resume try a checkpoint before they load it."""
     runner = build_runner(tmp_path, 'mmpretrain', BACKBONES['swin'])

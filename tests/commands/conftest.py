@@ -1,6 +1,7 @@
 """Running the tools on a tiny model and a small folder of images."""
 
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -38,3 +39,19 @@ def run_tool(images):
         return process.returncode, process.stdout
 
     return run
+
+
+@pytest.fixture
+def message_of(monkeypatch, capsys):
+    """A function from arguments of train.py to the message it ends with."""
+
+    def message_of(*arguments):
+        monkeypatch.setattr(sys, 'argv', ['train.py', *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            runpy.run_path(str(REPO / 'tools' / 'train.py'), run_name='__main__')
+        code = caught.value.code
+        assert code not in (0, None)
+        # the text itself, or a number after argparse has printed the text; loggers of other tests may write, too
+        return code if isinstance(code, str) else capsys.readouterr().err
+
+    return message_of

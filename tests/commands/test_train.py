@@ -21,6 +21,10 @@ class Built(Exception):
     """Raised in place of building the runner; carries the config."""
 
 
+# What --resume looks for before the model is built.
+STATE = dict(meta=dict(epoch=1, iter=3), message_hub=dict(x=1), optimizer=dict(x=1), param_schedulers=[dict(x=1)])
+
+
 @pytest.fixture
 def config_of(monkeypatch, tmp_path):
     """A function from arguments of train.py to the config that it would run."""
@@ -40,22 +44,6 @@ def config_of(monkeypatch, tmp_path):
         return caught.value.args[0]
 
     return config_of
-
-
-@pytest.fixture
-def message_of(monkeypatch, capsys):
-    """A function from arguments of train.py to the message it ends with."""
-
-    def message_of(*arguments):
-        monkeypatch.setattr(sys, 'argv', ['train.py', *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            runpy.run_path(str(REPO / 'tools' / 'train.py'), run_name='__main__')
-        code = caught.value.code
-        assert code not in (0, None)
-        # the text itself, or a number after argparse has printed the text; loggers of other tests may write, too
-        return code if isinstance(code, str) else capsys.readouterr().err
-
-    return message_of
 
 
 class TestArguments:
@@ -127,7 +115,7 @@ class TestArguments:
     @pytest.mark.parametrize('given', [True, False])
     def test_resume_takes_checkpoint_and_seed(self, config_of, tmp_path, given, zipped):
         path = tmp_path / 'epoch_3.pth'
-        torch.save(dict(meta=dict(seed=17)), path, _use_new_zipfile_serialization=zipped)
+        torch.save({**STATE, 'meta': dict(epoch=3, iter=9, seed=17)}, path, _use_new_zipfile_serialization=zipped)
         cfg = config_of('--resume', *[path] * given, '--cfg-options', 'randomness.seed=None')
         assert (cfg.resume, cfg.load_from, cfg.randomness.seed) == (True, str(path), 17)
 
@@ -176,10 +164,12 @@ class TestMistakes:
         ('weight', "has nothing for the SimMIM's backbone"),
         ('backbone.weight', 'not one of the model in the config')])
     def test_resumed_checkpoint_of_another_architecture(self, message_of, tmp_path, images, name, reason):
-        torch.save(dict(state_dict={name: torch.zeros(3)}, meta=dict(epoch=1, iter=3)), tmp_path / 'epoch_1.pth')
+        torch.save(dict(state_dict={name: torch.zeros(3)}, **STATE), tmp_path / 'epoch_1.pth')
         message = message_of(CONFIG, '--work-dir', tmp_path, '--resume', '--cfg-options',
                              *(f'{loader}_dataloader.dataset.data_root={images}' for loader in ('train', 'val')))
         assert reason in message
+        if name != 'weight':
+            assert f'leave out --resume and give --cfg-options load_from={tmp_path / "epoch_1.pth"}' in message
 
     @pytest.mark.parametrize('content', [
         dict(model=dict(weight=torch.zeros(3)), epoch=1), dict(state_dict=dict(weight=torch.zeros(3)), meta=dict())])
@@ -187,6 +177,16 @@ class TestMistakes:
         torch.save(content, tmp_path / 'official.pth')
         message = message_of(CONFIG, '--work-dir', tmp_path, '--resume', tmp_path / 'official.pth')
         assert 'holds no state of a training' in message and f'load_from={tmp_path / "official.pth"}' in message
+
+    @pytest.mark.parametrize('part, named', [
+        ('optimizer', "it lacks the optimizer's state"), ('param_schedulers', 'it lacks the state of the schedules'),
+        ('message_hub', 'it lacks the log'), ('meta', 'it lacks epoch and iteration')])
+    def test_a_checkpoint_without_all_of_its_state_cannot_be_resumed(self, message_of, tmp_path, part, named):
+        path = tmp_path / 'epoch_1.pth'
+        torch.save({key: value for key, value in STATE.items() if key != part}, path)
+        message = message_of(CONFIG, '--work-dir', tmp_path, '--resume')
+        assert f'{path} holds no state of a training that could go on: {named}' in message
+        assert f'leave out --resume and give --cfg-options load_from={path}' in message
 
     def test_missing_initial_weights(self, message_of, tmp_path):
         message = message_of(CONFIG, '--work-dir', tmp_path, '--cfg-options', 'model.backbone.init_cfg.type=Pretrained',

@@ -9,6 +9,7 @@ from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import FlexibleRunner, Runner
 from torch import Tensor, nn
 
+from ...checkpoints.training_state import start_anew
 from ...errors import UserError
 from ...models.backbones.encoder import loading_silently
 from ...models.foreign_names import convert_for
@@ -25,8 +26,14 @@ def require_same_architecture(runner: Runner | FlexibleRunner) -> None:
         runner (Runner | FlexibleRunner): The runner, before it loads. Strategies of others that shard the model are
             left alone.
     """
-    if isinstance(runner, Runner) or isinstance(runner.strategy, FSDPStrategy) or type(runner.strategy) in WHOLE_MODEL:
+    if is_whole(runner):
         runner.register_hook(ArchitectureHook(), priority='VERY_HIGH')
+
+
+def is_whole(runner: Runner | FlexibleRunner) -> bool:
+    """Whether a checkpoint has the full tensors of the model in this runner."""
+    return isinstance(runner, Runner) or isinstance(runner.strategy, FSDPStrategy) or (
+        type(runner.strategy) in WHOLE_MODEL)
 
 
 class ArchitectureHook(Hook):
@@ -51,8 +58,9 @@ class ArchitectureHook(Hook):
             model = model.module
         faults = find_misfits(model, convert_for(model, checkpoint.get('state_dict', checkpoint), report=False))
         if faults:
+            otherwise = f' {start_anew(runner._load_from)}' if getattr(runner, '_resume', False) else ''
             raise UserError('The checkpoint is not one of the model in the config: ' + '; '.join(faults) + '. Give '
-                            'the config with which it was trained.')
+                            f'the config with which it was trained.{otherwise}')
 
 
 def find_misfits(model: nn.Module, state_dict: dict[str, Tensor]) -> list[str]:

@@ -7,6 +7,7 @@ from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
 
 from ...registry import HOOKS
+from .own_folder import forget_files_of_others, lies_in
 
 
 class AtomicLocalBackend(LocalBackend):
@@ -36,7 +37,8 @@ class CheckpointHook(MMEngineCheckpointHook):
     """MMEngine's hook, except that there is a complete checkpoint at any moment.
 
     MMEngine deletes the outdated checkpoint before it writes the new one, and writes it in place. Here a file is
-    written under a temporary name, renamed when it is complete, and only then the outdated one is deleted.
+    written under a temporary name, renamed when it is complete, and only then the outdated one is deleted. The same
+    holds for the best checkpoint. Nothing outside the folder of the run is deleted, whatever a resumed checkpoint says.
 
     Args:
         **kwargs: As MMEngine's ``CheckpointHook``. Where ``backend_args`` or a remote ``out_dir`` choose another
@@ -50,6 +52,42 @@ class CheckpointHook(MMEngineCheckpointHook):
         if backend_args is None and '://' not in str(out_dir):
             backend_args = dict(backend='AtomicLocalBackend')
         super().__init__(*args, out_dir=out_dir, backend_args=backend_args, **kwargs)
+
+    def before_train(self, runner) -> None:
+        """As MMEngine's; of a resumed run's best checkpoints those in its own folder are known.
+
+        Args:
+            runner (Runner): The runner.
+        """
+        forget_files_of_others(runner, self.out_dir)
+        super().before_train(runner)
+
+    def _save_best_checkpoint(self, runner, metrics: dict) -> None:
+        before = self._take_best()
+        super()._save_best_checkpoint(runner, metrics)
+        after = self._take_best()
+        self._give_best({**before, **after})
+        if is_main_process():
+            for name in after:
+                path = before.get(name)
+                if path and path != after[name] and lies_in(path, self.out_dir):
+                    self._remove(path)
+
+    def _take_best(self) -> dict:
+        """The paths of the best checkpoints; MMEngine, which would delete them too early, no longer has them."""
+        if not self.save_best:
+            return {}
+        if len(self.key_indicators) == 1:
+            paths, self.best_ckpt_path = {None: self.best_ckpt_path}, None
+        else:
+            paths, self.best_ckpt_path_dict = self.best_ckpt_path_dict, dict.fromkeys(self.key_indicators)
+        return {name: path for name, path in paths.items() if path}
+
+    def _give_best(self, paths: dict) -> None:
+        if self.save_best and len(self.key_indicators) == 1:
+            self.best_ckpt_path = paths.get(None)
+        elif self.save_best:
+            self.best_ckpt_path_dict = {name: paths.get(name) for name in self.key_indicators}
 
     def _save_checkpoint_with_step(self, runner, step: int, meta: dict) -> None:
         outdated = self._make_room(step)

@@ -1,0 +1,100 @@
+"""What a training needs of a checkpoint to go on, beside the weights."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+# States of PyTorch's optimizers that have a value for each value of a parameter.
+MOMENTS = frozenset((
+    'exp_avg', 'exp_avg_sq', 'max_exp_avg_sq', 'exp_inf', 'momentum_buffer', 'square_avg', 'grad_avg', 'acc_delta',
+    'sum', 'prev', 'step_size', 'ax', 'variance'))
+# One number for a parameter.
+COUNTERS = frozenset(('step', 'eta', 'mu', 'mu_product', 'RMS'))
+# Means over a dimension, which is then 1 (PyTorch's Adafactor) or gone (mmpretrain's).
+KEPT_MEANS, GONE_MEANS = dict(row_var=-1, col_var=-2), dict(exp_avg_sq_row=-1, exp_avg_sq_col=-2)
+
+
+def start_anew(path: str) -> str:
+    """What to do with a checkpoint that cannot be resumed from.
+
+    Args:
+        path (str): The file.
+    """
+    return f'To start a new training from its weights, leave out --resume and give --cfg-options load_from={path}'
+
+
+def missing_parts(checkpoint: Mapping[str, Any], schedules: bool) -> list[str]:
+    """Name what a checkpoint lacks of the state of a training.
+
+    Args:
+        checkpoint (Mapping[str, Any]): What a file holds.
+        schedules (bool): Whether the training has schedules of the learning rate.
+
+    Returns:
+        list[str]: In words; empty for a whole one.
+    """
+    meta = checkpoint.get('meta')
+    parts = {"the optimizer's state": checkpoint.get('optimizer'),
+             'the state of the schedules': checkpoint.get('param_schedulers') or not schedules,
+             'the log (message_hub)': checkpoint.get('message_hub'),
+             'epoch and iteration': isinstance(meta, Mapping) and {'epoch', 'iter'} <= set(meta)}
+    return [name for name, value in parts.items() if not value]
+
+
+def find_state_misfits(state: Any, groups: Sequence[Sequence[Tensor]], names: Mapping[int, str]) -> list[str]:
+    """Compare the state of an optimizer with the parameters that it is for.
+
+    PyTorch compares the number of parameters only; moments of another shape then end in an error of a step, in a crash
+    of a fused implementation, or are broadcast.
+
+    Args:
+        state (Any): Of a file, as of :meth:`torch.optim.Optimizer.state_dict`.
+        groups (Sequence[Sequence[Tensor]]): The optimizer's parameters, by group. Those that are sharded have the shape
+            of the whole.
+        names (Mapping[int, str]): The name of a parameter by its ``id``.
+
+    Returns:
+        list[str]: The first misfits in words; empty if there are none.
+    """
+    try:
+        numbers, values = [list(group['params']) for group in state['param_groups']], dict(state['state'])
+        known = {number for group in numbers for number in group}
+    except (KeyError, TypeError, ValueError):
+        return ['it is none of an optimizer']
+    if [len(group) for group in numbers] != [len(group) for group in groups]:
+        return [f'it is of {sum(map(len, numbers))} parameters in {len(numbers)} groups, and the optimizer of the '
+                f'config has {sum(map(len, groups))} in {len(groups)}']
+    if not known.issuperset(values):
+        return ['it has values of parameters that are in none of its groups']
+    pairs = [pair for group in zip(numbers, groups) for pair in zip(*group)]
+    return [text for number, parameter in pairs
+            for text in _misfits(values.get(number, {}), parameter, names.get(id(parameter), f'number {number}'))]
+
+
+def _misfits(values: Any, parameter: Tensor, name: str) -> Iterator[str]:
+    if not isinstance(values, Mapping):
+        yield f'that of {name} is a {type(values).__name__}'
+        return
+    for key, value in values.items():
+        expected = _expected_shapes(key, tuple(parameter.shape))
+        if isinstance(value, Tensor) and expected and tuple(value.shape) not in expected:
+            yield f'{key} of {name} has the shape {tuple(value.shape)} instead of {expected[0]}'
+        elif key in MOMENTS and value is not None and not isinstance(value, Tensor):
+            yield f'{key} of {name} is a {type(value).__name__}'
+
+
+def _expected_shapes(key: str, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Possible shapes of one state of a parameter; none for a state of an optimizer that is not known here."""
+    if key in MOMENTS:
+        return [shape]
+    if key in COUNTERS:
+        return [(), (1, )]
+    sizes = list(shape)
+    if key in KEPT_MEANS and len(shape) > 1:
+        sizes[KEPT_MEANS[key]] = 1
+    elif key in GONE_MEANS and len(shape) > 1:
+        del sizes[GONE_MEANS[key]]
+    else:
+        return []
+    return [tuple(sizes)]

@@ -1,0 +1,84 @@
+"""A training goes on only with the model, and with all of the state, that it was stopped with."""
+
+import re
+from collections.abc import Iterator
+from itertools import islice
+
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.optim import OptimWrapperDict
+from mmengine.runner import FlexibleRunner, Runner
+from torch import nn
+
+from ...checkpoints.model_settings import changed_settings
+from ...checkpoints.training_state import find_state_misfits, missing_parts, start_anew
+from ...errors import UserError
+from ...models.foreign_names import convert_for
+from .check_architecture import is_whole
+
+
+def require_same_training(runner: Runner | FlexibleRunner) -> None:
+    """Let a runner that resumes refuse a checkpoint whose tables would be resized, or whose moments fit no parameter.
+
+    Args:
+        runner (Runner | FlexibleRunner): The runner, before it trains. Strategies of others that shard the model are
+            left alone.
+    """
+    if is_whole(runner):
+        runner.register_hook(TrainingStateHook(), priority='VERY_HIGH')
+
+
+class TrainingStateHook(Hook):
+    """Stop before anything of a checkpoint is loaded that is not whole, or not one of this training."""
+
+    def after_load_checkpoint(self, runner: Runner | FlexibleRunner, checkpoint: dict) -> None:
+        """Compare a checkpoint with what the runner has built.
+
+        Args:
+            runner (Runner | FlexibleRunner): The runner, with its optimizer.
+            checkpoint (dict): What the file holds.
+
+        Raises:
+            UserError: Parts are missing, tables or settings have other sizes, or moments are not those of the
+                parameters; the message has the first few.
+        """
+        faults = (_missing(runner, checkpoint) or _resized(runner, checkpoint) or _settings(runner, checkpoint)
+                  or list(islice(_of_optimizers(runner, checkpoint['optimizer']), 4)))
+        if faults:
+            what, where = '; '.join(faults[:3]) + '; ...' * (len(faults) > 3), getattr(runner, '_load_from', None)
+            raise UserError(f'The checkpoint {where} cannot be resumed: {what}. Give the config with which it was '
+                            f'trained. {start_anew(where)}')
+
+
+def _missing(runner: Runner | FlexibleRunner, checkpoint: dict) -> list[str]:
+    return [f'it lacks {part}' for part in missing_parts(checkpoint, bool(runner.param_schedulers))]
+
+
+def _resized(runner: Runner | FlexibleRunner, checkpoint: dict) -> list[str]:
+    model = getattr(getattr(runner, 'strategy', None), 'skeleton', None) or _unwrap(runner.model)
+    state = convert_for(model, checkpoint.get('state_dict', checkpoint), report=False)
+    shapes = {re.sub(r'^module\.', '', name): tuple(value.shape) for name, value in state.items()}
+    other = [f'{name} has the shape {shapes[name]} instead of {tuple(parameter.shape)}'
+             for name, parameter in model.named_parameters() if shapes.get(name, parameter.shape) != parameter.shape]
+    hint = [f'other windows or image sizes (window_size, img_size) make {len(other)} of its tables another shape']
+    return [*hint, *other] if other else []
+
+
+def _settings(runner: Runner | FlexibleRunner, checkpoint: dict) -> list[str]:
+    return changed_settings(checkpoint['meta'].get('cfg'), runner.cfg.get('model'))
+
+
+def _of_optimizers(runner: Runner | FlexibleRunner, state: dict) -> Iterator[str]:
+    names = {id(parameter): name for name, parameter in _unwrap(runner.model).named_parameters()}
+    wrapper = runner.optim_wrapper
+    several = isinstance(wrapper, OptimWrapperDict)
+    for name, one in wrapper.items() if several else [('optimizer', wrapper)]:
+        groups = [group['params'] for group in one.optimizer.param_groups]
+        for text in find_state_misfits(state.get(name) if several else state, groups, names):
+            yield f'the state of its {name} is not that of these parameters: {text}'
+
+
+def _unwrap(model: nn.Module) -> nn.Module:
+    while is_model_wrapper(model):
+        model = model.module
+    return model
