@@ -48,8 +48,8 @@ def nearest(recipe: Recipe, paths: Iterable[Path], pretraining: bool) -> tuple[P
         pretraining (bool): Whether the file is of pre-training, or a classifier.
 
     Returns:
-        tuple[Path, list[Row]] | None: The first of those with the fewest differences, and all settings; None if no
-        config is of that task.
+        tuple[Path, list[Row]] | None: The first of those with the fewest differences, rather one in a folder than
+        in a folder of that, and all settings; None if no config is of that task.
     """
     found = []
     for path in paths:
@@ -59,7 +59,7 @@ def nearest(recipe: Recipe, paths: Iterable[Path], pretraining: bool) -> tuple[P
             continue
         if str(cfg.get('model', {}).get('type')).rpartition('.')[2] == MODELS_OF[pretraining]:
             found.append((path, compare(recipe, cfg.to_dict())))
-    return min(found, key=lambda pair: sum(row.differs for row in pair[1]), default=None)
+    return min(found, key=lambda pair: (sum(row.differs for row in pair[1]), len(pair[0].parts)), default=None)
 
 
 def compare(recipe: Recipe, cfg: dict[str, Any]) -> list[Row]:

@@ -59,6 +59,12 @@ def test_the_nearest_is_of_the_task_and_has_the_fewest_differences():
     assert nearest(recipe_of('finetune'), paths[:1], pretraining=False) is None
 
 
+def test_of_equally_near_ones_that_on_all_of_imagenet():
+    paths = sorted(PRETRAIN.rglob(BASE.format('500k').replace('_in1k-', '_in1k*')))
+    assert paths[0].parent.name == 'data_scaling' and paths[-1].parent == PRETRAIN
+    assert nearest(recipe_of('pretrain'), paths, pretraining=True)[0] == paths[-1]
+
+
 def test_the_table_has_a_mark_and_both_values():
     recipe = recipe_of('pretrain', DATA=dict(MASK_RATIO=0.5))
     lines = table(compare(recipe, Config.fromfile(PRETRAIN / BASE.format('800e')).to_dict()))
