@@ -20,13 +20,14 @@ from .files import is_safetensors, read_file
 from .weights import find_weights, has_weights
 
 
-def load_from_local(filename: str, map_location: Any = None, mmap: bool = False) -> Any:
+def load_from_local(filename: str, map_location: Any = None, mmap: bool | None = None) -> Any:
     """Read a local file for MMEngine.
 
     Args:
         filename (str): The file.
         map_location (Any): As of ``torch.load``.
-        mmap (bool): See :func:`read_file`. Defaults to False.
+        mmap (bool, optional): See :func:`read_file`. Defaults to True where several processes read the file, which
+            then share the memory.
 
     Returns:
         Any: Its content. Parameters under the key of another code base are under ``'state_dict'``, too,
@@ -35,7 +36,7 @@ def load_from_local(filename: str, map_location: Any = None, mmap: bool = False)
     Raises:
         UserError: If it cannot be read.
     """
-    content = read_file(filename, map_location, mmap)
+    content = read_file(filename, map_location, get_dist_info()[1] > 1 if mmap is None else mmap)
     if is_safetensors(filename):
         return dict(state_dict=content)
     _drop_program(content)

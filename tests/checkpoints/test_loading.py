@@ -366,10 +366,12 @@ def test_models_of_others_keep_the_warning(caplog):
 
 
 @pytest.mark.skipif(not Path('/proc/self/maps').exists(), reason='Linux says which files are in memory')
-@pytest.mark.parametrize('mmap', [True, False])
-def test_tensors_of_a_local_file_can_stay_on_the_disk(tmp_path, mmap):
+@pytest.mark.parametrize('mmap, processes, shared', [(True, 1, True), (False, 8, False), (None, 1, False),
+                                                     (None, 8, True)])
+def test_processes_share_the_memory_of_a_local_file(tmp_path, monkeypatch, mmap, processes, shared):
+    monkeypatch.setattr('mmsimmim.checkpoints.loading.get_dist_info', lambda: (0, processes))
     path = tmp_path / 'official.pth'
     torch.save(dict(model=dict(weight=torch.arange(6.))), path)
     found = load_from_local(str(path), 'cpu', mmap=mmap)['state_dict']['weight']
-    assert (str(path) in Path('/proc/self/maps').read_text()) == mmap
+    assert (str(path) in Path('/proc/self/maps').read_text()) == shared
     assert torch.equal(found, torch.arange(6.))

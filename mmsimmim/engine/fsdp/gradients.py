@@ -22,12 +22,20 @@ def agree_on_gradients(module: nn.Module, find_unused_parameters: bool = False) 
         module (nn.Module): A unit that ``fully_shard`` has sharded.
         find_unused_parameters (bool): Whether to ask the other processes in every step. Defaults to False: in the
             first one, and afterwards the same parameters must have gradients.
+
+    Raises:
+        UserError: PyTorch is too new, and has changed inside.
     """
-    group = module._get_fsdp_state()._fsdp_param_group
+    try:
+        group = module._get_fsdp_state()._fsdp_param_group
+        post_backward = group and group.post_backward
+    except AttributeError as error:
+        raise UserError(f'FSDPStrategy does not know the insides of PyTorch {torch.__version__}: {error}. It was '
+                        'tested with 2.11.') from error
     if group is not None:
         agreement = _fill_in if find_unused_parameters else _Expectation()
         # An attribute of the instance: PyTorch has no hook at this place.
-        group.post_backward = _before(group.post_backward, lambda: agreement(group))
+        group.post_backward = _before(post_backward, lambda: agreement(group))
 
 
 def _before(function: Callable, first: Callable) -> Callable:
