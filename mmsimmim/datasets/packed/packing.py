@@ -12,6 +12,7 @@ from PIL import Image
 
 from ...errors import UserError
 from ..image_folder import IMAGE_SUFFIXES, list_files
+from ..transforms.loading.image_bytes import open_image
 from ..transforms.loading.load_image import LoadImage, UnreadableImage
 from .file import FORMAT, UNFINISHED, PackedFile
 from .writer import Conversion, Entry, require_same
@@ -129,7 +130,7 @@ def encode(folder: str, path: str, short_side: int | None, quality: int) -> Entr
 
 def _is_deep(content: bytes) -> bool:
     """Whether it is an image of a single channel with more than 8 bits."""
-    with Image.open(io.BytesIO(content)) as image:
+    with open_image(io.BytesIO(content)) as image:
         return image.mode == 'F' or image.mode.startswith('I')
 
 

@@ -1,5 +1,6 @@
 """An image that may lie in a file or in memory, before it is decoded."""
 
+import functools
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +9,10 @@ from typing import BinaryIO
 from PIL import Image
 
 from .jpeg import START, JpegHeader, read_header
+
+# Those that Pillow decodes by itself: for some others, EPS among them, it starts programs.
+RASTER_FORMATS = ('JPEG', 'MPO', 'PNG', 'GIF', 'BMP', 'DIB', 'TIFF', 'WEBP', 'PPM', 'JPEG2000', 'AVIF', 'TGA', 'ICO',
+                  'PCX', 'SGI')
 
 
 class UnreadableImage(Exception):
@@ -44,6 +49,18 @@ class ImageBytes:
         """Whether the size is known and below the given limit, or else Pillow's own."""
         limit = Image.MAX_IMAGE_PIXELS if max_pixels is None else max_pixels
         return self.header is not None and (limit is None or self.header.height * self.header.width <= limit)
+
+
+def open_image(source: str | BinaryIO) -> Image.Image:
+    """Pillow's ``Image.open`` for :data:`RASTER_FORMATS` alone, by the content and not by the name."""
+    return Image.open(source, formats=_formats())
+
+
+@functools.lru_cache
+def _formats() -> list[str]:
+    """Those that the installed Pillow knows; asked for another one it raises."""
+    Image.init()
+    return [name for name in RASTER_FORMATS if name in Image.OPEN]
 
 
 def _read_if_jpeg(path: str) -> bytes | None:

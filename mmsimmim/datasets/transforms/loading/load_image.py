@@ -5,7 +5,7 @@ from mmcv.transforms import BaseTransform
 from PIL import Image, ImageOps
 
 from ....registry import TRANSFORMS
-from .image_bytes import ImageBytes, UnreadableImage, pillow_limit, reason_of
+from .image_bytes import ImageBytes, UnreadableImage, open_image, pillow_limit, reason_of
 from .jpeg import decode, turn_upright
 
 __all__ = ['LoadImage', 'UnreadableImage']
@@ -90,7 +90,7 @@ class LoadImage(BaseTransform):
             image = decode(file.data)
             if image is not None:
                 return turn_upright(image, file.header.orientation)
-        with pillow_limit(self.max_pixels), Image.open(file.source()) as image:
+        with pillow_limit(self.max_pixels), open_image(file.source()) as image:
             self._check_size(*image.size)
             return self._to_rgb(ImageOps.exif_transpose(image))[..., ::-1]
 
