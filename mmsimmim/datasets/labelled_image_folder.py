@@ -6,7 +6,8 @@ from mmengine.logging import print_log
 
 from ..errors import UserError
 from ..registry import DATASETS
-from .image_folder import ImageFolder, list_files
+from .image_folder import ImageFolder
+from .listing import list_files, list_folders
 
 
 @DATASETS.register_module()
@@ -56,9 +57,8 @@ class LabelledImageFolder(ImageFolder):
         return labelled
 
     def _number_classes(self) -> dict[str, int]:
-        with os.scandir(self.data_root) as entries:
-            folders = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith('.'))
-        found = [name for name in folders if any(list_files(os.path.join(self.data_root, name), self.suffixes))]
+        found = [name for name in list_folders(self.data_root)
+                 if any(list_files(os.path.join(self.data_root, name), self.suffixes))]
         if not found:
             raise UserError(f'{self.data_root!r} has no folder with images in it, but folders are classes. Sort the '
                             'images into one folder per class.')

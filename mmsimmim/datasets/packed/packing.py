@@ -1,5 +1,6 @@
 """Packing an image folder into one file; file.py describes the file."""
 
+import errno
 import io
 import itertools
 import os
@@ -12,7 +13,7 @@ from PIL import Image
 
 from ...errors import UserError
 from ..image_folder import IMAGE_SUFFIXES, list_files
-from ..transforms.loading.image_bytes import open_image
+from ..transforms.loading.image_bytes import NO_FILE, open_file, open_image
 from ..transforms.loading.load_image import LoadImage, UnreadableImage
 from .file import FORMAT, UNFINISHED, PackedFile
 from .writer import Conversion, Entry, require_same
@@ -105,11 +106,13 @@ def encode(folder: str, path: str, short_side: int | None, quality: int) -> Entr
         UserError: The storage failed, which may pass.
     """
     try:
-        with open(os.path.join(folder, path), 'rb') as file:
+        with open_file(os.path.join(folder, path)) as file:
             content = file.read()
     except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
         return Entry(path, b'', error.strerror, missing=True)
     except OSError as error:
+        if error.strerror == NO_FILE or error.errno in (errno.ELOOP, errno.ENXIO):
+            return Entry(path, b'', error.strerror, missing=True)
         raise UserError(f'Cannot read {os.path.join(folder, path)}: {error.strerror or error}. What is packed so far '
                         'stays; the same command goes on from there.') from error
     try:
