@@ -256,7 +256,7 @@ def test_storage_that_fails_for_a_moment(run, folder, begun, monkeypatch):
         raise OSError(5, 'Input/output error')
 
     with monkeypatch.context() as patch:
-        patch.setattr(packing, 'open', fails, raising=False)
+        patch.setattr(packing, 'open_file', fails)
         assert 'Input/output error. What is packed so far stays' in run(folder, begun)[0]
     assert run(folder, begun)[0] is None and run('--check', begun)[1].endswith('13 records are as they were packed\n')
 

@@ -116,7 +116,9 @@ def encode(folder: str, path: str, short_side: int | None, quality: int) -> Entr
         raise UserError(f'Cannot read {os.path.join(folder, path)}: {error.strerror or error}. What is packed so far '
                         'stays; the same command goes on from there.') from error
     try:
-        image = LoadImage()(dict(img_bytes=content))['img'][..., ::-1]
+        # Mosaics are made small here, so that a training can read them.
+        loader = LoadImage() if short_side is None else LoadImage(max_pixels=None)
+        image = loader(dict(img_bytes=content))['img'][..., ::-1]
     except UnreadableImage as error:
         return Entry(path, content, str(error))
     if short_side is None or min(image.shape[:2]) <= short_side or _is_deep(content):
