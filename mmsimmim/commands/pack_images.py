@@ -81,13 +81,16 @@ def main(argv: list[str] | None = None) -> None:
 
 def check(path: str, workers: int) -> None:
     """Name the records that differ from what was packed; exit code 1 if there are any."""
-    from ..datasets.packed.check import find_faults
-    from ..datasets.packed.file import PackedFile
+    from ..datasets.packed.apart import check_apart
 
-    count, faults = PackedFile(path).manifest['count'], 0
-    for fault in find_faults(path, workers, words('checked')):
+    faults = 0
+
+    def report(fault: str) -> None:
+        nonlocal faults
         print(fault)
         faults += 1
+
+    count = check_apart(path, workers, words('checked'), report)
     if faults:
         sys.exit(f'error: {path}: {faults} faults in {count} records. Copy the file again, or pack anew.')
     print(f'{path}: {count} records are as they were packed')

@@ -46,7 +46,7 @@ def train(args: argparse.Namespace) -> None:
     from ..checkpoints.resume import set_resume
     from ..engine.hooks.check_architecture import require_same_architecture
     from ..engine.hooks.keep_implementation import keep_implementation
-    from .checks.data_files import check_data_files
+    from .checks.data_files import check_data_files, naming_packed_files
     from .checks.encoder_outputs import check_encoder_outputs
     from .checks.model_files import check_initial_weights, skip_initial_weights
     from .common.auto_scale_lr import scale_lr
@@ -76,5 +76,6 @@ def train(args: argparse.Namespace) -> None:
         keep_implementation(runner)
     for message in messages:
         runner.logger.info(message)
-    runner.train()
+    with naming_packed_files(cfg):
+        runner.train()
 
