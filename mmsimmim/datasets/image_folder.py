@@ -9,7 +9,7 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
-from ..errors import UserError
+from ..errors import UserError, shown
 from ..registry import DATASETS
 from .listing import list_files
 from .seeding import SampleIndex
@@ -215,7 +215,7 @@ class ImageFolder(BaseDataset):
             yield path, SampleIndex(other, key=(*key, attempt)) if isinstance(idx, SampleIndex) else other
 
     def _nothing_readable(self, skipped: dict[str, str]) -> str:
-        examples = '; '.join(f'{path}: {reason}' for path, reason in list(skipped.items())[:3])
+        examples = '; '.join(f'{shown(path)}: {shown(reason)}' for path, reason in list(skipped.items())[:3])
         place, use = repr(self.data_root), 'use'
         if self.split is not None:
             place, use = f'the split {self.split!r} of {place}', dict(train='train on', val='validate on')[self.split]
@@ -245,5 +245,5 @@ def note_skipped(sample: dict, skipped: dict[str, str]) -> dict:
         sample['data_samples'].set_metainfo(dict(skipped_files=skipped))
     else:
         for path, reason in skipped.items():
-            warnings.warn(f'{path} cannot be read and is left out: {reason}')
+            warnings.warn(f'{shown(path)} cannot be read and is left out: {shown(reason)}')
     return sample

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from mmengine.logging import print_log
 
+from ..errors import shown
 from .transforms.loading.image_bytes import NO_FILE
 
 
@@ -78,4 +79,4 @@ def _require_file(entry: os.DirEntry) -> None:
 
 
 def _leave_out(path: str, error: OSError) -> None:
-    print_log(f'{path} is left out: {error.strerror or error}.', logger='current', level=30)
+    print_log(f'{shown(path)} is left out: {shown(error.strerror or error)}.', logger='current', level=30)
