@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from .. import __version__
-from ..errors import UserError
+from ..errors import UserError, shown
 from .common.mistakes import report_mistakes
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def main(argv: list[str] | None = None) -> None:
 
 def print_names(title: str, names: list[str]) -> None:
     """A title with the number of names, and the names."""
-    print(f'{title}: {len(names)}{": " if names else ""}{", ".join(names)}')
+    print(f'{title}: {len(names)}{": " if names else ""}{", ".join(map(shown, names))}')
 
 
 def count(state_dict: dict[str, Tensor]) -> str:

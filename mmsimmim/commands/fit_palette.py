@@ -13,7 +13,7 @@ import sys
 
 import numpy as np
 
-from ..errors import UserError
+from ..errors import UserError, shown
 from .common.mistakes import report_mistakes
 from .config.options import check_seed
 
@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> None:
                         f'{", ".join(IMAGE_SUFFIXES)}.')
     pixels, left_out = sample_pixels(paths, args.pixels, args.stride, args.seed)
     for line in left_out:
-        print(f'left out: {line}', file=sys.stderr)
+        print(f'left out: {shown(line)}', file=sys.stderr)
     palette, distance = fit_palette(pixels, args.colours, args.seed)
     write(args.out, palette)
     print(f'{args.out}: {len(palette)} colours from {len(pixels)} pixels of {len(paths) - len(left_out)} images; a '

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..architectures import SWIN, SWIN_V2, VIT
-from ..errors import UserError
+from ..errors import UserError, shown, shown_lines
 from ..shipped import config_name, configs_folder
 from .common.mistakes import report_mistakes
 
@@ -48,9 +48,9 @@ def main(argv: list[str] | None = None) -> None:
         contents = recognise(weights)
     except ValueError as error:
         raise UserError(f'{args.file}: {error}') from error
-    print(f'{args.file}: {contents.title}')
+    print(shown(f'{args.file}: {contents.title}'))
     for name, value in describe(contents, weights, checkpoint):
-        print(f'  {name:<16}{value}')
+        print(f'  {shown(name):<16}{shown_lines(value)}')
     fits = fit_configs(Path(args.configs), weights, contents)
     print_lines('Fits exactly', map(config_name, fits.exact))
     print_lines('Fits with resized position tables', map(config_name, fits.resized))
@@ -176,7 +176,7 @@ def print_lines(title: str, lines: Iterable[str]) -> None:
     lines = list(lines)
     if lines or title.startswith('Fits'):
         print(f'{title}:{"" if lines else " none"}')
-        print(*(f'  {line}' for line in lines), sep='\n', end='\n' if lines else '')
+        print(*(f'  {shown_lines(line)}' for line in lines), sep='\n', end='\n' if lines else '')
 
 
 def print_recipe(checkpoint: dict, contents: Contents, fits: Fits) -> None:
@@ -188,7 +188,7 @@ def print_recipe(checkpoint: dict, contents: Contents, fits: Fits) -> None:
     try:
         recipe = read_recipe(checkpoint, pretraining)
     except UserError as error:
-        print(f'Recipe in the file: {error}')
+        print(f'Recipe in the file: {shown_lines(error)}')
         return
     if recipe is None:
         return

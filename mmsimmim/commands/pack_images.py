@@ -20,7 +20,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from ..errors import UserError
+from ..errors import UserError, shown
 from .common.mistakes import report_mistakes
 
 WORD_EVERY = 10.0  # seconds between two lines about progress
@@ -72,8 +72,8 @@ def main(argv: list[str] | None = None) -> None:
     suffixes = ['.' + suffix.lower().lstrip('.') for suffix in args.suffixes or IMAGE_SUFFIXES]
     packed = pack(args.folder, args.out, args.short_side, args.quality, suffixes, args.workers, words('packed'))
     for path, reason in packed.unreadable.items():
-        print(f"unreadable by LoadImage's defaults, with which a training passes over it: {path}: {reason}",
-              file=sys.stderr)
+        print(f"unreadable by LoadImage's defaults, with which a training passes over it: {shown(path)}: "
+              f'{shown(reason)}', file=sys.stderr)
     print(f'{args.out}: {packed.count} images{", packed before" if packed.already else ""}, '
           f"{len(packed.unreadable)} of which are unreadable by LoadImage's defaults; "
           f'{os.path.getsize(args.out) / 2**20:.1f} MiB')
@@ -81,13 +81,16 @@ def main(argv: list[str] | None = None) -> None:
 
 def check(path: str, workers: int) -> None:
     """Name the records that differ from what was packed; exit code 1 if there are any."""
-    from ..datasets.packed.check import find_faults
-    from ..datasets.packed.file import PackedFile
+    from ..datasets.packed.apart import check_apart
 
-    count, faults = PackedFile(path).manifest['count'], 0
-    for fault in find_faults(path, workers, words('checked')):
-        print(fault)
+    faults = 0
+
+    def report(fault: str) -> None:
+        nonlocal faults
+        print(shown(fault))
         faults += 1
+
+    count = check_apart(path, workers, words('checked'), report)
     if faults:
         sys.exit(f'error: {path}: {faults} faults in {count} records. Copy the file again, or pack anew.')
     print(f'{path}: {count} records are as they were packed')

@@ -48,7 +48,7 @@ def train(args: argparse.Namespace) -> None:
     from ..engine.hooks.check_training_state import require_same_training
     from ..engine.hooks.keep_implementation import keep_implementation
     from ..engine.hooks.own_folder import keep_to_own_folder
-    from .checks.data_files import check_data_files
+    from .checks.data_files import check_data_files, naming_packed_files
     from .checks.encoder_outputs import check_encoder_outputs
     from .checks.model_files import check_initial_weights, skip_initial_weights
     from .common.auto_scale_lr import scale_lr
@@ -84,4 +84,5 @@ def train(args: argparse.Namespace) -> None:
             runner.logger.warning(warning)
         for message in messages:
             runner.logger.info(message)
-        runner.train()
+        with naming_packed_files(cfg):
+            runner.train()

@@ -5,6 +5,7 @@ import sys
 
 from mmengine.logging import MMLogger
 
+from ..errors import shown
 from .common.mistakes import report_mistakes
 from .config.options import add_config_options, check_seed
 
@@ -62,9 +63,9 @@ def main(argv: list[str] | None = None) -> None:
         if args.out is None:
             target = write_picture(target_path(path, args.images, args.out_dir, paths, '_reconstruction.png'),
                                    draw_sheet([result], model.data_preprocessor, args.channels))
-            print(f'{target}  {result.measured}')
+            print(f'{shown(target)}  {result.measured}')
         else:
-            print(f'{path}  {result.measured}')
+            print(f'{shown(path)}  {result.measured}')
             drawn.append(result)
     if drawn:
         print(write_picture(args.out, draw_sheet(drawn, model.data_preprocessor, args.channels)))

@@ -21,6 +21,7 @@ from mmsimmim.compat import (  # noqa: E402
     mmdet_bf16_rois,
     mmpretrain_multimodal,
     parameter_groups_log,
+    pillow_ghostscript,
     pkg_resources_gone,
     pycocotools_prints,
     scipy_interp2d,
@@ -28,7 +29,7 @@ from mmsimmim.compat import (  # noqa: E402
 
 REPAIRS = (checkpoint_globals, checkpoint_fallback, pkg_resources_gone, config_packages, adafactor, amp_on_cpu,
            mmcv_extension, mmpretrain_multimodal, mmdet_bf16_rois, developer_notices, parameter_groups_log,
-           flexible_progress, pycocotools_prints, scipy_interp2d)
+           flexible_progress, pillow_ghostscript, pycocotools_prints, scipy_interp2d)
 
 
 def apply_repairs() -> None:

@@ -6,8 +6,10 @@ HistoryBuffer pickles its four statistics as methods, which pickle writes as cal
 real one admitted, a hostile file could reach any attribute, and through it run code.
 
 Repair: exactly those types are listed with ``torch.serialization.add_safe_globals``, and in place of ``getattr`` stands
-a function that gives out the four statistics of HistoryBuffer and refuses everything else. ``weights_only=False`` is
-never used. Before torch 2.6 ``torch.load`` is what it was; ``weights_only=True`` asked for by hand works there as well.
+a function that gives out the four statistics of HistoryBuffer and refuses everything else. In place of NumPy's types
+and of HistoryBuffer stand those of :mod:`.checkpoint_arrays`, which check what they are filled with.
+``weights_only=False`` is never used. Before torch 2.6 ``torch.load`` is what it was; ``weights_only=True`` asked for by
+hand works there as well.
 
 torch looks a global up under ``__module__`` and ``__qualname__`` of the listed object (``__name__`` before 2.6).
 Stand-ins carry the name they stand for, because tuples of object and name are understood from torch 2.6 on only.
@@ -17,15 +19,11 @@ import pickle
 from _codecs import encode
 from types import ModuleType
 
-import numpy as np
 from mmengine.config import ConfigDict
 from mmengine.logging import HistoryBuffer
 
+from mmsimmim.compat.checkpoint_arrays import STATISTICS, Array, Dtype, History, reconstruct, scalar
 from mmsimmim.compat.import_hook import after_import
-
-STATISTICS = frozenset({'min', 'max', 'mean', 'current'})
-NUMBER_TYPES = ('bool_', 'int8', 'int16', 'int32', 'int64', 'uint8', 'uint16', 'uint32', 'uint64', 'float16', 'float32',
-                'float64')
 
 
 def apply() -> None:
@@ -47,7 +45,7 @@ def guarded_getattr(owner, name):
     Raises:
         pickle.UnpicklingError: For any other pair; the checkpoint is not one that MMEngine wrote.
     """
-    if owner is HistoryBuffer and type(name) is str and name in STATISTICS:
+    if (owner is HistoryBuffer or owner is History) and type(name) is str and name in STATISTICS:
         return HistoryBuffer.__dict__[name]
     raise pickle.UnpicklingError(
         f'the checkpoint asks for the attribute {name!r} of {owner!r}. MMEngine writes no such thing, and it can be '
@@ -67,19 +65,16 @@ def _named(function, module: str, name: str):
 
 def _numpy_functions():
     """NumPy's two constructors under their names in NumPy 1 and in NumPy 2: files of either are read by either."""
-    scalar = np.float64(0).__reduce__()[0]
-    reconstruct = np.zeros(0).__reduce__()[0]
     for module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
         yield _named(scalar, module, 'scalar')
         yield _named(reconstruct, module, '_reconstruct')
 
 
 SAFE_GLOBALS = (
-    HistoryBuffer,
+    History,
     ConfigDict,
-    np.ndarray,
-    np.dtype,
-    *(type(np.dtype(name)) for name in NUMBER_TYPES),
+    Array,
+    Dtype,
     *_numpy_functions(),
     encode,  # how pickle spells bytes; torch lists it itself from 2.6 on
     _named(guarded_getattr, 'builtins', 'getattr'),

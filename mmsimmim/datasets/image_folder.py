@@ -9,11 +9,12 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
-from ..errors import UserError
+from ..errors import UserError, shown
 from ..registry import DATASETS
+from .listing import list_files
 from .seeding import SampleIndex
 from .subsets import choose_fraction, choose_listed, choose_split, path_hash, position
-from .transforms.loading.load_image import UnreadableImage
+from .transforms.loading.image_bytes import UnreadableImage
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.bmp', '.tif', '.tiff', '.webp', '.ppm', '.pgm', '.pbm',
                   '.pnm', '.gif')
@@ -23,9 +24,10 @@ IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.bmp', '.tif', '.ti
 class ImageFolder(BaseDataset):
     """Every image below ``data_root``, at any depth, as unlabelled training data.
 
-    Linked folders are followed, each real folder once; names that begin with a dot are left out. The order is that of
-    the sorted relative paths. A sample has the keys ``img_path``, ``sample_idx`` and ``sample_id``, an integer that
-    depends on the relative path alone.
+    Linked folders are followed, each real folder once; names that begin with a dot are left out. What is no regular
+    file (pipes, devices, sockets) or cannot be looked up (circular links) is left out and named in the log. The order
+    is that of the sorted relative paths. A sample has the keys ``img_path``, ``sample_idx`` and ``sample_id``, an
+    integer that depends on the relative path alone.
 
     A file that :class:`LoadImage` cannot read is replaced by another one, drawn from the sample's own random numbers.
     Where none of the 'val' files tried can be read, a training file replaces it: a few broken held-out files
@@ -213,7 +215,7 @@ class ImageFolder(BaseDataset):
             yield path, SampleIndex(other, key=(*key, attempt)) if isinstance(idx, SampleIndex) else other
 
     def _nothing_readable(self, skipped: dict[str, str]) -> str:
-        examples = '; '.join(f'{path}: {reason}' for path, reason in list(skipped.items())[:3])
+        examples = '; '.join(f'{shown(path)}: {shown(reason)}' for path, reason in list(skipped.items())[:3])
         place, use = repr(self.data_root), 'use'
         if self.split is not None:
             place, use = f'the split {self.split!r} of {place}', dict(train='train on', val='validate on')[self.split]
@@ -227,48 +229,6 @@ def _check_fraction(fraction: float, seed: int) -> None:
         raise UserError(f'ImageFolder: fraction must be a number above 0 and up to 1, got {fraction!r}.')
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**64:
         raise UserError(f'ImageFolder: fraction_seed must be an integer from 0 to 2**64 - 1, got {seed!r}.')
-
-
-def list_files(root: str, suffixes: tuple[str, ...]) -> Iterator[str]:
-    """Walk a folder and all below it, linked ones included, entering each real folder once.
-
-    Args:
-        root (str): The folder.
-        suffixes (tuple[str]): Lower-case endings of the wanted names, with the dot.
-
-    Yields:
-        str: Path relative to ``root``.
-    """
-    seen = set()
-    pending = ['']
-    while pending:
-        folder = pending.pop()
-        real = os.stat(os.path.join(root, folder))
-        if (real.st_dev, real.st_ino) in seen:
-            continue
-        seen.add((real.st_dev, real.st_ino))
-        files, folders = _scan(root, folder, suffixes)
-        yield from files
-        # Popped from the end: in sorted order, so that the file system does not decide by which of two paths a
-        # folder is reached first.
-        pending.extend(sorted(folders, reverse=True))
-
-
-def _scan(root: str, folder: str, suffixes: tuple[str, ...]) -> tuple[list[str], list[str]]:
-    files, folders = [], []
-    try:
-        with os.scandir(os.path.join(root, folder)) as entries:
-            for entry in entries:
-                if entry.name.startswith('.'):
-                    continue
-                if entry.is_dir():
-                    folders.append(os.path.join(folder, entry.name))
-                elif entry.name.lower().endswith(suffixes):
-                    files.append(os.path.join(folder, entry.name))
-    except PermissionError:
-        print_log(f'No permission to list the folder {os.path.join(root, folder)}: its images are left out.',
-                  logger='current', level=30)
-    return files, folders
 
 
 def note_skipped(sample: dict, skipped: dict[str, str]) -> dict:
@@ -285,5 +245,5 @@ def note_skipped(sample: dict, skipped: dict[str, str]) -> dict:
         sample['data_samples'].set_metainfo(dict(skipped_files=skipped))
     else:
         for path, reason in skipped.items():
-            warnings.warn(f'{path} cannot be read and is left out: {reason}')
+            warnings.warn(f'{shown(path)} cannot be read and is left out: {shown(reason)}')
     return sample

@@ -4,9 +4,10 @@ import os
 
 from mmengine.logging import print_log
 
-from ..errors import UserError
+from ..errors import UserError, shown
 from ..registry import DATASETS
-from .image_folder import ImageFolder, list_files
+from .image_folder import ImageFolder
+from .listing import list_files, list_folders
 
 
 @DATASETS.register_module()
@@ -50,22 +51,21 @@ class LabelledImageFolder(ImageFolder):
         self._label_of = self._number_classes()
         labelled, self.stand_ins = ([path for path in some if os.sep in path] for some in (paths, self.stand_ins))
         if len(labelled) < len(paths):
+            example = shown(next(path for path in paths if os.sep not in path))
             print_log(f'{len(paths) - len(labelled)} image(s) directly in {self.data_root!r} have no class and are '
-                      f'left out, such as {next(path for path in paths if os.sep not in path)}.', logger='current',
-                      level=30)
+                      f'left out, such as {example}.', logger='current', level=30)
         return labelled
 
     def _number_classes(self) -> dict[str, int]:
-        with os.scandir(self.data_root) as entries:
-            folders = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith('.'))
-        found = [name for name in folders if any(list_files(os.path.join(self.data_root, name), self.suffixes))]
+        found = [name for name in list_folders(self.data_root)
+                 if any(list_files(os.path.join(self.data_root, name), self.suffixes))]
         if not found:
             raise UserError(f'{self.data_root!r} has no folder with images in it, but folders are classes. Sort the '
                             'images into one folder per class.')
         wanted = list(self._metainfo.setdefault('classes', tuple(found)))
         unknown = [name for name in found if name not in wanted]
         if unknown:
-            raise UserError(f"{self.data_root!r} has the folder(s) {', '.join(unknown[:5])}, not among the "
+            raise UserError(f"{self.data_root!r} has the folder(s) {', '.join(map(shown, unknown[:5]))}, not among the "
                             f"{len(wanted)} of metainfo['classes'], which are {', '.join(wanted[:5])}, ...")
         return {name: label for label, name in enumerate(wanted)}
 

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from ..datasets.image_folder import IMAGE_SUFFIXES, list_files
-from ..errors import UserError
+from ..errors import UserError, shown
 from .pictures import PictureLoader
 
 
@@ -59,7 +59,7 @@ def load_all(loader: PictureLoader, paths: list[str]) -> Iterator[tuple[str, int
         except UserError as error:
             unreadable.append(str(error))
             if len(paths) > 1:
-                print(f'left out: {error}', file=sys.stderr)
+                print(f'left out: {shown(error)}', file=sys.stderr)
             continue
         yield path, index, batch
     if len(unreadable) == len(paths):

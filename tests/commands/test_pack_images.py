@@ -3,19 +3,25 @@
 import io
 import multiprocessing
 import os
+import re
 import signal
+import struct
 
 import cv2
 import numpy as np
 import pytest
+from mmengine.config import Config
 from PIL import Image
+from torch.utils.data import DataLoader
 
 from mmsimmim.commands import pack_images
-from mmsimmim.datasets import LoadImage
+from mmsimmim.commands.checks.data_files import check_data_files, naming_packed_files
+from mmsimmim.datasets import LoadImage, PackedImageFolder
 from mmsimmim.datasets.packed import file as packed_file
 from mmsimmim.datasets.packed import packing
 from mmsimmim.datasets.packed import writer as packed_writer
-from mmsimmim.datasets.packed.file import PATHS, PackedFile
+from mmsimmim.datasets.packed.file import COMMIT, FORMAT, MANIFEST, PATHS, PackedFile
+from mmsimmim.errors import UserError
 from tests.commands.killers import die
 
 lmdb = pytest.importorskip('lmdb')
@@ -256,7 +262,7 @@ def test_storage_that_fails_for_a_moment(run, folder, begun, monkeypatch):
         raise OSError(5, 'Input/output error')
 
     with monkeypatch.context() as patch:
-        patch.setattr(packing, 'open', fails, raising=False)
+        patch.setattr(packing, 'open_file', fails)
         assert 'Input/output error. What is packed so far stays' in run(folder, begun)[0]
     assert run(folder, begun)[0] is None and run('--check', begun)[1].endswith('13 records are as they were packed\n')
 
@@ -299,6 +305,46 @@ def test_a_damaged_database_names_the_image(run, folder, tmp_path, monkeypatch):
         patch.setattr(packed_file, 'key_of', damaged)
         assert PackedFile(str(out)).read('4.jpg') is None
     assert PackedFile(str(out)).read('4.jpg') == (folder / '4.jpg').read_bytes()
+
+
+def test_a_damaged_page_ends_neither_the_check_nor_a_training(run, folder, tmp_path):
+    """A page says that an image has a gigabyte: LMDB reads beyond the file, and the process gets a signal."""
+    out = tmp_path / 'out.lmdb'
+    cv2.imwrite(str(folder / 'large.png'), np.random.default_rng(0).integers(0, 255, (96, 96, 3), np.uint8))
+    assert run(folder, out)[0] is None
+    enlarge(out, b'large.png')
+    assert re.fullmatch(f'error: {out} is damaged: reading it ended a process with SIG(BUS|SEGV). Copy the file '
+                        'again, or pack anew.', run('--check', out)[0])
+    config = Config(dict(train_dataloader=dict(dataset=dict(type='mmsimmim.PackedImageFolder', data_root=str(out)))))
+    check_data_files(config, ('train', ))  # which does not read the images
+    dataset = PackedImageFolder(str(out), pipeline=[dict(type='mmsimmim.LoadImage')])
+    with pytest.raises(UserError, match=f'ended by a signal while it read {out}. The file is damaged .*--check'):
+        with naming_packed_files(config):
+            list(DataLoader(dataset, num_workers=1, collate_fn=len))
+
+
+def enlarge(path, key):
+    """Write a size of a gigabyte into the pages' entries for a key."""
+    data = bytearray(path.read_bytes())
+    places = [found.start() for found in re.finditer(re.escape(struct.pack('<HH', 1, len(key)) + key), data)]
+    for place in places:
+        data[place - 4:place] = struct.pack('<I', 1 << 30)
+    assert places
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize('key, value', [
+    (MANIFEST, b'{'), (MANIFEST, b'[]'), (MANIFEST, b'[' * 100000), (MANIFEST, b'{"format": "%s"}' % FORMAT.encode()),
+    (MANIFEST, None), (MANIFEST, b'\xff\xfe'), (COMMIT + bytes(8), b'[1]'), (COMMIT + bytes(8), b'{"checksums": 3}'),
+    (COMMIT + bytes(8), b'{"checksums": [], "unreadable": [1]}'), (COMMIT + bytes(8), b'{"checksums": [[]]}')])
+def test_hostile_lists_are_told_with_the_file(run, folder, tmp_path, key, value):
+    out = tmp_path / 'out.lmdb'
+    assert run(folder, out)[0] is None
+    change(out, key, value)
+    assert run('--check', out)[0].startswith(f'error: {out} is ')
+    config = Config(dict(train_dataloader=dict(dataset=dict(type='mmsimmim.PackedImageFolder', data_root=str(out)))))
+    with pytest.raises(UserError, match=f'train_dataloader.dataset.data_root: {out} is '):
+        check_data_files(config, ('train', ))
 
 
 def test_words_about_the_progress(run, folder, tmp_path, monkeypatch):

@@ -3,6 +3,8 @@
 import builtins
 import pickle
 import struct
+import subprocess
+import sys
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
@@ -19,6 +21,8 @@ from mmengine.runner.checkpoint import load_checkpoint
 
 import mmsimmim  # noqa: F401
 from mmsimmim.compat import checkpoint_globals
+
+from .hostile_states import DTYPE_STATES, PLAIN, Made, array, dtype, save
 
 TORCH = tuple(int(part) for part in torch.__version__.split('+')[0].split('.')[:2])
 
@@ -267,3 +271,69 @@ def test_message_hub_state_survives_a_file(tmp_path):
     other.load_state_dict(torch.load(tmp_path / 'hub.pth', weights_only=True))
     assert other.get_scalar('train/loss').current() == 0.5
     assert other.get_info('iter') == 3
+
+
+# --- states that are no code, and corrupt memory ---
+
+
+def read(value, path):
+    save(value, path)
+    return torch.load(path, weights_only=True)
+
+
+def test_no_state_of_an_admitted_type_crashes_the_process(tmp_path):
+    done = subprocess.run([sys.executable, '-m', 'tests.compat.hostile_states', str(tmp_path), '400', '1'],
+                          cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    assert done.returncode == 0, f'ended by signal {-done.returncode}: {done.stderr[-1000:]}'
+    assert 'refused' in done.stdout and "'read'" in done.stdout
+
+
+@pytest.mark.parametrize('state', [state for state in DTYPE_STATES if state != PLAIN])
+def test_a_dtype_is_made_of_its_string_alone(tmp_path, state):
+    with pytest.raises(pickle.UnpicklingError, match='refused'):
+        read(dtype('f8', state), tmp_path / 'file.pth')
+
+
+@pytest.mark.parametrize('name', ['O', 'V16', 'S8', 'M8', 'f8,O', 'c16', b'f8'])
+def test_dtypes_that_are_no_plain_numbers_are_refused(tmp_path, name):
+    with pytest.raises(pickle.UnpicklingError, match='refused'):
+        read(dtype(name, PLAIN), tmp_path / 'file.pth')
+
+
+def test_arrays_are_filled_once_with_the_bytes_that_they_take(tmp_path):
+    doubles, booleans = dtype('f8', PLAIN), dtype('b1', (3, '|', *PLAIN[2:]))
+    whole = (1, (2, ), doubles, False, struct.pack('<2d', 1, 2))
+    np.testing.assert_array_equal(read(array(whole), tmp_path / 'file.pth'), [1, 2])
+    for hostile in (array(whole, whole), array((1, (3, ), doubles, False, b' ' * 16)),
+                    array((1, (-2, ), doubles, False, b' ' * 16)), array((1, (1, ), booleans, False, b'\2')),
+                    array((1, (1 << 62, 1 << 62, 0), doubles, False, b'')), Made('numpy ndarray', ((4, ), 'f8')),
+                    Made('numpy ndarray', ((4, ), 'O'), new=True),
+                    Made('numpy ndarray', ((4, ), 'f8'), whole, new=True)):
+        with pytest.raises(pickle.UnpicklingError, match='refused'):
+            read(hostile, tmp_path / 'file.pth')
+
+
+@pytest.mark.parametrize('state', [{'mean': 1}, {'_log_history': [1.0], '_count_history': [1]}, {}, (), None,
+                                   {'_statistics_methods': {'mean': Made('collections OrderedDict')}}])
+def test_a_history_holds_two_lists_of_numbers_and_its_own_statistics(tmp_path, state):
+    with pytest.raises(pickle.UnpicklingError, match='refused'):
+        read(Made('mmengine.logging.history_buffer HistoryBuffer', (), state, new=True), tmp_path / 'file.pth')
+
+
+@pytest.mark.parametrize('order', '<>')
+@pytest.mark.parametrize('name', ['bool', 'i1', 'u2', 'i4', 'i8', 'f2', 'f4', 'f8'])
+def test_numbers_of_both_byte_orders_are_what_was_saved_and_are_saved_again(tmp_path, name, order):
+    saved = np.array([[0, 1], [1, 0], [1, 1]]).astype(np.dtype(name).newbyteorder(order))
+    buffer = HistoryBuffer([0.5, 2.5], [1, 1])
+    for _ in range(2):
+        torch.save([saved, np.asfortranarray(saved), saved.ravel()[1], buffer], tmp_path / 'file.pth')
+        loaded, fortran, number, buffer = torch.load(tmp_path / 'file.pth', weights_only=True)
+        assert loaded.dtype.newbyteorder('=') == number.dtype.newbyteorder('=') == np.dtype(name) and number == 1
+        np.testing.assert_array_equal(loaded, [[0, 1], [1, 0], [1, 1]])
+        np.testing.assert_array_equal(fortran, loaded)
+        assert type(loaded + loaded) is np.ndarray and type(loaded.sum()) is type(np.ones(1, name).sum())
+        assert type(buffer) is HistoryBuffer and type(buffer.data[0]) is np.ndarray and buffer.mean() == 1.5
+        saved = loaded
+    torch.save(np.zeros(2), tmp_path / 'plain.pth')
+    torch.save(torch.load(tmp_path / 'plain.pth', weights_only=True), tmp_path / 'again.pth')
+    assert type(torch.load(tmp_path / 'again.pth', weights_only=False)) is np.ndarray

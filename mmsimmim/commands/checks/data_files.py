@@ -1,7 +1,9 @@
 """The datasets of a config before anything is built: their files are there, and have the classes of the config."""
 
 import os
+import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from mmengine.config import Config
 
@@ -11,7 +13,7 @@ from ...datasets.checks.config import check_of, read_parts
 from ...datasets.checks.objects365 import check_objects365
 from ...datasets.checks.part import Part, classes_of, unwrap
 from ...datasets.checks.report import Report, Section
-from ...datasets.packed.file import PackedFile
+from ...datasets.packed.apart import require_readable
 from ...errors import UserError, why_missing
 
 PACKED = ('mmsimmim.PackedImageFolder', 'PackedImageFolder')
@@ -53,9 +55,26 @@ def _require_whole(cfg: Config, names: Sequence[str]) -> None:
         for dataset, _ in unwrap((cfg.get(f'{name}_dataloader') or {}).get('dataset') or {}):
             if dataset.get('type') in PACKED and dataset.get('data_root'):
                 try:
-                    PackedFile(dataset.data_root)
+                    require_readable(dataset.data_root)
                 except UserError as error:
                     raise UserError(f'{name}_dataloader.dataset.data_root: {error}') from error
+
+
+@contextmanager
+def naming_packed_files(cfg: Config) -> Iterator[None]:
+    """Name the files of packed images where a data loading worker is ended by a signal, which knows no file."""
+    try:
+        yield
+    except RuntimeError as error:
+        files = sorted({dataset.data_root for name in ('train', 'val')
+                        for dataset, _ in unwrap((cfg.get(f'{name}_dataloader') or {}).get('dataset') or {})
+                        if dataset.get('type') in PACKED and dataset.get('data_root')})
+        # PyTorch tells the signal in this error, or in its cause.
+        if not files or not re.search('worker .*killed by signal: (Bus error|Segm)', f'{error} {error.__cause__}'):
+            raise
+        raise UserError(f'A data loading worker was ended by a signal while it read {", ".join(files)}. The file is '
+                        'damaged (tools/dataset_converters/pack_images.py --check FILE tells), or the shared memory '
+                        f'of this machine (/dev/shm) is full. {error}') from error
 
 
 def _files_of(part: Part) -> Iterator[tuple]:

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 
-from ...errors import UserError
+from ...errors import UserError, shown_lines
 
 
 def report_mistakes(main: Callable) -> Callable:
@@ -23,6 +23,6 @@ def report_mistakes(main: Callable) -> Callable:
             return main(*args, **kwargs)
         except UserError as error:
             # The message of an error in a data loading worker follows the worker's traceback.
-            sys.exit(f'error: {str(error).rsplit("UserError: ", 1)[-1].strip()}')
+            sys.exit(f'error: {shown_lines(str(error).rsplit("UserError: ", 1)[-1].strip())}')
 
     return wrapped

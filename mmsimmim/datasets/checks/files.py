@@ -13,6 +13,8 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from PIL import Image
 
+from ..transforms.loading.image_bytes import open_file, open_image
+
 T = TypeVar('T')
 
 ORIENTATION = 0x0112  # the EXIF tag; from 5 on, rows and columns are swapped
@@ -93,7 +95,7 @@ def read_picture(path: str, decode: bool = False) -> Picture:
         Picture: With the size, or the fault.
     """
     try:
-        with Image.open(path) as image:
+        with open_file(path) as file, open_image(file) as image:
             turned = image.format in ('JPEG', 'MPO') and 'exif' in image.info and \
                 image.getexif().get(ORIENTATION, 1) >= 5
             if decode:
@@ -113,7 +115,7 @@ def read_label_map(path: str) -> LabelMap:
         LabelMap: With the counts, or the fault.
     """
     try:
-        with Image.open(path) as image:
+        with open_file(path) as file, open_image(file) as image:
             return LabelMap(*image.size, image.mode, _count_values(image))
     except Exception as error:
         return LabelMap(fault=_reason(error))
@@ -196,5 +198,5 @@ def find_same(some: Sequence[str], others: Sequence[str], reading: Reading) -> l
 
 
 def _hash(path: str) -> bytes:
-    with open(path, 'rb') as file:
+    with open_file(path) as file:
         return hashlib.blake2b(file.read(), digest_size=16).digest()

@@ -4,6 +4,8 @@ import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from ...errors import shown
+
 EXAMPLES = 3
 WIDTH = 120
 # Faults that a few samples of the official sets have, too, and that training then leaves out, are errors above this
@@ -127,4 +129,4 @@ def some(names: Iterable, number: int = EXAMPLES) -> str:
         str: Such as 'a, b, c, ...'.
     """
     names = list(names)
-    return ', '.join(map(str, names[:number])) + (', ...' if len(names) > number else '')
+    return ', '.join(map(shown, names[:number])) + (', ...' if len(names) > number else '')

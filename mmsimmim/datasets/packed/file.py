@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ...errors import UserError
@@ -17,6 +18,7 @@ FORMAT = 'mmsimmim packed images, version 1'
 MANIFEST, PATHS, COMMIT = b'\0manifest', b'\0paths', b'\0commit'
 # The suffix of an unfinished file.
 UNFINISHED = '.part'
+COPY = 'Copy the file again, or pack anew.'
 MAX_KEY = 511  # of LMDB, bytes
 
 # The databases that are open, and in which process, by device and inode: LMDB refuses to open one twice.
@@ -90,18 +92,19 @@ class PackedFile:
         try:
             with self._begin() as records:
                 return records.get(key_of(path))
-        except import_lmdb().Error:
+        except UserError:
             return None
 
     def checksums(self) -> list[str]:
         """The checksum (:func:`checksum`) of each image, in the order of :meth:`paths`."""
         with self._begin() as records:
-            return [number for commit in read_commits(records) for number in commit['checksums']]
+            return [number for commit in read_commits(records, self.path) for number in commit['checksums']]
 
     def unreadable(self) -> dict[str, str]:
         """The reason why each image is unreadable that could not be decoded, or whose file could not be opened."""
         with self._begin() as records:
-            return {path: why for commit in read_commits(records) for path, why in commit['unreadable'].items()}
+            commits = read_commits(records, self.path)
+            return {path: why for commit in commits for path, why in commit['unreadable'].items()}
 
     def surplus(self) -> list[str]:
         """Keys of records that are neither images of the list nor part of the format."""
@@ -110,8 +113,13 @@ class PackedFile:
             keys = (key for key in records.cursor().iternext(keys=True, values=False) if not key.startswith(b'\0'))
             return [os.fsdecode(key) for key in keys if key not in known]
 
-    def _begin(self) -> Any:
-        return _database(self.path, self._file).begin()
+    @contextmanager
+    def _begin(self) -> Iterator[Any]:
+        try:
+            with _database(self.path, self._file).begin() as records:
+                yield records
+        except import_lmdb().Error as error:
+            raise UserError(f'{self.path} is damaged: {error}. {COPY}') from error
 
 
 def _file_of(path: str) -> tuple[int, int]:
@@ -183,10 +191,14 @@ def read_manifest(records: Any, path: str) -> dict:
         UserError: The database holds something else.
     """
     text = records.get(MANIFEST)
-    manifest = json.loads(text) if text else {}
+    manifest = _parse(text, 'manifest', path) if text else {}
     if manifest.get('format') != FORMAT:
         raise UserError(f'{path} is an LMDB database, but not one that tools/dataset_converters/pack_images.py of this '
                         'version wrote.')
+    for key, kind in (('source', str), ('options', dict), ('count', int), ('finished', bool), ('missing', dict)):
+        if type(manifest.get(key)) is not kind:
+            raise UserError(f'{path} is damaged: its manifest has no {key} of type {kind.__name__}. {COPY}')
+    _require_words(manifest['missing'], path)
     return manifest
 
 
@@ -195,14 +207,34 @@ def read_paths(records: Any) -> list[str]:
     return [os.fsdecode(path) for path in records.get(PATHS, b'').split(b'\0') if path]
 
 
-def read_commits(records: Any) -> Iterator[dict]:
-    """What each commit added: ``checksums`` (list), and ``unreadable``, reasons by path."""
+def read_commits(records: Any, path: str) -> Iterator[dict]:
+    """What each commit added: ``checksums`` (list), and ``unreadable``, reasons by path; or UserError."""
     cursor = records.cursor()
     cursor.set_range(COMMIT)
     for key, value in cursor:
         if not key.startswith(COMMIT):
             return
-        yield json.loads(value)
+        commit = _parse(value, 'list of checksums', path)
+        checksums, unreadable = commit.get('checksums'), commit.get('unreadable')
+        if type(checksums) is not list or not all(type(number) is str for number in checksums):
+            raise UserError(f'{path} is damaged: a list of checksums holds something else. {COPY}')
+        _require_words(unreadable, path)
+        yield commit
+
+
+def _parse(text: bytes, what: str, path: str) -> dict:
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f'{path} is damaged: its {what} cannot be read. {COPY}') from error
+    if type(content) is not dict:
+        raise UserError(f'{path} is damaged: its {what} holds something else. {COPY}')
+    return content
+
+
+def _require_words(reasons: Any, path: str) -> None:
+    if type(reasons) is not dict or not all(type(reason) is str for reason in reasons.values()):
+        raise UserError(f'{path} is damaged: its reasons for unreadable images are something else. {COPY}')
 
 
 def key_of(path: str) -> bytes:

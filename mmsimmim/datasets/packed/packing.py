@@ -1,5 +1,6 @@
 """Packing an image folder into one file; file.py describes the file."""
 
+import errno
 import io
 import itertools
 import os
@@ -12,6 +13,7 @@ from PIL import Image
 
 from ...errors import UserError
 from ..image_folder import IMAGE_SUFFIXES, list_files
+from ..transforms.loading.image_bytes import NO_FILE, open_file, open_image
 from ..transforms.loading.load_image import LoadImage, UnreadableImage
 from .file import FORMAT, UNFINISHED, PackedFile
 from .writer import Conversion, Entry, require_same
@@ -104,15 +106,19 @@ def encode(folder: str, path: str, short_side: int | None, quality: int) -> Entr
         UserError: The storage failed, which may pass.
     """
     try:
-        with open(os.path.join(folder, path), 'rb') as file:
+        with open_file(os.path.join(folder, path)) as file:
             content = file.read()
     except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
         return Entry(path, b'', error.strerror, missing=True)
     except OSError as error:
+        if error.strerror == NO_FILE or error.errno in (errno.ELOOP, errno.ENXIO):
+            return Entry(path, b'', error.strerror, missing=True)
         raise UserError(f'Cannot read {os.path.join(folder, path)}: {error.strerror or error}. What is packed so far '
                         'stays; the same command goes on from there.') from error
     try:
-        image = LoadImage()(dict(img_bytes=content))['img'][..., ::-1]
+        # Mosaics are made small here, so that a training can read them.
+        loader = LoadImage() if short_side is None else LoadImage(max_pixels=None)
+        image = loader(dict(img_bytes=content))['img'][..., ::-1]
     except UnreadableImage as error:
         return Entry(path, content, str(error))
     if short_side is None or min(image.shape[:2]) <= short_side or _is_deep(content):
@@ -129,7 +135,7 @@ def encode(folder: str, path: str, short_side: int | None, quality: int) -> Entr
 
 def _is_deep(content: bytes) -> bool:
     """Whether it is an image of a single channel with more than 8 bits."""
-    with Image.open(io.BytesIO(content)) as image:
+    with open_image(io.BytesIO(content)) as image:
         return image.mode == 'F' or image.mode.startswith('I')
 
 

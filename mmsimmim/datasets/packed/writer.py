@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ...errors import UserError
+from ...errors import UserError, shown
 from .file import COMMIT, MANIFEST, PATHS, checksum, import_lmdb, key_of, read_manifest, read_paths
 
 MAP_SIZE = 2**30  # bytes that the database may have at first; it is doubled as often as necessary
@@ -131,6 +131,6 @@ def require_same(manifest: dict, begin: dict, path: str, known: Sequence[str] = 
             raise UserError(f'{path} was begun with {name} = {before}, not {now}. {advice}')
     if manifest['count'] != begin['count'] or list(known) != list(paths):
         changed = sorted(set(known) ^ set(paths))
-        examples = f', such as {", ".join(changed[:3])}' if changed else ''
+        examples = f', such as {", ".join(map(shown, changed[:3]))}' if changed else ''
         raise UserError(f'{begin["source"]} has changed since {path} was begun: there were {manifest["count"]} images, '
                         f'now there are {begin["count"]}{examples}. {advice}')

@@ -10,7 +10,8 @@ from mmengine.runner import IterBasedTrainLoop, Runner
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from ...datasets.image_folder import IMAGE_SUFFIXES, list_files
+from ...datasets.image_folder import IMAGE_SUFFIXES
+from ...datasets.listing import list_files, list_folders
 from ...datasets.seeding import isolated_random_state
 from ...errors import UserError
 from ...evaluation.features import extract_features, gather_in_order, without_masks
@@ -196,7 +197,7 @@ def _check_folder(folder: str, side: str) -> None:
     if not os.path.isdir(folder):
         raise UserError(f'FeatureProbeHook: {side}={str(folder)!r} is no folder (working folder: {os.getcwd()}). Give '
                         'one with a folder per class.')
-    classes = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith('.'))
+    classes = list_folders(folder)
     if len(classes) < 2:
         raise UserError(f'FeatureProbeHook: {side}={str(folder)!r} has {len(classes)} folder(s) of classes in it; to '
                         'tell classes apart there must be two at least.')

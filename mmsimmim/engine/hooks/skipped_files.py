@@ -5,6 +5,7 @@ from mmengine.dist import all_gather_object
 from mmengine.hooks import Hook
 from mmengine.structures import BaseDataElement
 
+from ...errors import shown
 from ...registry import HOOKS
 
 
@@ -75,7 +76,7 @@ class SkippedFilesHook(Hook):
 
     def _name(self, runner, skipped: dict[str, str]) -> None:
         for path in sorted(skipped.keys() - self._named):
-            runner.logger.warning(f'Left out, as it cannot be read: {path} ({skipped[path]})')
+            runner.logger.warning(f'Left out, as it cannot be read: {shown(path)} ({shown(skipped[path])})')
         self._named.update(skipped)
 
     def _count(self, runner, period: str) -> None:

@@ -9,6 +9,7 @@ from PIL import Image, ImageOps
 
 from mmsimmim.datasets import LoadRandomResizedCrop
 from mmsimmim.datasets.seeding import SampleIndex
+from mmsimmim.datasets.transforms.loading.image_bytes import open_image
 
 Box = tuple[int, int, int, int]
 
@@ -27,7 +28,7 @@ def differences(files: Sequence[str], size: int) -> dict[str, float]:
     found: dict[str, list[float]] = dict(ours=[], pillow=[], cv2=[])
     for i, file in enumerate(files):
         results = ours(dict(img_path=file, sample_idx=SampleIndex(i, key=(0, 0, i))))
-        with Image.open(file) as image:
+        with open_image(file) as image:
             whole = ImageOps.exif_transpose(image).convert('RGB')
         box = results['crop_box']
         expected = _by_pillow(whole, box, size)

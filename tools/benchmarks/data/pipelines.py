@@ -14,11 +14,11 @@ from mmengine.config import Config
 from mmengine.dataset import InfiniteSampler
 from mmengine.registry import FUNCTIONS
 from mmengine.runner import Runner
-from PIL import Image
 from torch.utils.data import DataLoader, Dataset, default_collate
 from torchvision import transforms
 
 from mmsimmim.datasets.seeding import SampleIndex
+from mmsimmim.datasets.transforms.loading.image_bytes import open_image
 from mmsimmim.errors import UserError
 from mmsimmim.registry import DATASETS
 from tools.benchmarks.data.masks import PATCH, RATIO, TOKEN, mask_generator
@@ -29,7 +29,7 @@ SUFFIXES = ('.jpg', '.jpeg', '.png')  # of files that all pipelines and decoders
 # From the content of a file to 8-bit colour.
 DECODERS: dict[str, Callable[[bytes], Any]] = {
     'OpenCV alone': lambda data: cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR),
-    'Pillow alone': lambda data: np.asarray(Image.open(io.BytesIO(data)).convert('RGB')),
+    'Pillow alone': lambda data: np.asarray(open_image(io.BytesIO(data)).convert('RGB')),
     'torchvision alone': lambda data: torchvision.io.decode_image(
         torch.frombuffer(bytearray(data), dtype=torch.uint8), torchvision.io.ImageReadMode.RGB),
 }
@@ -59,7 +59,7 @@ class OfficialImages(Dataset):
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, np.ndarray]:
         with open(self.files[index], 'rb') as file:
-            image = Image.open(file).convert('RGB')
+            image = open_image(file).convert('RGB')
         return self.transform(image), self._draw_mask()
 
     def _draw_mask(self) -> np.ndarray:

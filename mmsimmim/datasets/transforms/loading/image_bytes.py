@@ -1,6 +1,10 @@
 """An image that may lie in a file or in memory, before it is decoded."""
 
+import errno
+import functools
 import io
+import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
@@ -8,6 +12,12 @@ from typing import BinaryIO
 from PIL import Image
 
 from .jpeg import START, JpegHeader, read_header
+
+# Those that Pillow decodes by itself: for some others, EPS among them, it starts programs.
+RASTER_FORMATS = ('JPEG', 'MPO', 'PNG', 'GIF', 'BMP', 'DIB', 'TIFF', 'WEBP', 'PPM', 'JPEG2000', 'AVIF', 'TGA', 'ICO',
+                  'PCX', 'SGI')
+MAX_PIXELS = 2**26  # of an image of which nobody said more; 192 MiB in colours of 8 bits
+NO_FILE = 'no regular file but a pipe, device or socket'
 
 
 class UnreadableImage(Exception):
@@ -46,8 +56,43 @@ class ImageBytes:
         return self.header is not None and (limit is None or self.header.height * self.header.width <= limit)
 
 
+def open_image(source: str | BinaryIO) -> Image.Image:
+    """Pillow's ``Image.open`` for :data:`RASTER_FORMATS` alone, by the content and not by the name."""
+    return Image.open(source, formats=_formats())
+
+
+@functools.lru_cache
+def _formats() -> list[str]:
+    """Those that the installed Pillow knows; asked for another one it raises."""
+    Image.init()
+    return [name for name in RASTER_FORMATS if name in Image.OPEN]
+
+
+def open_file(path: str) -> BinaryIO:
+    """Open a regular file, unbuffered; of a pipe, device or socket nobody waits for the content.
+
+    Args:
+        path (str): The file.
+
+    Returns:
+        BinaryIO: Open for reading.
+
+    Raises:
+        OSError: It cannot be opened, or is none.
+    """
+    file = open(path, 'rb', buffering=0, opener=_without_waiting)
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, NO_FILE, path)
+    return file
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, 'O_NONBLOCK', 0))
+
+
 def _read_if_jpeg(path: str) -> bytes | None:
-    with open(path, 'rb', buffering=0) as file:
+    with open_file(path) as file:
         start = file.read(2)
         return start + file.readall() if start == START else None
 

@@ -5,7 +5,7 @@ from mmcv.transforms import BaseTransform
 from PIL import Image, ImageOps
 
 from ....registry import TRANSFORMS
-from .image_bytes import ImageBytes, UnreadableImage, pillow_limit, reason_of
+from .image_bytes import MAX_PIXELS, ImageBytes, UnreadableImage, open_image, pillow_limit, reason_of
 from .jpeg import decode, turn_upright
 
 __all__ = ['LoadImage', 'UnreadableImage']
@@ -34,15 +34,16 @@ class LoadImage(BaseTransform):
         max_value (float, optional): The brightest value of single-channel images with more than 8 bits: 4095 for a
             12-bit camera, 1 for floats in [0, 1]. Defaults to None: 65535 for integers; floats count as unreadable.
         max_pixels (int, optional): Images with more pixels (height x width) count as unreadable: a small file can
-            unfold to more than the memory holds. Defaults to None: Pillow's limit, about 179 million. Set it for
-            large images from a source that you trust, such as aerial mosaics.
+            unfold to more than the memory holds. Set a larger number for large images from a source that you trust,
+            such as aerial mosaics. None: Pillow's limit, about 179 million. Defaults to 67,108,864 (8192 x 8192),
+            which take a worker up to a gigabyte.
 
     Examples:
         >>> LoadImage()(dict(img_path='demo.png'))['img'].shape
         (192, 192, 3)
     """
 
-    def __init__(self, max_value: float | None = None, max_pixels: int | None = None) -> None:
+    def __init__(self, max_value: float | None = None, max_pixels: int | None = MAX_PIXELS) -> None:
         name = type(self).__name__
         if max_value is not None and not max_value > 0:
             raise ValueError(f'{name}: max_value must be above 0, got {max_value}.')
@@ -90,13 +91,16 @@ class LoadImage(BaseTransform):
             image = decode(file.data)
             if image is not None:
                 return turn_upright(image, file.header.orientation)
-        with pillow_limit(self.max_pixels), Image.open(file.source()) as image:
+        with pillow_limit(self.max_pixels), open_image(file.source()) as image:
             self._check_size(*image.size)
             return self._to_rgb(ImageOps.exif_transpose(image))[..., ::-1]
 
     def _check_size(self, width: int, height: int) -> None:
         if self.max_pixels is not None and width * height > self.max_pixels:
-            raise ValueError(f'{width} x {height} pixels are more than LoadImage(max_pixels={self.max_pixels}) allows')
+            name = type(self).__name__
+            raise ValueError(f'{width} x {height} pixels are more than {name}(max_pixels={self.max_pixels}) allows; if '
+                             f'you trust the source of your images, set max_pixels={width * height} or more for {name} '
+                             'in the pipeline')
 
     def _to_rgb(self, image: Image.Image) -> np.ndarray:
         if image.mode == 'F' or image.mode.startswith('I'):

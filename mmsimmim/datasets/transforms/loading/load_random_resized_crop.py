@@ -11,7 +11,7 @@ from ....registry import TRANSFORMS
 from ...keyed_random import CROP, KeyedRandom
 from ...seeding import key_of
 from ..masks.mask_generator import is_number, is_whole, require
-from .image_bytes import ImageBytes, UnreadableImage, reason_of
+from .image_bytes import MAX_PIXELS, ImageBytes, UnreadableImage, reason_of
 from .jpeg import REDUCTIONS, Box, decode, to_stored, to_upright, turn_upright
 from .load_image import LoadImage
 
@@ -49,7 +49,7 @@ class LoadRandomResizedCrop(LoadImage):
         flip_prob (float): Probability of a horizontal flip. Defaults to 0.
         margin (float, optional): See above; at least 1. None: always decode in full. Defaults to 2.
         max_value (float, optional): See :class:`LoadImage`. Defaults to None.
-        max_pixels (int, optional): See :class:`LoadImage`. Defaults to None.
+        max_pixels (int, optional): See :class:`LoadImage`. Defaults to 67,108,864.
 
     Raises:
         ValueError: If an argument is wrong.
@@ -67,7 +67,7 @@ class LoadRandomResizedCrop(LoadImage):
                  flip_prob: float = 0.0,
                  margin: float | None = 2.0,
                  max_value: float | None = None,
-                 max_pixels: int | None = None) -> None:
+                 max_pixels: int | None = MAX_PIXELS) -> None:
         super().__init__(max_value, max_pixels)
         self.scale = (scale, scale) if is_whole(scale) else scale
         self.crop_ratio_range = tuple(crop_ratio_range)

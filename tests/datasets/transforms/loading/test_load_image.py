@@ -1,11 +1,15 @@
 """What LoadImage makes of all sorts of files."""
 
+import zlib
+
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
-from mmsimmim.datasets.transforms import LoadImage, UnreadableImage
+from mmsimmim.datasets.seeding import SampleIndex
+from mmsimmim.datasets.transforms import LoadImage, LoadRandomResizedCrop, UnreadableImage
+from mmsimmim.datasets.transforms.loading import load_image
 
 RGB = np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8)
 
@@ -108,13 +112,33 @@ def test_large_images_need_a_limit_of_their_own(tmp_path, monkeypatch):
     path = tmp_path / 'x.png'
     Image.fromarray(RGB).save(path)  # 2400 pixels
     with pytest.raises(UnreadableImage, match=r'2400 pixels.* set LoadImage\(max_pixels='):
-        load(path)
+        load(path, max_pixels=None)
     assert np.array_equal(load(path, max_pixels=2400)[..., ::-1], RGB)
     with pytest.raises(UnreadableImage, match=r'60 x 40 pixels .* LoadImage\(max_pixels=2399\) allows'):
         load(path, max_pixels=2399)
     assert Image.MAX_IMAGE_PIXELS == 1000
     with pytest.raises(ValueError, match='max_pixels'):
         LoadImage(max_pixels='1e9')
+
+
+@pytest.mark.parametrize('kind', [LoadImage, LoadRandomResizedCrop])
+@pytest.mark.parametrize('name', ['bomb.jpg', 'bomb.png'])
+def test_by_default_no_small_file_unfolds_to_gigabytes(tmp_path, monkeypatch, kind, name):
+    monkeypatch.setattr(Image.Image, 'load', lambda image: pytest.fail('it is decoded'))
+    monkeypatch.setattr(load_image, 'decode', lambda data: pytest.fail('it is decoded'))
+    path = tmp_path / name
+    if name.endswith('.jpg'):
+        whole = cv2.imencode('.jpg', RGB)[1].tobytes()
+        path.write_bytes(whole.replace(b'\x08\x00\x28\x00\x3c', b'\x08\x20\x00\x20\x01'))  # height and width
+    else:
+        whole = cv2.imencode('.png', RGB)[1].tobytes()
+        header = b'IHDR' + (8192).to_bytes(4, 'big') + (8193).to_bytes(4, 'big') + whole[24:29]
+        path.write_bytes(whole[:12] + header + zlib.crc32(header).to_bytes(4, 'big') + whole[33:])
+    arguments = dict(scale=32) if kind is LoadRandomResizedCrop else {}
+    results = dict(img_path=str(path), sample_idx=SampleIndex(0, key=(0, 0, 0)))
+    with pytest.raises(UnreadableImage, match=rf'8193 .* more than {kind.__name__}\(max_pixels=67108864\) allows; if '
+                                              r'you trust .* set max_pixels=67117056 or more'):
+        kind(**arguments)(results)
 
 
 @pytest.mark.parametrize('mode', ['L', 'RGB', 'RGBA', 'I;16'])
