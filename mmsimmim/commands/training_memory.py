@@ -1,4 +1,4 @@
-"""Training memory per GPU of a config.
+r"""Training memory per GPU of a config.
 
 Without --step it is the memory of weights, gradients and optimizer state, from parameter counts:
 
@@ -7,6 +7,12 @@ Without --step it is the memory of weights, gradients and optimizer state, from 
 With --step it includes the activations, of a real step on a synthetic batch of the size that the config trains on:
 
     python -m mmsimmim training_memory configs/det/mask-rcnn_swin-base-*-1x_*.py --step --with-cp
+
+--sequential-stages compares likewise, without and with attention in one group of windows after another. With --fit, the
+memory of GPUs in GB, it is said from how many of them the model fits:
+
+    python -m mmsimmim training_memory configs/det/htc_swinv2-giant-*_coco-*.py --step --fit 80 141 \
+        --sequential-stages 0 1
 
 On a GPU that is the peak of PyTorch's allocator during forward and backward pass. Without one it is an estimate of it:
 the step runs on the CPU with fake tensors, saves the activations that a GPU's attention and autocast save, and live
@@ -18,6 +24,8 @@ from __future__ import annotations
 
 import argparse
 import copy
+import itertools
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,8 +47,11 @@ if TYPE_CHECKING:
 GIB = 2**30
 # Bytes per parameter. Under mixed precision weights, gradients and moments stay in float32.
 PARAMETERS, GRADIENTS, MOMENTS = 4, 4, 8
+STATE = PARAMETERS + GRADIENTS + MOMENTS
 AUTOCAST = 2  # copies in bfloat16 that autocast keeps during a step, at most of all parameters
 BUCKETS = 4  # DistributedDataParallel's buckets, a copy of the gradients unless these are views of them
+# What the model zoos measured on GPUs was up to a sixth more than estimated: kernels have workspaces of their own.
+MARGIN = 7 / 6
 
 
 @dataclass
@@ -49,7 +60,8 @@ class Size:
 
     Args:
         parameters (int): All parameters.
-        largest_unit (int): Parameters of the largest unit that FSDPStrategy puts together at once.
+        largest_unit (int): Parameters of the largest unit that FSDPStrategy puts together for its turn alone.
+        outer_units (int): Parameters outside of these, which stay put together for the whole step. Defaults to 0.
         activations (int, optional): Bytes of a step beside weights and gradients, autocast's copies of the weights
             included. Defaults to None: no more than those copies are counted.
         views (bool): Gradients of DistributedDataParallel live in its buckets (``gradient_as_bucket_view``). Defaults
@@ -58,22 +70,38 @@ class Size:
 
     parameters: int
     largest_unit: int
+    outer_units: int = 0
     activations: int | None = None
     views: bool = False
 
     def bytes_when_replicated(self) -> int:
         """Bytes per GPU if each has all of the model (DistributedDataParallel)."""
         buckets = 0 if self.views else BUCKETS
-        return (PARAMETERS + GRADIENTS + MOMENTS + buckets) * self.parameters + self._of_the_step()
+        return (STATE + buckets) * self.parameters + self._of_the_step()
 
     def bytes_when_sharded(self, gpus: int) -> int:
         """Bytes per GPU if the model is sharded (FSDPStrategy).
 
         Beyond the shard there are two full units, one in use and one prefetched, and twice the gradient of
-        one, as it is computed and as it is sent.
+        one, as it is computed and as it is sent. Of what is in none of these units all parameters and gradients are
+        full until the end of the backward pass.
         """
-        shard = (PARAMETERS + GRADIENTS + MOMENTS) * -(-self.parameters // gpus)
-        return shard + (2 * PARAMETERS + 2 * GRADIENTS) * self.largest_unit + self._of_the_step()
+        return STATE * -(-self.parameters // gpus) + self._beyond_the_shard()
+
+    def gpus_needed(self, gigabytes: float) -> int | None:
+        """The number of GPUs of a memory (GB) from which the model fits, sharded, with a margin; None if it never does.
+
+        A single one has no buckets.
+        """
+        room = gigabytes * 1e9 / MARGIN
+        if STATE * self.parameters + self._of_the_step() <= room:
+            return 1
+        room -= self._beyond_the_shard()
+        return max(2, math.ceil(STATE * self.parameters / room)) if room > 0 else None
+
+    def _beyond_the_shard(self) -> int:
+        units = (2 * PARAMETERS + 2 * GRADIENTS) * self.largest_unit + (PARAMETERS + GRADIENTS) * self.outer_units
+        return units + self._of_the_step()
 
     def _of_the_step(self) -> int:
         return AUTOCAST * self.parameters if self.activations is None else self.activations
@@ -95,12 +123,17 @@ def measure(model: nn.Module, blocks: tuple[str, ...] | None = None) -> Size:
     """
     from ..engine.fsdp import BLOCKS, units_of
 
-    seen, sizes = set(), []
-    for unit in units_of(model, blocks or BLOCKS):
+    units = units_of(model, blocks or BLOCKS)
+    seen, inner, outer = set(), [], 0
+    for unit in units:
         own = [parameter for parameter in unit.parameters() if id(parameter) not in seen]
         seen.update(map(id, own))
-        sizes.append(sum(parameter.numel() for parameter in own))
-    return Size(sum(sizes), max(sizes))
+        size = sum(parameter.numel() for parameter in own)
+        if any(part is not unit and part in units for part in unit.modules()):
+            outer += size
+        else:
+            inner.append(size)
+    return Size(sum(inner) + outer, max(inner), outer)
 
 
 def step_of(cfg: Config, args: argparse.Namespace) -> Step:
@@ -121,23 +154,27 @@ def step_of(cfg: Config, args: argparse.Namespace) -> Step:
     return Step(shape, number)
 
 
-def variants(cfg: Config, name: str, compare: bool) -> dict[str, Config]:
-    """The config, or two, without and with recomputation of the encoder's blocks (``with_cp``)."""
-    if not compare:
-        return {name: cfg}
-    both = {}
-    for with_cp in (False, True):
-        both[f'{name}, with_cp={with_cp}'] = variant = copy.deepcopy(cfg)
-        variant.model.backbone.with_cp = with_cp
-    return both
+def variants(cfg: Config, name: str, with_cp: bool, sequential_stages: list[int] | None) -> dict[str, Config]:
+    """The config, or without and with each of recomputation (``with_cp``) and sequential attention in its encoder."""
+    choices = dict(with_cp=(False, True)) if with_cp else {}
+    if sequential_stages:
+        choices['sequential_stages'] = ((), tuple(sequential_stages))
+    found = {}
+    for values in itertools.product(*choices.values()):
+        settings = dict(zip(choices, values))
+        variant = copy.deepcopy(cfg)
+        variant.model.backbone.update(settings)
+        found[', '.join([name, *(f'{key}={value}' for key, value in settings.items())])] = variant
+    return found
 
 
-def make_table(sizes: dict[str, Size], gpus: list[int], steps: dict[str, Step] | None = None) -> str:
-    """Markdown with a row per model; memory in GiB."""
+def make_table(sizes: dict[str, Size], gpus: list[int], steps: dict[str, Step] | None = None,
+               fit: list[float] = ()) -> str:
+    """Markdown with a row per model; memory in GiB, but that of the GPUs it is to ``fit`` in GB."""
     steps = steps or {}
     of_step = ['image', 'images', 'activations'] if steps else []
     head = ['model', 'parameters', *of_step, 'a copy on each GPU', *(f'sharded over {number} GPUs' for number in gpus),
-            'checkpoint']
+            'checkpoint', *(f'GPUs of {gigabytes:g} GB' for gigabytes in fit)]
     rows = []
     for name, size in sizes.items():
         numbers = [size.bytes_when_replicated(), *map(size.bytes_when_sharded, gpus), size.checkpoint()]
@@ -146,7 +183,8 @@ def make_table(sizes: dict[str, Size], gpus: list[int], steps: dict[str, Step] |
             height, width = steps[name].shape
             row += [f'{width} x {height}', str(steps[name].num_images)]
             numbers.insert(0, size.activations)
-        rows.append([*row, *(f'{number / GIB:.1f}' for number in numbers)])
+        needed = [str(size.gpus_needed(gigabytes) or 'none') for gigabytes in fit]
+        rows.append([*row, *(f'{number / GIB:.1f}' for number in numbers), *needed])
     return '\n'.join(f'| {" | ".join(row)} |' for row in [head, ['---'] * len(head), *rows])
 
 
@@ -162,10 +200,16 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
                         help='of its images, pixels (default: the largest that the transforms make)')
     parser.add_argument('--with-cp', action='store_true',
                         help="compare: without and with recomputation of the encoder's blocks in that step")
+    parser.add_argument('--sequential-stages', type=int, nargs='+', metavar='STAGE',
+                        help='compare: without and with sequential attention in these stages of the encoder')
+    parser.add_argument('--fit', type=float, nargs='+', default=[], metavar='GB',
+                        help='memory of GPUs: also say how many the model needs, with a margin of a sixth')
     add_config_options(parser, 'settings that replace those of the configs, e.g. model.backbone.arch=giant')
     args = parser.parse_args(argv)
-    if not args.step and (args.images_per_gpu or args.shape or args.with_cp):
-        parser.error('--images-per-gpu, --shape and --with-cp belong to --step')
+    if not args.step and (args.images_per_gpu or args.shape or args.with_cp or args.sequential_stages):
+        parser.error('--images-per-gpu, --shape, --with-cp and --sequential-stages belong to --step')
+    if any(gigabytes <= 0 for gigabytes in args.fit):
+        parser.error(f'--fit takes the memory of a GPU in GB, got {" ".join(map(str, args.fit))}')
     return args
 
 
@@ -187,12 +231,12 @@ def main(argv: list[str] | None = None) -> None:
         with torch.device('meta'):
             size = measure(MODELS.build(config.model), tuple(blocks))
         size.views = (config.get('model_wrapper_cfg') or {}).get('gradient_as_bucket_view', False)
-        for name, cfg in variants(config, Path(path).stem, args.with_cp).items():
+        for name, cfg in variants(config, Path(path).stem, args.with_cp, args.sequential_stages).items():
             sizes[name] = size
             if args.step:
                 steps[name] = step_of(cfg, args)
                 activations = measure_activations(cfg, steps[name], 'cuda' if torch.cuda.is_available() else 'cpu')
                 sizes[name] = replace(size, activations=activations)
     measured = 'with' if args.step else 'without'
-    print(f'GiB per GPU {measured} activations\n\n{make_table(sizes, args.gpus, steps)}')
+    print(f'GiB per GPU {measured} activations\n\n{make_table(sizes, args.gpus, steps, args.fit)}')
 

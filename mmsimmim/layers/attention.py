@@ -56,8 +56,7 @@ class _BiasedAttention(nn.Module):
             bias = bias + mask.unsqueeze(1)
         # fused kernels on GPUs need a bias whose last dimension is dense, and are silently not used otherwise
         bias = bias.flatten(0, 1).to(query.dtype).contiguous()
-        out = F.scaled_dot_product_attention(
-            query.flatten(1, 2), key.flatten(1, 2), value.flatten(1, 2), bias.unsqueeze(0), scale=self.scale)
+        out = _attend(query.flatten(1, 2), key.flatten(1, 2), value.flatten(1, 2), bias.unsqueeze(0), self.scale)
         out = out.unflatten(1, (distinct, self.num_heads)).transpose(2, 3).reshape(windows.shape)
         return self.proj(out)
 
@@ -165,6 +164,26 @@ class CosineWindowAttention(_BiasedAttention):
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
         state_dict.pop(prefix + 'relative_coords_table', None)
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def is_on_gpu(tensor: Tensor) -> bool:
+    """Whether kernels of GPUs compute with a tensor."""
+    return tensor.is_cuda
+
+
+def _attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor, scale: float | None) -> Tensor:
+    """Attention by a fused kernel also where a head has a number of channels that those of GPUs do not take.
+
+    They want rows in multiples of 16 bytes, and are silently not used otherwise: 44 channels in half precision, as
+    Swin V2-H has, are filled up to 48 with zeros, which change nothing.
+    """
+    channels = query.shape[-1]
+    missing = -channels % (16 // query.element_size()) if is_on_gpu(query) else 0
+    if not missing:
+        return F.scaled_dot_product_attention(query, key, value, bias, scale=scale)
+    query, key, value = (F.pad(tensor, (0, missing)) for tensor in (query, key, value))
+    scale = channels**-0.5 if scale is None else scale
+    return F.scaled_dot_product_attention(query, key, value, bias, scale=scale)[..., :channels]
 
 
 def _with_length(vectors: Tensor, length: Tensor | float) -> Tensor:

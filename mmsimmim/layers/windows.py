@@ -10,6 +10,8 @@ from torch.utils.checkpoint import checkpoint
 
 # In sequence, a group has as many windows as have fewer logits of all heads, per image, than this.
 MAX_LOGITS = 2**26
+# Masks with more numbers, 64 MiB, are made in each pass and not kept: maps of a dozen sizes would fill a GPU.
+MAX_CACHED_MASK = 2**24
 
 
 def pad_to_windows(x: Tensor, window_size: int) -> Tensor:
@@ -152,7 +154,8 @@ class ShiftedWindowAttention(nn.Module):
 
     def _mask(self, height: int, width: int, device: torch.device) -> Tensor:
         # a compiler folds the mask into the graph by itself, and cannot trace a cache
-        make_mask = shift_mask if torch.compiler.is_compiling() else _cached_shift_mask
+        anew = torch.compiler.is_compiling() or height * width * self.window_size**2 > MAX_CACHED_MASK
+        make_mask = shift_mask if anew else _cached_shift_mask
         return make_mask(height, width, self.window_size, self.shift, device)
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:

@@ -9,7 +9,7 @@ from torch import nn
 
 from mmsimmim.analysis.memory import step_memory
 from mmsimmim.analysis.memory.step_memory import Step, measure_activations
-from mmsimmim.commands.training_memory import GIB, Size, main, make_table, measure
+from mmsimmim.commands.training_memory import GIB, MARGIN, Size, main, make_table, measure
 from mmsimmim.registry import MODELS
 from tests.commands.conftest import CONFIG, REPO
 
@@ -29,8 +29,8 @@ class Model(nn.Module):
 def test_units():
     """Blocks of 220 and 210 parameters, 100 beside them in the backbone, 30 outside of it."""
     with torch.device('meta'):
-        assert measure(Model()) == Size(parameters=560, largest_unit=220)
-        assert measure(Model(), blocks=('Sequential', )) == Size(parameters=560, largest_unit=530)
+        assert measure(Model()) == Size(parameters=560, largest_unit=220, outer_units=130)
+        assert measure(Model(), blocks=('Sequential', )) == Size(parameters=560, largest_unit=530, outer_units=30)
 
 
 def test_bytes():
@@ -41,6 +41,7 @@ def test_bytes():
     assert replace(size, views=True).bytes_when_sharded(8) == size.bytes_when_sharded(8)
     assert size.bytes_when_sharded(8) == 16 * 100 + 16 * 50 + 2 * 800
     assert size.bytes_when_sharded(3) == 16 * 267 + 16 * 50 + 2 * 800  # the largest of unequal shares
+    assert replace(size, outer_units=9).bytes_when_sharded(8) == size.bytes_when_sharded(8) + 8 * 9
     assert size.checkpoint() == 12 * 800
 
 
@@ -52,10 +53,23 @@ def test_bytes_of_a_step():
     assert size.checkpoint() == 12 * 800
 
 
+@pytest.mark.parametrize('gigabytes, gpus', [(90, 1), (70, 2), (51, 4), (43, 8), (38, 19), (35, None)])
+def test_gpus_needed(gigabytes, gpus):
+    """A state of 48 GB, 28 GB of a step, and 2 GB of full units, of which all but the state are on each GPU."""
+    size = Size(parameters=3 * 10**9, largest_unit=10**8, outer_units=5 * 10**7, activations=28 * 10**9)
+    assert size.gpus_needed(gigabytes) == gpus
+    if gpus is not None and gpus > 1:
+        assert size.bytes_when_sharded(gpus) * MARGIN <= gigabytes * 1e9
+        assert size.bytes_when_sharded(gpus - 1) * MARGIN > gigabytes * 1e9 or gpus == 2
+
+
 def test_table():
     rows = make_table(dict(one=Size(GIB, GIB // 16)), [8]).splitlines()
     assert rows[0] == '| model | parameters | a copy on each GPU | sharded over 8 GPUs | checkpoint |'
     assert rows[2] == '| one | 1074M | 22.0 | 5.0 | 12.0 |'
+    rows = make_table(dict(one=Size(GIB, GIB // 16)), [], fit=[24, 10.5, 2]).splitlines()
+    assert rows[0].endswith('| checkpoint | GPUs of 24 GB | GPUs of 10.5 GB | GPUs of 2 GB |')
+    assert rows[2] == '| one | 1074M | 22.0 | 12.0 | 1 | 3 | none |'
 
 
 def test_table_of_steps():
@@ -109,12 +123,18 @@ def test_options_of_a_step(capsys, monkeypatch):
     assert asked == [(Step((64, 96), 3), 'cpu')] * 2
     assert [row[0] for row in rows] == [f'{CONFIG.stem}, with_cp=False', f'{CONFIG.stem}, with_cp=True']
     assert [row[2:5] for row in rows] == [['96 x 64', '3', '2.0'], ['96 x 64', '3', '1.0']]
+    rows = run(capsys, '--with-cp', '--sequential-stages', '0', '1')
+    assert [row[0].removeprefix(CONFIG.stem) for row in rows] == [
+        f', with_cp={with_cp}, sequential_stages={stages}' for with_cp in (False, True) for stages in ((), (0, 1))]
 
 
 def test_mistakes(capsys, tmp_path):
     with pytest.raises(SystemExit):
         main([str(CONFIG), '--with-cp'])
     assert 'belong to --step' in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([str(CONFIG), '--fit', '0'])
+    assert '--fit takes the memory of a GPU in GB, got 0.0' in capsys.readouterr().err
     for text, message in (('', '--shape HEIGHT WIDTH'),
                           ("pipeline=[dict(type='Resize', scale=32)]", '--images-per-gpu')):
         config = tmp_path / f'{len(text)}.py'

@@ -9,7 +9,7 @@ custom_hooks = [
     dict(type='mmsimmim.CountShards')
 ]
 
-model = dict(backbone=dict(with_cp=True))
+model = dict(backbone=dict(with_cp=True, sequential_stages=(0, 1)))
 train_dataloader = dict(batch_size=4, num_workers=0)
 optim_wrapper = dict(
     # the large eps keeps rounding errors of tiny gradients from deciding over the sign of a step

@@ -13,6 +13,8 @@ from mmsimmim.layers import (
     window_partition,
     window_reverse,
 )
+from mmsimmim.layers import attention as attention_file
+from mmsimmim.layers import windows as windows_file
 
 
 def attention(window, shift):
@@ -81,6 +83,17 @@ def test_masks_cached_without_gradients_serve_training():
         layer(x)
     layer(x).sum().backward()
     assert layer.w_msa.relative_position_bias_table.grad.abs().sum() > 0
+
+
+def test_large_masks_are_not_kept(monkeypatch):
+    layer, x = attention(3, 1), torch.randn(1, 9, 9, 4)
+    expected = layer(x)
+    windows_file._cached_shift_mask.cache_clear()
+    for most, kept in ((9 * 9 * 9, 1), (9 * 9 * 9 - 1, 0)):
+        monkeypatch.setattr(windows_file, 'MAX_CACHED_MASK', most)
+        assert torch.equal(layer(x), expected)
+        assert windows_file._cached_shift_mask.cache_info().currsize == kept
+        windows_file._cached_shift_mask.cache_clear()
 
 
 def test_files_with_other_windows_and_index_buffers_load():
@@ -185,3 +198,26 @@ def test_bias_is_as_fused_kernels_want_it(kind, mask, dtype, monkeypatch):
                         lambda *args, **kwargs: biases.append(args[3]) or attend(*args, **kwargs))
     kind(channels=4, num_heads=2, window_size=3).to(dtype)(torch.randn(2, 4, 9, 4, dtype=dtype), mask)
     assert biases[0].stride(-1) == 1 and biases[0].dtype == dtype
+
+
+@pytest.mark.parametrize('kind', [WindowAttention, CosineWindowAttention])
+@pytest.mark.parametrize('heads, filled', [(4, 4), (3, 4), (2, 6)])
+def test_heads_of_any_size_have_fused_kernels_on_gpus(kind, heads, filled, monkeypatch):
+    """Rows of 16 bytes are two numbers here, and 12 / 4 = 3 channels become 4; results are the same."""
+    torch.manual_seed(0)
+    layer = kind(channels=12, num_heads=heads, window_size=3).double()
+    for parameter in layer.parameters():
+        torch.nn.init.normal_(parameter)
+    inputs = torch.randn(2, 4, 9, 12, dtype=torch.float64, requires_grad=True)
+    mask = torch.where(torch.rand(4, 9, 9) < 0.3, -100., 0.)
+    results, sizes = [], []
+    attend = torch.nn.functional.scaled_dot_product_attention
+    for on_gpu in (False, True):
+        monkeypatch.setattr(attention_file, 'is_on_gpu', lambda tensor, on_gpu=on_gpu: on_gpu)
+        monkeypatch.setattr(torch.nn.functional, 'scaled_dot_product_attention', lambda *args, **kwargs: sizes.append(
+            {tensor.shape[-1] for tensor in args[:3]}) or attend(*args, **kwargs))
+        out = layer(inputs, mask)
+        results.append([out, *torch.autograd.grad(out.pow(3).sum(), [inputs, *layer.parameters()])])
+    assert sizes == [{12 // heads}, {filled}]
+    for found, expected in zip(*reversed(results), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12 * expected.abs().max().item())

@@ -2,7 +2,7 @@
 # Everything that wants a GPU, in one go. First the main part, some 25 minutes, the most important first: throughput of
 # pre-training in bf16, eager and compiled, beside mmpretrain's and Hugging Face's; what takes the time of a compiled
 # step; detectors and segmentors beside mmdet's and mmsegmentation's; MMEngine's loop; the tests that want a GPU. Then
-# the long parts: memory of a training step, the demo with its detector and segmentor; with DATA_DIR, a folder per class
+# the long parts: memory of a training step, attention in sequence, the demo with its detector and segmentor; with DATA_DIR, a folder per class
 # below train/ and validation/, also what pre-training is worth on it, and the full grid of the study; with DENSE_DIR,
 # images with COCO files and label maps, also what it is worth in detection and segmentation. '' leaves DATA_DIR out.
 #
@@ -67,6 +67,9 @@ part import_time python tools/benchmarks/import_time.py --json "$out/import_time
 if [ -z "$main_only" ]; then
     part memory python tools/analysis_tools/training_memory.py configs/det/*_coco_*0e.py configs/seg/*_ade20k-*0e.py \
         --step
+    part sequential python tools/benchmarks/step/throughput.py --arch swinv2-base --img-size 1024 --window 32 \
+        --batch-size 4 --dtype bfloat16 --device cuda --json "$out/sequential.json" \
+        --contenders ours ours-sequential ours-recomputed ours-sequential-recomputed
     part demo python demo/run_demo.py
     if [ -n "$data" ]; then
         part transfer python tools/benchmarks/transfer/transfer.py "$data" --preset gpu --out "$out/transfer"

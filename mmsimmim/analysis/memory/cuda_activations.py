@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
+from ...layers import attention
 from .live_memory import LiveMemory
 
 # What autocast computes in float32 on CUDA and not on CPUs, and large maps go through: by casting what goes in ...
@@ -27,6 +28,7 @@ def cuda_activations(memory: LiveMemory) -> Iterator[None]:
     - Attention: with a trained bias, a CPU saves all weights. PyTorch's fused kernels for GPUs save query, key, value,
       output, one float32 per query, and the bias, which is copied if its rows are no multiple of 8; the gradient of the
       bias they make for all images. Other buffers of theirs are small and left out.
+      Our encoders fill up heads for them.
     - Autocast: on CUDA, norms and resizing get float32 copies of their inputs and give float32, and softmax gives it.
 
     Results are those of the CPU, up to rounding. Meanwhile functions of ``torch.nn.functional`` are replaced, in all
@@ -35,7 +37,7 @@ def cuda_activations(memory: LiveMemory) -> Iterator[None]:
     Args:
         memory (LiveMemory): What counts, and must not see how the attention is computed here.
     """
-    replaced = [(F, 'scaled_dot_product_attention', partial(_attend, memory))]
+    replaced = [(F, 'scaled_dot_product_attention', partial(_attend, memory)), (attention, 'is_on_gpu', lambda _: True)]
     replaced += [(owner, name, _casting(getattr(owner, name))) for owner, name in CAST_ON_CUDA]
     replaced += [(owner, name, _giving_float32(getattr(owner, name))) for owner, name in FLOAT32_ON_CUDA]
     originals = [(owner, name, getattr(owner, name)) for owner, name, _ in replaced]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
@@ -63,6 +63,29 @@ class FakeTensors(TorchDispatchMode):
         if not any(_is_large(leaf) for leaf in tree_leaves(shapes)):
             return func(*args, **kwargs)
         return tree_map_only(Tensor, _zeros, shapes)
+
+
+class Uninitialised(TorchDispatchMode):
+    """Leaves out operations in place on large floating-point tensors, such as the initialisation of weights.
+
+    A model that is built in this context and then given to :func:`without_values` takes no memory for its large
+    parameters: the system gives it to a process only when it is written to.
+    """
+
+    def __torch_dispatch__(self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        """Run an operation, unless it is one of these."""
+        aliases = [result.alias_info for result in func._schema.returns if result.alias_info is not None]
+        in_place = bool(aliases) and all(alias.is_write for alias in aliases)
+        return args[0] if in_place and _is_large(args[0]) else func(*args, **(kwargs or {}))
+
+
+def without_values(model: nn.Module) -> nn.Module:
+    """Make large parameters, and all gradients, zeros that take no memory until they are written to; in place."""
+    for parameter in model.parameters():
+        if _is_large(parameter):
+            parameter.data = _zeros(parameter.to('meta'))
+        parameter.grad = _zeros(parameter.to('meta')) if parameter.requires_grad else None
+    return model
 
 
 def _is_large(value: Any) -> bool:

@@ -12,7 +12,7 @@ from torch import nn
 
 from ...registry import MODELS
 from .cuda_activations import cuda_activations
-from .fake_tensors import FakeTensors
+from .fake_tensors import FakeTensors, Uninitialised, without_values
 from .live_memory import LiveMemory
 from .synthetic_batch import set_synthetic_proposals, synthetic_batch
 
@@ -49,10 +49,7 @@ def measure_activations(cfg: Config, step: Step, device: str) -> int:
     init_default_scope(scope)
     settings = dict(cfg.model)
     settings.setdefault('data_preprocessor', cfg.get('data_preprocessor'))
-    model = revert_sync_batchnorm(MODELS.build(settings)).to(device)
-    model.train()
-    for parameter in model.parameters():
-        parameter.grad = torch.zeros_like(parameter) if parameter.requires_grad else None
+    model = build(settings, device)
     batch = synthetic_batch(model, scope, step.shape, step.num_images)
     if getattr(model, 'with_rpn', False):
         set_synthetic_proposals(model, batch)
@@ -62,6 +59,25 @@ def measure_activations(cfg: Config, step: Step, device: str) -> int:
             loss, _ = model.parse_losses(model(**data, mode='loss'))
         loss.backward()
     return memory.peak
+
+
+def build(settings: dict, device: str) -> nn.Module:
+    """A model with gradients, for training in a single process; on a CPU without values.
+
+    Args:
+        settings (dict): ``model`` of a config.
+        device (str): ``'cpu'`` or ``'cuda'``.
+
+    Returns:
+        nn.Module: The model.
+    """
+    if device == 'cpu':
+        with Uninitialised():
+            return without_values(revert_sync_batchnorm(MODELS.build(settings))).train()
+    model = revert_sync_batchnorm(MODELS.build(settings)).to(device)
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter) if parameter.requires_grad else None
+    return model.train()
 
 
 @contextmanager

@@ -14,8 +14,8 @@ OBJECTS = 10  # in an image; in COCO there are seven or eight on average
 def synthetic_batch(model: nn.Module, scope: str, shape: tuple[int, int], num_images: int) -> dict[str, Any]:
     """Images and labels as a data loader returns them.
 
-    Detection: ten objects, boxes and masks, in each image. Segmentation: a random class for each pixel. Pre-training:
-    60 % masked. Classification: the first class.
+    Detection: ten objects, boxes and masks, in each image, and random classes of pixels if there is a semantic branch.
+    Segmentation: a random class for each pixel. Pre-training: 60 % masked. Classification: the first class.
 
     Args:
         model (nn.Module): The model to train.
@@ -83,7 +83,11 @@ def _detection_sample(model: nn.Module, shape: tuple[int, int]) -> BaseDataEleme
         mask[top:bottom + 1, left:right + 1] = 1
     objects = InstanceData(bboxes=boxes, labels=torch.zeros(OBJECTS, dtype=torch.long),
                            masks=BitmapMasks(masks.numpy(), height, width))
-    return DetDataSample(gt_instances=objects, metainfo=_metainfo(shape))
+    sample = DetDataSample(gt_instances=objects, metainfo=_metainfo(shape))
+    if getattr(getattr(model, 'roi_head', None), 'with_semantic', False):  # HTC's branch
+        classes = torch.randint(model.roi_head.semantic_head.num_classes, (1, *shape))
+        sample.gt_sem_seg = PixelData(sem_seg=classes)
+    return sample
 
 
 def _segmentation_sample(model: nn.Module, shape: tuple[int, int]) -> BaseDataElement:

@@ -1,11 +1,13 @@
 """Tensors without values: what is left out, what is computed, and that sizes stay."""
 
+from pathlib import Path
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mmsimmim.analysis.memory.fake_tensors import SMALL, FakeTensors
+from mmsimmim.analysis.memory.fake_tensors import SMALL, FakeTensors, Uninitialised, without_values
 from mmsimmim.analysis.memory.live_memory import LiveMemory
 
 SIDE = 150  # SIDE**2 numbers are many
@@ -94,3 +96,28 @@ def test_memory_is_that_of_the_real_step():
     assert fake == real > 1e6
     assert finite and fake_finite
     assert gradient > 0 and fake_gradient == 0
+
+
+def pages_in_memory():
+    """Of this process; 0 where the system does not say."""
+    statistics = Path('/proc/self/statm')
+    return int(statistics.read_text().split()[1]) if statistics.exists() else 0
+
+
+def test_a_model_without_values():
+    """Large weights are neither drawn nor in memory; small ones and buffers are as always."""
+    torch.manual_seed(0)
+    with Uninitialised():
+        without_values(nn.Linear(200, 200))  # imports what it needs
+        before = pages_in_memory()
+        model = nn.Sequential(nn.Linear(4096, 16384), nn.LayerNorm(8), nn.BatchNorm1d(4))
+        table = torch.arange(2. * SMALL)
+    model[1].requires_grad_(False)
+    model = without_values(model)
+    assert 4096 * (pages_in_memory() - before) < 2**26  # weights and gradients of 2**28 bytes each
+    weight = model[0].weight
+    assert weight.shape == weight.grad.shape == (16384, 4096) and weight.requires_grad
+    assert weight[0, :5].tolist() == weight.grad[-1, :5].tolist() == [0] * 5
+    assert model[1].weight.tolist() == [1] * 8 and model[1].weight.grad is None
+    assert model[2].running_var.tolist() == [1] * 4
+    assert table[-1] == 2 * SMALL - 1  # which was not made in place

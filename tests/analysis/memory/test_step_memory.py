@@ -57,7 +57,26 @@ model = dict(
     head=dict(type='LinearClsHead', in_channels=64, num_classes=4, loss=dict(type='CrossEntropyLoss', use_soft=True)),
     train_cfg=dict(augments=[dict(type='Mixup', alpha=0.8)]))
 """
-TEXTS = dict(mask_rcnn=MASK_RCNN, retinanet=RETINANET, upernet=UPERNET, classifier=CLASSIFIER, simmim='')
+SEQUENTIAL = CLASSIFIER.replace('out_indices=(3, )', 'out_indices=(3, ), sequential_stages=(0, 2), with_cp=True')
+HTC = SWIN + """
+_base_ = 'mmdet::htc/htc_r50_fpn_1x_coco.py'
+rpn = dict(in_channels=16, feat_channels=16)
+bbox_head = dict(in_channels=16, fc_out_channels=64, num_classes=3)
+mask_head = dict(in_channels=16, conv_out_channels=16, num_classes=3)
+model = dict(
+    backbone=swin, neck=dict(in_channels=channels, out_channels=16), rpn_head=rpn,
+    roi_head=dict(
+        bbox_roi_extractor=dict(out_channels=16), mask_roi_extractor=dict(out_channels=16),
+        semantic_roi_extractor=dict(out_channels=16),
+        semantic_head=dict(in_channels=16, conv_out_channels=16, num_classes=5),
+        bbox_head=[dict(head, **bbox_head) for head in _base_.model.roi_head.bbox_head],
+        mask_head=[dict(head, **mask_head) for head in _base_.model.roi_head.mask_head]),
+    train_cfg=dict(
+        rpn_proposal=dict(max_per_img=200),
+        rcnn=[dict(stage, sampler=dict(stage.sampler, num=64)) for stage in _base_.model.train_cfg.rcnn]))
+"""
+TEXTS = dict(mask_rcnn=MASK_RCNN, retinanet=RETINANET, htc=HTC, upernet=UPERNET, classifier=CLASSIFIER,
+             sequential=SEQUENTIAL, simmim='')
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +93,8 @@ def load(name):
     return Config.fromfile(CONFIG) if name == 'simmim' else Config.fromstring(TEXTS[name], '.py')
 
 
-@pytest.mark.parametrize('name', TEXTS)
+@pytest.mark.parametrize('name', [
+    pytest.param(name, marks=pytest.mark.slow if name == 'htc' else ()) for name in TEXTS])
 def test_without_values_as_with_them(name, monkeypatch):
     """A step that is only gone through takes as much as the real one."""
     found = []

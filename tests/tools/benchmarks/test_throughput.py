@@ -178,6 +178,18 @@ def test_a_failure_of_ours_ends_in_an_error_after_the_table(run, capsys):
     assert '| ours | ' in out and '| ours-compiled | none: ' in out
 
 
+def test_sequential_attention_is_on_request(contenders):
+    arch = contenders.architecture('toy-swin', 64, 4)
+    _, builders = contenders.choose(None, [])
+    for name, with_cp in (('ours-sequential', False), ('ours-sequential-recomputed', True)):
+        stages = contenders.build(name, 'toy-swin', arch, builders, 'eager').model.backbone.stages
+        assert [stage.blocks[0].attn.sequential for stage in stages] == [True, True, False, False]
+        assert [(stage.with_cp, stage.blocks[0].attn.window_size) for stage in stages] == [
+            (with_cp, window) for window in (4, 4, 4, 2)]
+        with pytest.raises(contenders.NotAvailable, match='toy-vit has no stages'):
+            contenders.build(name, 'toy-vit', contenders.ARCHITECTURES['toy-vit'], builders, 'eager')
+
+
 def test_what_does_not_exist_is_said(run):
     result, text = run('--arch', 'toy-vit', '--contenders', 'ours', 'mmpretrain')
     assert [row['model'] for row in result['rows']] == ['ours'] and result['rows'][0]['times_mmpretrain'] is None
@@ -196,6 +208,8 @@ def test_hugging_face(run):
     (['--contender', 'plain=no_such_module:build'], 'no_such_module'),
     (['--contender', 'plain=toy_adapter:nothing'], 'nothing'),
     (['--img-size', '70', '--arch', 'toy-swin'], 'multiples of 32'),
+    (['--window', '3', '--arch', 'toy-vit'], '--window 3: toy-vit takes no such windows'),
+    (['--window', '0', '--arch', 'toy-swin'], '--window 0: toy-swin takes no such windows'),
     (['--device', 'mps'], "'mps' is none that can be timed; give cpu, cuda or cuda:N"),
     (['--device', 'cuda:99'], '--device cuda:99: PyTorch'),
 ])

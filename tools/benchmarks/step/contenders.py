@@ -68,14 +68,16 @@ ARCHITECTURES = {
 }
 
 
-def architecture(name: str, img_size: int | None) -> Architecture:
-    """An architecture for images of a size.
+def architecture(name: str, img_size: int | None, window: int | None = None) -> Architecture:
+    """An architecture for images of a size, with windows of a size.
 
     Raises:
-        UserError: What is masked together does not tile the image.
+        UserError: What is masked together does not tile the image, or there are no such windows.
     """
     arch = ARCHITECTURES[name]
-    arch = replace(arch, img_size=img_size or arch.img_size)
+    if window is not None and (window < 1 or arch.kind == 'vit'):
+        raise UserError(f'--window {window}: {name} takes no such windows.')
+    arch = replace(arch, img_size=img_size or arch.img_size, window=window or arch.window)
     if arch.img_size < 1 or arch.img_size % arch.mask_patch:
         raise UserError(f'--img-size {arch.img_size}: {name} takes multiples of {arch.mask_patch} pixels.')
     return arch
@@ -98,16 +100,20 @@ class NotAvailable(UserError):
     """There is no such contender for an architecture, or not on this machine."""
 
 
-def build_ours(name: str, arch: Architecture, with_cp: bool | str = False) -> Contender:
-    """This package's, with the activation checkpointing of ``with_cp``."""
+def build_ours(name: str, arch: Architecture, with_cp: bool | str = False,
+               sequential_stages: tuple[int, ...] = ()) -> Contender:
+    """This package's, with the activation checkpointing of ``with_cp``, and sequential attention in some stages."""
     sizes = dict(arch=arch.sizes, img_size=arch.img_size, patch_size=arch.patch, drop_path_rate=0.0, with_cp=with_cp)
+    if arch.kind == 'vit' and sequential_stages:
+        raise NotAvailable(f'{name} has no stages')
     if arch.kind == 'vit':
         # as configs/_base_/models/simmim_vit-base-p16.py
         backbone = dict(sizes, type='mmsimmim.VisionTransformer', layer_scale_init_value=0.1, use_abs_pos_emb=False,
                         use_rel_pos_bias=False, use_shared_rel_pos_bias=True, final_norm=True, out_type='featmap')
     else:
         kinds = dict(swin='SwinTransformer', swinv2='SwinTransformerV2')
-        backbone = dict(sizes, type=f'mmsimmim.{kinds[arch.kind]}', window_size=arch.window)
+        backbone = dict(sizes, type=f'mmsimmim.{kinds[arch.kind]}', window_size=arch.window,
+                        sequential_stages=sequential_stages)
     model = MODELS.build(
         dict(
             type='mmsimmim.SimMIM',
@@ -166,7 +172,12 @@ def build_hugging_face(name: str, arch: Architecture) -> Contender:
 
 BUILDERS = {'ours': build_ours, 'mmpretrain': build_mmpretrain, 'hugging-face': build_hugging_face}
 # On request only.
-RECOMPUTING = {'ours-cheap': partial(build_ours, with_cp='cheap'), 'ours-recomputed': partial(build_ours, with_cp=True)}
+RECOMPUTING = {
+    'ours-cheap': partial(build_ours, with_cp='cheap'),
+    'ours-recomputed': partial(build_ours, with_cp=True),
+    'ours-sequential': partial(build_ours, sequential_stages=(0, 1)),
+    'ours-sequential-recomputed': partial(build_ours, with_cp=True, sequential_stages=(0, 1)),
+}
 
 
 def parse_contender(text: str) -> tuple[str, Callable[[str, Architecture], Contender]]:

@@ -43,12 +43,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
                         help=f'one or more of {", ".join(ARCHITECTURES)} (default: swin-tiny)')
     parser.add_argument('--batch-size', type=int, default=8, help='images per step (default: %(default)s)')
     parser.add_argument('--img-size', type=int, metavar='PIXELS', help='side of the images (default: 192; ViT: 224)')
+    parser.add_argument('--window', type=int, metavar='TOKENS', help='side of the windows')
     parser.add_argument('--dtype', nargs='+', choices=['float32', 'bfloat16'], default=['float32'],
                         help='autocast to this (default: float32)')
     parser.add_argument('--device', help='cpu, cuda or cuda:N (default: cuda if there is one)')
     parser.add_argument('--contenders', nargs='+', metavar='NAME',
                         help=f'(default: all, {", ".join(BUILDERS)}, each also with {COMPILED} behind it; besides '
-                             f'{", ".join(RECOMPUTING)}: ours recomputing, see with_cp)')
+                             f'{", ".join(RECOMPUTING)}: ours recomputing (with_cp), in sequence (two stages))')
     parser.add_argument('--contender', action='append', default=[], metavar='NAME=module:callable',
                         help='another implementation; can be given several times')
     parser.add_argument('--steps', type=int, default=20, help='timed steps of each model (default: %(default)s)')
@@ -68,7 +69,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     choose(args.contenders, args.contender)
     for name in args.arch:
-        architecture(name, args.img_size)
+        architecture(name, args.img_size, args.window)
     args.device = choose_device(args.device)
     from tools.benchmarks.step.throughput_measure import measure_all
     from tools.benchmarks.step.throughput_report import print_report

@@ -45,7 +45,7 @@ def measure_all(args: argparse.Namespace) -> dict[str, Any]:
     result = dict(args={**vars(args), 'json': args.json and str(args.json)}, **provenance(args.device), peak_tflops={},
                   gflop_per_image={}, rows=[], left_out=[])
     for arch_name in args.arch:
-        flops = training_flops(arch_name, architecture(arch_name, args.img_size))
+        flops = training_flops(arch_name, architecture(arch_name, args.img_size, args.window))
         result['gflop_per_image'][arch_name] = flops / 1e9
         rows, left_out, peaks = measure(arch_name, flops, args)
         result['rows'] += rows
@@ -108,7 +108,7 @@ def measure(arch_name: str, flops: float, args: argparse.Namespace) -> tuple[lis
         operations per second of the largest matrix product in each precision.
     """
     names, builders = choose(args.contenders, args.contender)
-    arch = architecture(arch_name, args.img_size)
+    arch = architecture(arch_name, args.img_size, args.window)
     batch = make_batch(arch, args.batch_size, args.device)
     started = {(dtype, name): step for dtype in args.dtype
                for name, step in start(names, builders, arch_name, dtype, batch, arch, args)}
