@@ -5,10 +5,14 @@ from collections.abc import Callable
 from functools import wraps
 
 from ...errors import UserError
+from .refusals import refusal
 
 
 def report_mistakes(main: Callable) -> Callable:
     """Let a tool end on a :class:`UserError` with its message and exit code 1, instead of a traceback.
+
+    So do errors with which code refuses a value of a config that it is built from (:mod:`.refusals`). All others are
+    faults of the program, and are shown whole.
 
     Args:
         main (Callable): The tool.
@@ -24,5 +28,10 @@ def report_mistakes(main: Callable) -> Callable:
         except UserError as error:
             # The message of an error in a data loading worker follows the worker's traceback.
             sys.exit(f'error: {str(error).rsplit("UserError: ", 1)[-1].strip()}')
+        except Exception as error:
+            sentence = refusal(error)
+            if sentence is None:
+                raise
+            sys.exit(f'error: {sentence}')
 
     return wrapped
