@@ -60,8 +60,9 @@ _LOADER = r'(train|val|test)_dataloader\.'
 _OPTIMIZER = r'optim_wrapper\.(\w+\.)?optimizer\.'
 _SCHEDULER = r'param_scheduler\.(\w+\.)*'
 RULES = [(re.compile(key), *allowed) for key, allowed in [
-    (r'model|train_cfg|optim_wrapper|train_dataloader|default_hooks', SECTION),
-    (r'(val|test)_(dataloader|cfg)|randomness|env_cfg|env_cfg\.(dist_cfg|mp_cfg)|log_processor', SECTION_OR_NONE),
+    (r'model|default_hooks', SECTION),
+    (r'(train|val|test)_(dataloader|cfg)|optim_wrapper|randomness|log_processor', SECTION_OR_NONE),
+    (r'env_cfg|env_cfg\.(dist_cfg|mp_cfg)', SECTION_OR_NONE),
     (r'custom_hooks', SECTIONS),
     (r'param_scheduler|model\.neck', PARTS),
     (r'default_hooks\.\w+|optim_wrapper\.(clip_grad|paramwise_cfg)', SECTION_OR_NONE),
