@@ -71,8 +71,8 @@ class ImageFolder(BaseDataset):
                  **kwargs) -> None:
         if split not in (None, 'train', 'val'):
             raise UserError(f"ImageFolder: split must be 'train', 'val' or None, got {split!r}.")
-        if not 0 < val_ratio < 1:
-            raise UserError(f'ImageFolder: val_ratio must lie between 0 and 1, got {val_ratio}.')
+        if not isinstance(val_ratio, (int, float)) or not 0 < val_ratio < 1:
+            raise UserError(f'ImageFolder: val_ratio must lie between 0 and 1, got {val_ratio!r}.')
         _check_fraction(fraction, fraction_seed)
         suffixes = [suffixes] if isinstance(suffixes, str) else suffixes
         self.split = split

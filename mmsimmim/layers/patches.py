@@ -14,9 +14,14 @@ class PatchEmbed(nn.Module):
         norm (bool): Whether tokens are normalised, as in Swin; not in ViT. Defaults to True.
         pad (bool): Whether images are padded to whole patches; otherwise the remainder at the right and the
             bottom is cut off. Defaults to True.
+
+    Raises:
+        ValueError: If ``in_channels`` is not at least 1.
     """
 
     def __init__(self, in_channels: int, channels: int, patch_size: int, norm: bool = True, pad: bool = True) -> None:
+        if not isinstance(in_channels, int) or in_channels < 1:
+            raise ValueError(f'in_channels must be at least 1, a whole number, got {in_channels!r}')
         super().__init__()
         self.patch_size = patch_size
         self.pad = pad

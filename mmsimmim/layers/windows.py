@@ -1,6 +1,5 @@
 """Windows of a feature map, shifted or not (Swin Transformer, section 3.2)."""
 
-from functools import lru_cache
 from typing import Any
 
 import torch
@@ -8,10 +7,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from .tensor_cache import TensorCache, is_real
+
 # In sequence, a group has as many windows as have fewer logits of all heads, per image, than this.
 MAX_LOGITS = 2**26
-# Masks with more numbers, 64 MiB, are made in each pass and not kept: maps of a dozen sizes would fill a GPU.
-MAX_CACHED_MASK = 2**24
+# Masks of 64 MiB and less are kept, 128 MiB in all: maps of a dozen sizes would fill a GPU.
+MASKS = TensorCache(max_bytes=2**27)
 
 
 def pad_to_windows(x: Tensor, window_size: int) -> Tensor:
@@ -65,9 +66,6 @@ def shift_mask(height: int, width: int, window_size: int, shift: int, device: to
     return torch.zeros(apart.shape, device=device).masked_fill(apart, -100.0)
 
 
-_cached_shift_mask = lru_cache(maxsize=16)(shift_mask)
-
-
 def _shift_regions(size: int, window_size: int, shift: int, device: torch.device) -> Tensor:
     """Along one side: 0 for whole windows, 1 and 2 for the two parts of the last one."""
     position = torch.arange(size, device=device)
@@ -114,7 +112,7 @@ class ShiftedWindowAttention(nn.Module):
 
     def _attend_at_once(self, x: Tensor) -> Tensor:
         height, width = x.shape[1:3]
-        mask = self._mask(height, width, x.device) if self.shift else None
+        mask = self._mask(height, width, x) if self.shift else None
         x = self.w_msa(window_partition(x, self.window_size), mask)
         return window_reverse(x, self.window_size, height, width)
 
@@ -135,7 +133,7 @@ class ShiftedWindowAttention(nn.Module):
         """Two by two windows have all masks that there are on any map; the first of four has nothing to mask."""
         if not self.shift:
             return [None]
-        masks = self._mask(*(min(side, 2 * self.window_size) for side in x.shape[1:3]), x.device)
+        masks = self._mask(*(min(side, 2 * self.window_size) for side in x.shape[1:3]), x)
         return [None if i == 0 and len(masks) == 4 else masks[i:i + 1] for i in range(len(masks))]
 
     def _attend_in_groups(self, x: Tensor, mask: Tensor | None, bias: Tensor) -> Tensor:
@@ -152,11 +150,12 @@ class ShiftedWindowAttention(nn.Module):
         out = torch.cat([call(group, bias) for group in groups], dim=1)
         return window_reverse(out, self.window_size, height, width)
 
-    def _mask(self, height: int, width: int, device: torch.device) -> Tensor:
+    def _mask(self, height: int, width: int, like: Tensor) -> Tensor:
+        key = height, width, self.window_size, self.shift, like.device
         # a compiler folds the mask into the graph by itself, and cannot trace a cache
-        anew = torch.compiler.is_compiling() or height * width * self.window_size**2 > MAX_CACHED_MASK
-        make_mask = shift_mask if anew else _cached_shift_mask
-        return make_mask(height, width, self.window_size, self.shift, device)
+        if torch.compiler.is_compiling() or not is_real(like):
+            return shift_mask(*key)
+        return MASKS.get(key, lambda: shift_mask(*key))
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
         state_dict.pop(prefix + 'attn_mask', None)

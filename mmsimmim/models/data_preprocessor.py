@@ -1,5 +1,6 @@
 """Moving a batch to the device and normalising it there."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +26,9 @@ class SimMIMDataPreprocessor(ImgDataPreprocessor):
         rgb_to_bgr (bool): The same, by the other name. Defaults to False.
         non_blocking (bool): Whether copies to the device are asynchronous. Defaults to True.
 
+    Raises:
+        ValueError: If a deviation is not above 0.
+
     Examples:
         >>> preprocessor = SimMIMDataPreprocessor(mean=[127.5] * 3, std=[127.5] * 3, bgr_to_rgb=True)
         >>> preprocessor(dict(inputs=torch.zeros(2, 3, 192, 192, dtype=torch.uint8)))['inputs'].unique()
@@ -37,6 +41,8 @@ class SimMIMDataPreprocessor(ImgDataPreprocessor):
                  bgr_to_rgb: bool = False,
                  rgb_to_bgr: bool = False,
                  non_blocking: bool = True) -> None:
+        if std is not None and not all(0 < value < math.inf for value in std):
+            raise ValueError(f'std must be above 0 and finite, got {std}')
         super().__init__(mean, std, bgr_to_rgb=bgr_to_rgb, rgb_to_bgr=rgb_to_bgr, non_blocking=non_blocking)
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:

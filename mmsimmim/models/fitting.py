@@ -41,8 +41,10 @@ def build_part(part: str, config: dict, **of_target: int | None) -> nn.Module:
             has no such argument, and does without it what the target needs.
 
     Raises:
-        ValueError: If the part has no such argument, and needs it.
+        ValueError: If the part has no such argument, and needs it, or there is no part.
     """
+    if not isinstance(config, dict) or 'type' not in config:
+        raise ValueError(f'{part} must be a dictionary of settings with a type, got {config!r}')
     named, takes_others = _arguments(config)
     arguments = {}
     for name, value in of_target.items():

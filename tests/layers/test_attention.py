@@ -5,6 +5,8 @@ import math
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from mmsimmim.layers import (
     CosineWindowAttention,
@@ -15,6 +17,7 @@ from mmsimmim.layers import (
 )
 from mmsimmim.layers import attention as attention_file
 from mmsimmim.layers import windows as windows_file
+from mmsimmim.layers.tensor_cache import TensorCache
 
 
 def attention(window, shift):
@@ -85,15 +88,55 @@ def test_masks_cached_without_gradients_serve_training():
     assert layer.w_msa.relative_position_bias_table.grad.abs().sum() > 0
 
 
-def test_large_masks_are_not_kept(monkeypatch):
+def test_masks_are_kept_within_bytes(monkeypatch):
     layer, x = attention(3, 1), torch.randn(1, 9, 9, 4)
-    expected = layer(x)
-    windows_file._cached_shift_mask.cache_clear()
-    for most, kept in ((9 * 9 * 9, 1), (9 * 9 * 9 - 1, 0)):
-        monkeypatch.setattr(windows_file, 'MAX_CACHED_MASK', most)
+    expected, size = layer(x), 4 * 9 * 9 * 9
+    for most, kept in ((2 * size, 1), (2 * size - 1, 0)):
+        masks = TensorCache(most)
+        monkeypatch.setattr(windows_file, 'MASKS', masks)
         assert torch.equal(layer(x), expected)
-        assert windows_file._cached_shift_mask.cache_info().currsize == kept
-        windows_file._cached_shift_mask.cache_clear()
+        assert torch.equal(layer(x), expected)
+        assert len(masks) == kept
+    masks = TensorCache(4 * size)
+    monkeypatch.setattr(windows_file, 'MASKS', masks)
+    for side in (9, 6, 12, 9, 15, 9):  # 15 is larger than half, 9 stays as it is used again and again
+        with torch.no_grad():
+            layer(torch.randn(1, side, side, 4))
+        assert masks.nbytes <= 4 * size
+    assert [key[0] for key in masks._tensors] == [6, 12, 9]
+
+
+def pass_of_fakes(layer, x):
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        layer(torch.empty_like(x))
+
+
+def pass_of_functional_tensors(layer, x):
+    torch.func.functionalize(layer)(x)
+
+
+def pass_in_a_trace(layer, x):
+    make_fx(layer, tracing_mode='fake', _allow_non_fake_inputs=True)(x)
+
+
+def pass_with_gradients_of_functions(layer, x):
+    layer.requires_grad_(False)
+    torch.func.grad(lambda x: layer(x).sum())(x)
+
+
+@pytest.mark.parametrize('other_pass', [
+    pass_of_fakes, pass_of_functional_tensors, pass_in_a_trace, pass_with_gradients_of_functions])
+@pytest.mark.parametrize('first', [True, False])
+def test_passes_without_numbers_and_real_ones_do_not_meet(monkeypatch, other_pass, first):
+    """Neither does such a pass leave its masks to a real one, nor does it take a real one's."""
+    layer, x = attention(3, 1), torch.randn(1, 9, 9, 4)
+    monkeypatch.setattr(windows_file, 'MASKS', TensorCache(2**20))
+    expected = layer(x).detach()
+    if first:
+        windows_file.MASKS.clear()
+    other_pass(layer, x)
+    assert len(windows_file.MASKS) == (0 if first else 1)
+    torch.testing.assert_close(layer(x), expected)
 
 
 def test_files_with_other_windows_and_index_buffers_load():

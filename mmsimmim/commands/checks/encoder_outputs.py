@@ -103,6 +103,8 @@ def _wanted_channels(model: dict) -> Iterator[tuple[str, list[int], list[int] | 
             yield key, list(channels), None if index is None else list(index), True
         elif isinstance(channels, int) and isinstance(index, int):
             yield key, [channels], [index], False
+        elif isinstance(channels, int) and _is_simmim(model):
+            yield key, [channels], [-1], False
 
 
 def _parts_that_take_maps(model: dict) -> Iterator[tuple[str, dict]]:
@@ -114,6 +116,12 @@ def _parts_that_take_maps(model: dict) -> Iterator[tuple[str, dict]]:
             yield from ((f'model.{name}.{i}', one) for i, one in enumerate(parts))
         elif part:
             yield f'model.{name}', part
+
+
+def _is_simmim(model: dict) -> bool:
+    """Whether a model predicts from the last map alone."""
+    kind = MODELS.get(model['type']) if isinstance(model.get('type'), str) else model.get('type')
+    return isinstance(kind, type) and issubclass(kind, SimMIM)
 
 
 def _short(numbers: Sequence[int]) -> str:

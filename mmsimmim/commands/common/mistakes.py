@@ -5,10 +5,14 @@ from collections.abc import Callable
 from functools import wraps
 
 from ...errors import UserError, shown_lines
+from .refusals import refusal
 
 
 def report_mistakes(main: Callable) -> Callable:
     """Let a tool end on a :class:`UserError` with its message and exit code 1, instead of a traceback.
+
+    So do errors with which code refuses a value of a config that it is built from (:mod:`.refusals`). All others are
+    faults of the program, and are shown whole, except for those of a disk that is full or read-only.
 
     Args:
         main (Callable): The tool.
@@ -24,5 +28,17 @@ def report_mistakes(main: Callable) -> Callable:
         except UserError as error:
             # The message of an error in a data loading worker follows the worker's traceback.
             sys.exit(f'error: {shown_lines(str(error).rsplit("UserError: ", 1)[-1].strip())}')
+        except Exception as error:
+            sentence = refusal(error) or _of_the_disk(error)
+            if sentence is None:
+                raise
+            sys.exit(f'error: {shown_lines(sentence)}')
 
     return wrapped
+
+
+def _of_the_disk(error: Exception) -> str | None:
+    if not isinstance(error, OSError):
+        return None
+    from ...checkpoints.storage import why_not_written
+    return why_not_written(error)

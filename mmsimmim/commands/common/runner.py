@@ -6,6 +6,7 @@ from mmengine.runner import Runner
 
 from ...engine.compiling import read_switch
 from ..checks.model_files import check_palettes
+from ..checks.parts import check_parts
 from ..config.loading import drop_idle_visualization
 from .distributed import carry_unused_parameters
 from .sharding import settle_sharding
@@ -21,13 +22,14 @@ def build_runner(cfg: Config) -> Runner:
         Runner: The runner.
 
     Raises:
-        UserError: A palette that the model needs is missing or broken, ``compile`` is neither a switch nor options,
-            ``find_unused_parameters`` is contradicted by ``model_wrapper_cfg``, or the config asks for something that
-            does not go with :class:`mmsimmim.FSDPStrategy`.
+        UserError: A palette that the model needs is missing or broken, there is no such optimizer, ``compile`` is
+            neither a switch nor options, ``find_unused_parameters`` is contradicted by ``model_wrapper_cfg``, or the
+            config asks for something that does not go with :class:`mmsimmim.FSDPStrategy`.
     """
     check_palettes(cfg)
     read_switch(cfg)
     carry_unused_parameters(cfg)
+    check_parts(cfg)
     messages = settle_sharding(cfg)
     drop_idle_visualization(cfg)
     if 'runner_type' not in cfg:

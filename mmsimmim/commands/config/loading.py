@@ -9,10 +9,12 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.device import get_device
 
+from ...checkpoints.storage import check_folder
 from ...errors import UserError, why_missing
 from ..common.warnings_once import show_warnings_once
 from .options import added_keys, merge_options
 from .reading import ConfigReading
+from .values import check_values
 from .variables import keep_slashes, set_variables
 
 # The names that MMEngine gives hooks without being asked.
@@ -31,7 +33,8 @@ def load_config(args: argparse.Namespace, needed: tuple[str, ...]) -> tuple[Conf
         tuple[Config, list[str]]: The config and messages for the log.
 
     Raises:
-        UserError: The config is missing or broken, lacks a section, or an option does not fit into it.
+        UserError: The config is missing or broken, lacks a section, an option does not fit into it, a value is out
+            of its range, or nothing can be written in the work folder.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     show_warnings_once(args.launcher)
@@ -43,6 +46,8 @@ def load_config(args: argparse.Namespace, needed: tuple[str, ...]) -> tuple[Conf
     cfg.launcher = args.launcher
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or osp.join(
         'work_dirs', osp.splitext(osp.basename(args.config))[0])
+    check_values(cfg)
+    check_folder(cfg.work_dir)
     drop_disabled_hooks(cfg)
     set_up_loaders(cfg, args.no_pin_memory, args.no_persistent_workers)
     return cfg, messages

@@ -6,6 +6,7 @@ from mmengine.dist import is_main_process
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
 
+from ...checkpoints.storage import writing
 from ...registry import HOOKS
 from .own_folder import forget_files_of_others, lies_in
 
@@ -19,14 +20,18 @@ class AtomicLocalBackend(LocalBackend):
         Args:
             obj (bytes): The content.
             filepath (str | Path): Its path; what was there before stays until the new file is complete.
+
+        Raises:
+            UserError: The disk does not take it. Nothing of it is left behind.
         """
         temporary = f'{filepath}.tmp'
-        os.makedirs(os.path.dirname(temporary) or '.', exist_ok=True)
-        with open(temporary, 'wb') as file:
-            file.write(obj)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, filepath)
+        with writing(str(filepath), temporary):
+            os.makedirs(os.path.dirname(temporary) or '.', exist_ok=True)
+            with open(temporary, 'wb') as file:
+                file.write(obj)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, filepath)
 
 
 register_backend('AtomicLocalBackend', AtomicLocalBackend, force=True)

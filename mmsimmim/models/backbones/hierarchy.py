@@ -7,6 +7,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from ...layers import PatchEmbed, call_block, check_with_cp, replace_masked_tokens
+from ..ranges import require_image_size, require_rates, require_whole
 from .encoder import Encoder
 
 
@@ -61,6 +62,7 @@ class HierarchicalEncoder(Encoder):
     def __init__(self, embed_dims: int, depths: Sequence[int], patch_size: int, in_channels: int,
                  out_indices: int | Sequence[int], frozen_stages: int,
                  init_cfg: dict | None) -> None:
+        require_whole(patch_size=patch_size)
         super().__init__(init_cfg)
         self.embed_dims = embed_dims
         self.depths = depths
@@ -173,9 +175,14 @@ def parse_arch(arch: str | dict, named: dict[str, dict], optional: Sequence[str]
         if not names:
             raise ValueError(f'arch {arch!r} is none of {list(named)}')
         arch = named[names[0]]
-    if not set(keys) <= set(arch) <= {*keys, *optional}:
+    if not isinstance(arch, dict) or not set(keys) <= set(arch) <= {*keys, *optional}:
         also = f', and can have {tuple(optional)}' if optional else ''
-        raise ValueError(f'arch as a dict needs the keys {keys}{also}; got {tuple(arch)}')
+        got = tuple(arch) if isinstance(arch, dict) else repr(arch)
+        raise ValueError(f'arch as a dict needs the keys {keys}{also}; got {got}')
+    if not all(isinstance(arch[key], Sequence) for key in keys[1:]):
+        raise ValueError(f"depths and num_heads of arch are lists, one number for each stage; got {arch['depths']!r} "
+                         f"and {arch['num_heads']!r}")
+    require_whole(**{key: arch[key] for key in keys})
     if len(arch['depths']) != len(arch['num_heads']):
         raise ValueError(f"arch has {len(arch['depths'])} depths but {len(arch['num_heads'])} num_heads")
     if any(arch['embed_dims'] * 2**stage % heads for stage, heads in enumerate(arch['num_heads'])):
@@ -187,15 +194,15 @@ def parse_arch(arch: str | dict, named: dict[str, dict], optional: Sequence[str]
 def check_out_indices(out_indices: int | Sequence[int], num_stages: int) -> tuple[int, ...]:
     """``out_indices`` as a tuple; ValueError if there are none, or no such stages."""
     indices = (out_indices, ) if isinstance(out_indices, int) else tuple(out_indices)
-    if not indices or not all(0 <= i < num_stages for i in indices):
-        raise ValueError(f'out_indices {out_indices} must name stages, from 0 to {num_stages - 1}')
+    if not indices or not all(i in range(num_stages) for i in indices):
+        raise ValueError(f'out_indices {out_indices!r} must name stages, from 0 to {num_stages - 1}')
     return indices
 
 
 def check_frozen_stages(frozen_stages: int, num_stages: int) -> int:
     """``frozen_stages`` itself; ValueError if there are fewer stages."""
-    if not -1 <= frozen_stages < num_stages:
-        raise ValueError(f'frozen_stages {frozen_stages} must lie between -1 and {num_stages - 1}')
+    if frozen_stages not in range(-1, num_stages):
+        raise ValueError(f'frozen_stages {frozen_stages!r} must lie between -1 and {num_stages - 1}')
     return frozen_stages
 
 
@@ -218,9 +225,9 @@ def per_stage(name: str, value: int | Sequence[int], num_stages: int) -> list[in
 def windows_and_shifts(window_size: int | Sequence[int], img_size: int | tuple[int, int] | None,
                        patch_size: int, num_stages: int) -> list[tuple[int, int]]:
     """(window, shift) of each stage; both shrink where a known map leaves no room for a shift."""
+    require_whole(window_size=window_size)
+    require_image_size(img_size)
     windows = per_stage('window_size', window_size, num_stages)
-    if min(windows) < 1:
-        raise ValueError(f'window_size {window_size} must be at least 1')
     if img_size is None:
         return [(window, window // 2) for window in windows]
     shorter_side = img_size if isinstance(img_size, int) else min(img_size)
@@ -230,5 +237,6 @@ def windows_and_shifts(window_size: int | Sequence[int], img_size: int | tuple[i
 
 def split_drop_path(drop_path_rate: float, depths: Sequence[int]) -> list[list[float]]:
     """Rates of each stage's blocks, growing linearly over all blocks from 0 to ``drop_path_rate``."""
+    require_rates(drop_path_rate=drop_path_rate)
     rates = np.linspace(0, drop_path_rate, sum(depths))
     return [stage.tolist() for stage in np.split(rates, np.cumsum(depths)[:-1])]

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -26,6 +25,7 @@ from .vit_arguments import (
     check_layer_cfgs,
     check_out_indices,
     check_windows,
+    drop_path_rates,
     one_of,
     parse_arch,
     parse_norm_cfg,
@@ -170,7 +170,7 @@ class VisionTransformer(Encoder):
             RelativePositionBias(num_heads, self.grid, bias_resize) if use_shared_rel_pos_bias else None)
         defaults = dict(feedforward_channels=feedforward_channels, layer_scale_init_value=layer_scale_init_value,
                         drop_rate=drop_rate, attn_drop_rate=0., bias=bias, norm_cfg=norm_cfg)
-        drop_paths = np.linspace(0, drop_path_rate, self.num_layers).tolist()
+        drop_paths = drop_path_rates(drop_path_rate, self.num_layers)
         self.layers = nn.ModuleList()
         for drop_path, window, own_cfg in zip(drop_paths, windows, check_layer_cfgs(layer_cfgs or {}, self.num_layers)):
             layer_cfg = {**defaults, 'drop_path_rate': drop_path, **own_cfg}

@@ -3,7 +3,10 @@
 from collections.abc import Container, Sequence
 from typing import Any, TypeVar
 
+import numpy as np
+
 from ...architectures import VIT
+from ..ranges import require_rates, require_whole
 
 T = TypeVar('T')
 ARCH_KEYS = ('embed_dims', 'num_layers', 'num_heads', 'feedforward_channels')
@@ -22,8 +25,10 @@ def parse_arch(arch: str | dict) -> tuple[int, int, int, int]:
         if not names:
             raise ValueError(f'arch {arch!r} is none of {list(VIT)}')
         arch = VIT[names[0]]
-    if set(arch) != set(ARCH_KEYS):
-        raise ValueError(f'arch as a dict needs the keys {ARCH_KEYS}, got {tuple(arch)}')
+    if not isinstance(arch, dict) or set(arch) != set(ARCH_KEYS):
+        got = tuple(arch) if isinstance(arch, dict) else repr(arch)
+        raise ValueError(f'arch as a dict needs the keys {ARCH_KEYS}, got {got}')
+    require_whole(**arch)
     if arch['embed_dims'] % arch['num_heads']:
         raise ValueError(f"num_heads {arch['num_heads']} must divide embed_dims {arch['embed_dims']}")
     return tuple(arch[key] for key in ARCH_KEYS)
@@ -32,7 +37,7 @@ def parse_arch(arch: str | dict) -> tuple[int, int, int, int]:
 def check_out_indices(out_indices: int | Sequence[int], num_layers: int) -> tuple[int, ...]:
     """Numbers of blocks in ascending order, none below 0; ValueError if there are no such blocks, or one twice."""
     given = [out_indices] if isinstance(out_indices, int) else list(out_indices)
-    if not given or not all(-num_layers <= i < num_layers for i in given):
+    if not given or not all(i in range(-num_layers, num_layers) for i in given):
         raise ValueError(f'out_indices {given} must name blocks between 0 and {num_layers - 1}, or from the end '
                          f'between -1 and {-num_layers}')
     indices = sorted({i % num_layers for i in given})
@@ -43,8 +48,8 @@ def check_out_indices(out_indices: int | Sequence[int], num_layers: int) -> tupl
 
 def check_windows(window_size: int, global_attn_indexes: Sequence[int], num_layers: int) -> list[int]:
     """Side of the windows of each block, 0 where it has none; ValueError if the two arguments do not go together."""
-    if window_size < 0:
-        raise ValueError(f'window_size {window_size} must be positive, or 0 for no windows')
+    if window_size != 0:
+        require_whole(window_size=window_size)
     if global_attn_indexes and not window_size:
         raise ValueError(f'global_attn_indexes {tuple(global_attn_indexes)} name the blocks without windows, but '
                          'window_size is 0: no block has any')
@@ -80,6 +85,7 @@ def parse_patch_cfg(patch_cfg: dict) -> str | int:
 
 def parse_patch_size(patch_size: int | Sequence[int]) -> int:
     """Side of a patch; ValueError if it is no square."""
+    require_whole(patch_size=patch_size)
     height, width = size_pair(patch_size)
     if height != width:
         raise ValueError(f'patch_size {patch_size} must be a square')
@@ -88,16 +94,23 @@ def parse_patch_size(patch_size: int | Sequence[int]) -> int:
 
 def size_pair(size: int | Sequence[int]) -> tuple[int, int]:
     """(H, W) of one int for both or of two; ValueError if they are more or fewer."""
+    require_whole(size=size)
     pair = (size, size) if isinstance(size, int) else tuple(size)
     if len(pair) != 2:
         raise ValueError(f'a size is one int or two, got {size}')
     return pair
 
 
+def drop_path_rates(drop_path_rate: float, num_layers: int) -> list[float]:
+    """Rates of the blocks, growing linearly from 0; ValueError if the last is not below 1."""
+    require_rates(drop_path_rate=drop_path_rate)
+    return np.linspace(0, drop_path_rate, num_layers).tolist()
+
+
 def check_frozen_stages(frozen_stages: int, num_layers: int) -> int:
     """``frozen_stages`` itself; ValueError if there are fewer blocks."""
-    if not -1 <= frozen_stages <= num_layers:
-        raise ValueError(f'frozen_stages {frozen_stages} must lie between -1 and the number of blocks, {num_layers}')
+    if frozen_stages not in range(-1, num_layers + 1):
+        raise ValueError(f'frozen_stages {frozen_stages!r} must lie between -1 and the number of blocks, {num_layers}')
     return frozen_stages
 
 

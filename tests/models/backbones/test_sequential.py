@@ -104,15 +104,15 @@ def test_a_group_has_few_windows(monkeypatch):
     attend = F.scaled_dot_product_attention
     monkeypatch.setattr(F, 'scaled_dot_product_attention', lambda query, key, value, bias, **kwargs: (
         seen.append((len(query), bias.shape)), attend(query, key, value, bias, **kwargs))[1])
-    windows._cached_shift_mask.cache_clear()
+    windows.MASKS.clear()
     _, in_sequence = layers(WindowAttention, 2)
     with torch.no_grad():
         in_sequence(torch.randn(1, 20, 16, 8, dtype=torch.float64))
     # of 5 x 4 windows: 12 with no mask, 4 at the right, 3 at the bottom, 1 in the corner
     assert [number for number, _ in seen] == [2] * 6 + [2] * 2 + [2, 1] + [1]
     assert {shape for _, shape in seen} == {(1, 2, 16, 16)}
-    masks = windows._cached_shift_mask(8, 8, 4, 2, torch.device('cpu'))
-    assert windows._cached_shift_mask.cache_info().misses == 1 and len(masks) == 4
+    masks = windows.MASKS.get((8, 8, 4, 2, torch.device('cpu')), lambda: [])
+    assert len(windows.MASKS) == 1 and len(masks) == 4
 
 
 @pytest.mark.parametrize('shift', [0, 2])
@@ -137,7 +137,7 @@ def test_only_the_input_is_kept(shift):
 
 def test_masks_cached_without_gradients_serve_training():
     _, layer = layers(WindowAttention, 2)
-    windows._cached_shift_mask.cache_clear()
+    windows.MASKS.clear()
     x = torch.randn(1, 9, 9, 8, dtype=torch.float64)
     with torch.inference_mode():
         layer(x)

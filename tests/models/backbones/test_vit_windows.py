@@ -191,7 +191,7 @@ def test_recomputed_blocks_keep_nothing_of_their_pieces(monkeypatch):
 
 @pytest.mark.parametrize('kwargs, message', [
     (dict(window_size=4, with_cls_token=True), 'window_size needs with_cls_token=False'),
-    (dict(window_size=-1), 'window_size -1'),
+    (dict(window_size=-1), 'window_size must be at least 1'),
     (dict(global_attn_indexes=(1, )), 'window_size is 0'),
     (dict(window_size=4, global_attn_indexes=(3, )), 'must name blocks between 0 and 2')])
 def test_windows_that_make_no_sense_are_refused(kwargs, message):

@@ -156,7 +156,7 @@ def test_a_stride_of_other_stages_is_refused_with_an_arch_that_fits(arch, encode
     (dict(encoder_stride=2), r'encoder_stride 2:.*4, 8, 16'),
     (dict(target_stride=3), 'target_stride 3.*1, 2 or 4'),
     (dict(target_stride=8), 'target_stride 8.*SimMIMLinearDecoder'),
-    (dict(target_stride=0), 'target_stride 0'),
+    (dict(target_stride=0), 'target_stride must be at least 1'),
     (dict(window_size=[6, 6]), 'window_size'),
     (dict(arch='huge'), "arch 'huge'")])
 def test_impossible_decoders_are_refused(kwargs, message):

@@ -44,7 +44,7 @@ def test_every_parameter_learns():
 
 @pytest.mark.parametrize('kwargs, message', [
     (dict(target_stride=3), 'target_stride 3 does not divide encoder_stride 8'),
-    (dict(hidden_channels=0), 'hidden_channels 0')])
+    (dict(hidden_channels=0), 'hidden_channels must be at least 1')])
 def test_impossible_heads_are_refused(kwargs, message):
     with pytest.raises(ValueError, match=message):
         build(**kwargs)
