@@ -7,6 +7,7 @@ from .hooks import (
     CompileHook,
     CompressGradientsHook,
     FeatureProbeHook,
+    FiniteHook,
     LoggerHook,
     ReconstructionHook,
     RuntimeInfoHook,
@@ -20,7 +21,7 @@ from .test_loop import MultiSetTestLoop
 
 __all__ = [
     'CheckClassesHook', 'CheckpointHook', 'CompileHook', 'CompressGradientsHook', 'FSDPStrategy',
-    'FeatureProbeHook', 'IterBasedTrainLoop', 'LearningRateDecayOptimWrapperConstructor', 'LoggerHook',
+    'FeatureProbeHook', 'FiniteHook', 'IterBasedTrainLoop', 'LearningRateDecayOptimWrapperConstructor', 'LoggerHook',
     'MultiSetTestLoop', 'ReconstructionHook', 'RuntimeInfoHook', 'SeedStepHook', 'SkippedFilesHook', 'WarmupCosineLR',
     'WarmupMultiStepLR'
 ]

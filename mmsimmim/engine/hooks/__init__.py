@@ -5,6 +5,7 @@ from .checkpoint import CheckpointHook
 from .compile import CompileHook
 from .compress_gradients import CompressGradientsHook
 from .feature_probe import FeatureProbeHook
+from .finite import FiniteHook
 from .logger import LoggerHook
 from .reconstruction import ReconstructionHook
 from .runtime_info import RuntimeInfoHook
@@ -13,5 +14,5 @@ from .skipped_files import SkippedFilesHook
 
 __all__ = [
     'CheckClassesHook', 'CheckpointHook', 'CompileHook', 'CompressGradientsHook', 'FeatureProbeHook',
-    'LoggerHook', 'ReconstructionHook', 'RuntimeInfoHook', 'SeedStepHook', 'SkippedFilesHook'
+    'FiniteHook', 'LoggerHook', 'ReconstructionHook', 'RuntimeInfoHook', 'SeedStepHook', 'SkippedFilesHook'
 ]

@@ -7,6 +7,7 @@ from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
 
 from ...registry import HOOKS
+from ..finite import require_finite
 
 
 class AtomicLocalBackend(LocalBackend):
@@ -36,7 +37,8 @@ class CheckpointHook(MMEngineCheckpointHook):
     """MMEngine's hook, except that there is a complete checkpoint at any moment.
 
     MMEngine deletes the outdated checkpoint before it writes the new one, and writes it in place. Here a file is
-    written under a temporary name, renamed when it is complete, and only then the outdated one is deleted.
+    written under a temporary name, renamed when it is complete, and only then the outdated one is deleted. A model or
+    an optimizer with values that are not finite is not written: the training stops.
 
     Args:
         **kwargs: As MMEngine's ``CheckpointHook``. Where ``backend_args`` or a remote ``out_dir`` choose another
@@ -51,7 +53,14 @@ class CheckpointHook(MMEngineCheckpointHook):
             backend_args = dict(backend='AtomicLocalBackend')
         super().__init__(*args, out_dir=out_dir, backend_args=backend_args, **kwargs)
 
+    def after_val_epoch(self, runner, metrics: dict) -> None:
+        """Keep the best model, if it is one."""
+        if self.save_best:
+            require_finite(runner)
+        super().after_val_epoch(runner, metrics)
+
     def _save_checkpoint_with_step(self, runner, step: int, meta: dict) -> None:
+        require_finite(runner)
         outdated = self._make_room(step)
         super()._save_checkpoint_with_step(runner, step, meta)
         if is_main_process():
