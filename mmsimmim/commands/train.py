@@ -49,6 +49,7 @@ def train(args: argparse.Namespace) -> None:
     from .checks.data_files import check_data_files
     from .checks.encoder_outputs import check_encoder_outputs
     from .checks.model_files import check_initial_weights, skip_initial_weights
+    from .checks.training_data import check_length
     from .common.auto_scale_lr import scale_lr
     from .common.distributed import connect_on_cpu, get_world_size
     from .common.mixed_precision import enable_amp
@@ -56,6 +57,7 @@ def train(args: argparse.Namespace) -> None:
     from .config.loading import load_config
 
     cfg, messages = load_config(args, needed=('model', 'train_cfg', 'train_dataloader', 'optim_wrapper'))
+    check_length(cfg)
     world_size = get_world_size(args.launcher)
     if args.no_validate:
         skip_validation(cfg)
@@ -69,7 +71,7 @@ def train(args: argparse.Namespace) -> None:
     check_encoder_outputs(cfg)
     connect_on_cpu(cfg)
 
-    runner = build_runner(cfg)
+    runner = build_runner(cfg, training=True)
     if cfg.get('resume'):
         require_same_architecture(runner)
         skip_initial_weights(runner)

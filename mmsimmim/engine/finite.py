@@ -27,10 +27,11 @@ def require_finite(runner) -> None:
     found = torch.tensor(float(len(broken)), device=next(runner.model.parameters()).device)
     if get_world_size() > 1:
         all_reduce(found, op='max')
-    if found:
+    number = int(found.cpu().numpy())
+    if number:
         names = ', '.join(broken[:3]) + (', ...' if len(broken) > 3 else '') if broken else 'in another process'
         raise UserError(
-            f'The training has diverged: {int(found)} tensors of the model or the optimizer hold values that are not '
+            f'The training has diverged: {number} tensors of the model or the optimizer hold values that are not '
             f'finite ({names}). No checkpoint is written, and none is deleted. Go on from the last one (--resume) '
             'with a lower learning rate, or look for the input that causes it.')
 
@@ -53,7 +54,7 @@ def find_not_finite(tensors: Iterable[tuple[str, Tensor, bool]]) -> list[str]:
             flags.setdefault(local.device, []).append((name, largest.isnan() if may_be_infinite
                                                        else ~largest.isfinite()))
     return [name for found in flags.values()
-            for (name, _), bad in zip(found, torch.stack([flag for _, flag in found]).tolist()) if bad]
+            for (name, _), bad in zip(found, torch.stack([flag for _, flag in found]).cpu().numpy()) if bad]
 
 
 def total_norm(parameters: Iterable[Tensor]) -> Tensor | None:

@@ -38,7 +38,7 @@ class StepRecord(NamedTuple):
         """The values."""
         if self.ready is not None:
             self.ready.synchronize()
-        bad, loss, norm = self.values.tolist()
+        bad, loss, norm = self.values.numpy().tolist()
         return bool(bad), loss, norm
 
 

@@ -2,32 +2,37 @@
 
 from mmengine.config import Config
 from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
+from mmengine.runner import FlexibleRunner, Runner
 
 from ...engine.compiling import read_switch
 from ..checks.model_files import check_palettes
+from ..checks.training_data import DataFirstRunner, load_training_data
 from ..config.loading import drop_idle_visualization
 from .distributed import carry_unused_parameters
 
 
-def build_runner(cfg: Config) -> Runner:
+def build_runner(cfg: Config, training: bool = False) -> Runner:
     """MMEngine's Runner, or the kind of runner that the config names.
 
     Args:
         cfg (Config): The config.
+        training (bool): Load the training's data before the model is built. Defaults to False.
 
     Returns:
         Runner: The runner.
 
     Raises:
         UserError: A palette that the model needs is missing or broken, ``compile`` is neither a switch nor options, or
-            ``find_unused_parameters`` is contradicted by ``model_wrapper_cfg``.
+            ``find_unused_parameters`` is contradicted by ``model_wrapper_cfg``, or the training would have no step.
     """
     check_palettes(cfg)
     read_switch(cfg)
     carry_unused_parameters(cfg)
     drop_idle_visualization(cfg)
     if 'runner_type' not in cfg:
-        return Runner.from_cfg(cfg)
+        return (DataFirstRunner if training else Runner).from_cfg(cfg)
     cfg.setdefault('env_cfg', {})  # which FlexibleRunner does not do without
-    return RUNNERS.build(cfg)
+    runner = RUNNERS.build(cfg)
+    if training and isinstance(runner, FlexibleRunner):  # which builds its model when it trains
+        load_training_data(runner)
+    return runner
