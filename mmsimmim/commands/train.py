@@ -45,9 +45,11 @@ def train(args: argparse.Namespace) -> None:
     """Train as the arguments say."""
     from ..checkpoints.resume import set_resume
     from ..engine.hooks.check_architecture import require_same_architecture
+    from ..engine.hooks.follow_schedule import follow_schedule
     from ..engine.hooks.keep_implementation import keep_implementation
     from .checks.data_files import check_data_files
     from .checks.encoder_outputs import check_encoder_outputs
+    from .checks.finished import describe_finished
     from .checks.model_files import check_initial_weights, skip_initial_weights
     from .checks.training_data import check_length
     from .common.auto_scale_lr import scale_lr
@@ -66,6 +68,9 @@ def train(args: argparse.Namespace) -> None:
     if args.auto_scale_lr or (cfg.get('auto_scale_lr') or {}).get('enable'):
         messages += scale_lr(cfg, world_size)
     messages += set_resume(cfg, args.resume)
+    if finished := describe_finished(cfg):
+        print(finished)
+        return
     check_initial_weights(cfg)
     check_data_files(cfg, ('train', 'val'))
     check_encoder_outputs(cfg)
@@ -76,6 +81,7 @@ def train(args: argparse.Namespace) -> None:
         require_same_architecture(runner)
         skip_initial_weights(runner)
         keep_implementation(runner)
+        follow_schedule(runner)
     for message in messages:
         runner.logger.info(message)
     runner.train()
