@@ -68,9 +68,7 @@ def train(args: argparse.Namespace) -> None:
     if args.auto_scale_lr or (cfg.get('auto_scale_lr') or {}).get('enable'):
         messages += scale_lr(cfg, world_size)
     messages += set_resume(cfg, args.resume)
-    if finished := describe_finished(cfg):
-        print(finished)
-        return
+    messages += describe_finished(cfg)
     check_initial_weights(cfg)
     check_data_files(cfg, ('train', 'val'))
     check_encoder_outputs(cfg)

@@ -88,8 +88,8 @@ def statistics_of(model: nn.Module) -> list[Tensor]:
 
 
 def _tensors_of(runner) -> Iterator[tuple[str, Tensor, bool]]:
-    models = {'': runner.model, **{'ema.': hook.ema_model for hook in runner.hooks if hasattr(hook, 'ema_model')}}
-    for prefix, model in models.items():
+    averaged = [('ema.', hook.ema_model) for hook in runner.hooks if hasattr(hook, 'ema_model')]
+    for prefix, model in [('', runner.model), *averaged]:
         for name, parameter in model.named_parameters():
             yield prefix + name, parameter, False
         statistics = {id(buffer) for buffer in statistics_of(model)}

@@ -141,8 +141,8 @@ def run_rank(rank, port, folder):
         torch.manual_seed(0)
         model = nn.Sequential(nn.Linear(4, 8), nn.GELU(), nn.Linear(8, 1))
         if sharded:
-            from torch.distributed.fsdp import fully_shard
             from torch.distributed.device_mesh import init_device_mesh
+            from torch.distributed.fsdp import fully_shard
             fully_shard(model, mesh=init_device_mesh('cpu', (2, )))
         else:
             model = nn.parallel.DistributedDataParallel(model)

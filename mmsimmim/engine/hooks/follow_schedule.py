@@ -102,8 +102,8 @@ def _compare_settings(wrapper: OptimWrapper, optimizer: dict, varied: set[str]) 
         for key in own.keys() & saved.keys() - {'params', 'initial_lr', *IMPLEMENTATION, *varied}:
             if key not in told and not key.startswith('initial_') and not _is_same(own[key], saved[key]):
                 told.add(key)
-                yield (f'optim_wrapper.optimizer: {key} is {own[key]} in the config and {saved[key]} in the checkpoint; '
-                       "the checkpoint's holds.")
+                yield (f'optim_wrapper.optimizer: {key} is {own[key]} in the config and {saved[key]} in the checkpoint'
+                       "; the checkpoint's holds.")
 
 
 def _tell(key: str, own: Any, saved: Any) -> str:

@@ -14,7 +14,7 @@ from mmsimmim.commands.checks.finished import describe_finished
 def test_says_so(tmp_path, meta, train_cfg, message):
     torch.save(dict(meta=meta), tmp_path / 'last.pth')
     cfg = Config(dict(resume=True, load_from=str(tmp_path / 'last.pth'), train_cfg=train_cfg))
-    text = describe_finished(cfg)
+    text = ''.join(describe_finished(cfg))
     assert message in text and bool(text) == bool(message)
     cfg.resume = False
-    assert describe_finished(cfg) == ''
+    assert describe_finished(cfg) == []

@@ -81,7 +81,8 @@ def test_data_sets_that_cannot_be_built(tmp_path):
 
 @pytest.mark.parametrize('changes, message', [
     ({'train_dataloader.dataset.dataset.filter_cfg.min_size': 32}, 'no image is left for the training'),
-    ({'train_cfg.max_epochs': 0}, 'train_cfg.max_epochs is 0'), ({'train_cfg.max_iters': 0}, 'train_cfg.max_iters is 0'),
+    ({'train_cfg.max_epochs': 0}, 'train_cfg.max_epochs is 0'),
+    ({'train_cfg.max_iters': 0}, 'train_cfg.max_iters is 0'),
     ({'train_dataloader.batch_size': 9, 'train_dataloader.drop_last': True}, 'the 8 images .* fewer than one batch'),
     ({'train_dataloader.batch_size': 8, 'train_dataloader.drop_last': True}, None),
     ({'train_dataloader.batch_size': 9, 'train_dataloader.drop_last': True,

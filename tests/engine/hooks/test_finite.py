@@ -73,7 +73,8 @@ def test_an_exception_is_skipped_named_and_counted(tmp_path, monkeypatch, capsys
     assert 'Iteration 5: loss nan' in text and '(1 in a row, 2 in all)' in text and text.count('is skipped') == 2
     assert runner.message_hub.get_info('bad_steps') == 2
     checkpoint = torch.load(tmp_path / f'iter_{STEPS}.pth', weights_only=True)
-    assert all(value.isfinite().all() for part in ('state_dict', 'ema_state_dict') for value in checkpoint[part].values())
+    weights = [*checkpoint['state_dict'].values(), *checkpoint['ema_state_dict'].values()]
+    assert all(value.isfinite().all() for value in weights)
     assert checkpoint['message_hub']['runtime_info']['bad_steps'] == 2
 
 

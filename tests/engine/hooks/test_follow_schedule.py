@@ -100,8 +100,8 @@ def test_what_the_checkpoint_overrides_is_named(tmp_path, messages):
     train(tmp_path, COSINE, 2)
     train(tmp_path, COSINE, 2, resume=tmp_path / 'epoch_1.pth', weight_decay=0.5)
     assert [text for text in messages if 'Resuming' in text] == [
-        "Resuming: optim_wrapper.optimizer: weight_decay is 0.5 in the config and 0.0 in the checkpoint; the checkpoint's "
-        'holds.']
+        'Resuming: optim_wrapper.optimizer: weight_decay is 0.5 in the config and 0.0 in the checkpoint; '
+        "the checkpoint's holds."]
 
 
 def test_another_kind_of_schedule_takes_over(tmp_path, messages):
