@@ -31,8 +31,8 @@ def describe_batches(images: int, batch_size: int, processes: int = 1) -> str:
     """Why the images fill no batch, where incomplete ones are dropped."""
     shared = f' in each of {processes} processes' if processes > 1 else ''
     return (f'the {images} images that the training has are fewer than one batch (batch_size {batch_size}{shared}), '
-            'and incomplete batches are left out (drop_last=True), so there is no step. Set train_dataloader.batch_size '
-            'to less, or train_dataloader.drop_last=False, or give more images.')
+            'and incomplete batches are left out (drop_last=True), so there is no step. Set '
+            'train_dataloader.batch_size to less, or train_dataloader.drop_last=False, or give more images.')
 
 
 def check_steps(cfg: Config, section: Section, checked: list[tuple[Part, Contents]]) -> None:
