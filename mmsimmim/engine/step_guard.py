@@ -63,12 +63,12 @@ class StepGuard:
         self.wrapper = wrapper
         self.iteration = 0
         self.samples: list[str] = []
-        self._model = model
+        self._statistics = statistics_of(model)
         self._parameters = [parameter for group in wrapper.optimizer.param_groups for parameter in group['params']]
         self._losses: list[Tensor] = []
         self._norm: Tensor | None = None
         self._flags: tuple[Tensor, Tensor, Tensor] | None = None
-        self._statistics: list[Tensor] = []
+        self._before: list[Tensor] = []
         self._records: deque[StepRecord] = deque()
         self._by_norm = bool(wrapper.clip_grad_kwargs) and getattr(wrapper, 'grad_name', '') == 'grad_norm'
         if self._by_norm:
@@ -86,7 +86,7 @@ class StepGuard:
         """
         self.iteration = iteration
         if not self._losses:
-            self._statistics = [buffer.clone() for buffer in statistics_of(self._model)]
+            self._before = [buffer.clone() for buffer in self._statistics]
             self.samples = []
         self.samples += samples
 
@@ -126,10 +126,9 @@ class StepGuard:
             # Clipped values would hide infinite ones.
             self._norm = None if self._by_norm else total_norm(self._parameters)
             step(**kwargs)
-            skip, bad, values = self._judge()
-            if self._statistics:
-                for buffer, before in zip(statistics_of(self._model), self._statistics):
-                    buffer.copy_(torch.where(skip, before, buffer))
+            skip, _, values = self._judge()
+            for buffer, before in zip(self._statistics, self._before):
+                buffer.copy_(torch.where(skip, before, buffer))
             self._record(values)
             self._losses = []
 
