@@ -11,6 +11,7 @@ default_hooks = dict(
     checkpoint=dict(type='mmsimmim.CheckpointHook', interval=1, max_keep_ckpts=3),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     step_seed=dict(type='mmsimmim.SeedStepHook'),
+    finite=dict(type='mmsimmim.FiniteHook', max_bad_steps=10),
     skipped_files=dict(type='mmsimmim.SkippedFilesHook'),
     reconstruction=dict(type='mmsimmim.ReconstructionHook', interval=10))
 

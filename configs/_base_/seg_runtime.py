@@ -13,6 +13,7 @@ default_hooks = dict(
         type='mmsimmim.CheckpointHook', by_epoch=False, interval=16_000, max_keep_ckpts=3, save_best='mIoU'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     step_seed=dict(type='mmsimmim.SeedStepHook'),
+    finite=dict(type='mmsimmim.FiniteHook', max_bad_steps=10),
     classes=dict(type='mmsimmim.CheckClassesHook'),
     visualization=dict(type='SegVisualizationHook'))
 

@@ -46,11 +46,14 @@ def train(args: argparse.Namespace) -> None:
     from ..checkpoints.resume import set_resume, work_folders
     from ..engine.hooks.check_architecture import require_same_architecture
     from ..engine.hooks.check_training_state import require_same_training
+    from ..engine.hooks.follow_schedule import follow_schedule
     from ..engine.hooks.keep_implementation import keep_implementation
     from ..engine.hooks.own_folder import keep_to_own_folder
     from .checks.data_files import check_data_files, naming_packed_files
     from .checks.encoder_outputs import check_encoder_outputs
+    from .checks.finished import describe_finished
     from .checks.model_files import check_initial_weights, skip_initial_weights
+    from .checks.training_data import check_length
     from .common.auto_scale_lr import scale_lr
     from .common.distributed import connect_on_cpu, get_world_size
     from .common.folder_lock import locked
@@ -59,6 +62,7 @@ def train(args: argparse.Namespace) -> None:
     from .config.loading import load_config
 
     cfg, messages = load_config(args, needed=('model', 'train_cfg', 'train_dataloader', 'optim_wrapper'))
+    check_length(cfg)
     world_size = get_world_size(args.launcher)
     if args.no_validate:
         skip_validation(cfg)
@@ -68,18 +72,20 @@ def train(args: argparse.Namespace) -> None:
         messages += scale_lr(cfg, world_size)
     with locked(work_folders(cfg), args.launcher) as warnings:
         messages += set_resume(cfg, args.resume)
+        messages += describe_finished(cfg)
         check_initial_weights(cfg)
         check_data_files(cfg, ('train', 'val'))
         check_encoder_outputs(cfg)
         connect_on_cpu(cfg)
 
-        runner = build_runner(cfg)
+        runner = build_runner(cfg, training=True)
         if cfg.get('resume'):
             require_same_architecture(runner)
             require_same_training(runner)
             skip_initial_weights(runner)
             keep_implementation(runner)
             keep_to_own_folder(runner)
+            follow_schedule(runner)
         for warning in warnings:
             runner.logger.warning(warning)
         for message in messages:

@@ -8,6 +8,7 @@ from .hooks import (
     CompressGradientsHook,
     EMAHook,
     FeatureProbeHook,
+    FiniteHook,
     LoggerHook,
     ReconstructionHook,
     RuntimeInfoHook,
@@ -21,7 +22,7 @@ from .test_loop import MultiSetTestLoop
 
 __all__ = [
     'CheckClassesHook', 'CheckpointHook', 'CompileHook', 'CompressGradientsHook', 'EMAHook', 'FSDPStrategy',
-    'FeatureProbeHook', 'IterBasedTrainLoop', 'LearningRateDecayOptimWrapperConstructor', 'LoggerHook',
+    'FeatureProbeHook', 'FiniteHook', 'IterBasedTrainLoop', 'LearningRateDecayOptimWrapperConstructor', 'LoggerHook',
     'MultiSetTestLoop', 'ReconstructionHook', 'RuntimeInfoHook', 'SeedStepHook', 'SkippedFilesHook', 'WarmupCosineLR',
     'WarmupMultiStepLR'
 ]

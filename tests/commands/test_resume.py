@@ -138,3 +138,21 @@ def test_loops_counted_in_iterations_resume_within_a_pass(train_here, tmp_path, 
         assert_identical(parts[part], whole[part])
     earlier = torch.load(tmp_path / 'whole' / 'iter_9.pth', weights_only=True)['state_dict']
     assert any(not torch.equal(earlier[name], value) for name, value in whole['state_dict'].items())
+
+
+def test_a_longer_run_follows_its_own_schedule_and_a_finished_one_says_so(train_here, tmp_path):
+    def length(number):
+        return [f'train_cfg.max_iters={number}', f'param_scheduler.end={number}', 'train_dataloader.num_workers=0',
+                'default_hooks.logger.interval=1']
+
+    train_here(tmp_path / 'whole', options=length(6))
+    train_here(tmp_path / 'parts', options=length(3))
+    train_here(tmp_path / 'parts', '--resume', options=length(6))
+    whole, parts = (torch.load(tmp_path / name / 'iter_6.pth', weights_only=True) for name in ('whole', 'parts'))
+    assert_identical(parts['param_schedulers'], whole['param_schedulers'])
+    rates = [run['message_hub']['log_scalars']['train/lr'].data[0].tolist() for run in (parts, whole)]
+    assert rates[0][3:] == rates[1][3:] and rates[0][:3] != rates[1][:3]
+    train_here(tmp_path / 'parts', '--resume', options=length(6))
+    first, second, third = sorted((tmp_path / 'parts').glob('*/*.log'))
+    assert "end: 6 in the config, 3 in the checkpoint; the config's holds." in second.read_text()
+    assert 'The run has finished' in third.read_text() and 'The run has finished' not in second.read_text()

@@ -32,7 +32,7 @@ def config_of(monkeypatch, tmp_path):
         monkeypatch.setenv(name, '')
         monkeypatch.delenv(name)
 
-    def build(cfg):
+    def build(cfg, **kwargs):
         raise Built(cfg)
 
     def config_of(*arguments, config=CONFIG):

@@ -193,6 +193,11 @@ def _count_images(part: Part, section: Section, kept: list[dict], images: dict) 
     section.note(f'images smaller than min_size={filters.get("min_size", 0)}, which are left out of the training', [
         image['file_name'] for image in images.values()
         if min(image['width'], image['height']) < filters.get('min_size', 0)])
+    part.usable = sum(min(image['width'], image['height']) >= filters.get('min_size', 0)
+                      and (key in with_any or not filters.get('filter_empty_gt')) for key, image in images.items())
+    if part.training and kept and not part.usable:  # without annotations another error says so
+        section.error('no image is left for the training',
+                      advice='Give other annotations, or filter_cfg of the dataset other filters.')
 
 
 def _count_classes(section: Section, kept: list[dict], names: dict, classes: list[str]) -> None:

@@ -14,6 +14,7 @@ from .label_maps import check_label_maps
 from .objects365 import check_objects365
 from .part import Contents, Part, list_metrics, unwrap
 from .report import Report, Section, some
+from .steps import check_steps
 
 # The checks, by the method with which their kind of dataset reads its data.
 CHECKS = {
@@ -59,6 +60,9 @@ def check_config(cfg: Config, reading: Reading | None = None) -> Report:
         _check_heads(section, heads, contents, part)
         checked.append((part, section, contents))
     _check_classes(checked)
+    training = [(part, section, contents) for part, section, contents in checked if part.training]
+    if training and len(training) == sum(part.training for part in parts):
+        check_steps(cfg, training[0][1], [(part, contents) for part, _, contents in training])
     _note_unlisted(checked)
     _check_overlap(checked, report, reading)
     return report

@@ -14,12 +14,14 @@ class Part:
         dataset (BaseDataset): Built, but not initialised.
         transforms (list[dict]): Its pipeline and those of its wrappers, nested ones included.
         metrics (list[dict]): Configs of the metrics that score it.
+        usable (int | None): How many images its filters leave, set by its check. Defaults to None: all.
     """
 
     names: list[str]
     dataset: Any
     transforms: list[dict]
     metrics: list[dict]
+    usable: int | None = None
 
     @property
     def title(self) -> str:

@@ -6,6 +6,7 @@ from .compile import CompileHook
 from .compress_gradients import CompressGradientsHook
 from .ema import EMAHook
 from .feature_probe import FeatureProbeHook
+from .finite import FiniteHook
 from .logger import LoggerHook
 from .reconstruction import ReconstructionHook
 from .runtime_info import RuntimeInfoHook
@@ -13,6 +14,6 @@ from .seed_step import SeedStepHook
 from .skipped_files import SkippedFilesHook
 
 __all__ = [
-    'CheckClassesHook', 'CheckpointHook', 'CompileHook', 'CompressGradientsHook', 'EMAHook',
-    'FeatureProbeHook', 'LoggerHook', 'ReconstructionHook', 'RuntimeInfoHook', 'SeedStepHook', 'SkippedFilesHook'
+    'CheckClassesHook', 'CheckpointHook', 'CompileHook', 'CompressGradientsHook', 'EMAHook', 'FeatureProbeHook',
+    'FiniteHook', 'LoggerHook', 'ReconstructionHook', 'RuntimeInfoHook', 'SeedStepHook', 'SkippedFilesHook'
 ]

@@ -8,6 +8,7 @@ from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
 
 from ...checkpoints.storage import writing
 from ...registry import HOOKS
+from ..finite import require_finite
 from .own_folder import forget_files_of_others, lies_in
 
 
@@ -44,6 +45,7 @@ class CheckpointHook(MMEngineCheckpointHook):
     MMEngine deletes the outdated checkpoint before it writes the new one, and writes it in place. Here a file is
     written under a temporary name, renamed when it is complete, and only then the outdated one is deleted. The same
     holds for the best checkpoint. Nothing outside the folder of the run is deleted, whatever a resumed checkpoint says.
+    A model or an optimizer with values that are not finite is not written: the training stops.
 
     Args:
         **kwargs: As MMEngine's ``CheckpointHook``. Where ``backend_args`` or a remote ``out_dir`` choose another
@@ -66,6 +68,12 @@ class CheckpointHook(MMEngineCheckpointHook):
         """
         forget_files_of_others(runner, self.out_dir)
         super().before_train(runner)
+
+    def after_val_epoch(self, runner, metrics: dict) -> None:
+        """Keep the best model, if it is one."""
+        if self.save_best:
+            require_finite(runner)
+        super().after_val_epoch(runner, metrics)
 
     def _save_best_checkpoint(self, runner, metrics: dict) -> None:
         before = self._take_best()
@@ -95,6 +103,7 @@ class CheckpointHook(MMEngineCheckpointHook):
             self.best_ckpt_path_dict = {name: paths.get(name) for name in self.key_indicators}
 
     def _save_checkpoint_with_step(self, runner, step: int, meta: dict) -> None:
+        require_finite(runner)
         outdated = self._make_room(step)
         super()._save_checkpoint_with_step(runner, step, meta)
         if is_main_process():

@@ -1,5 +1,7 @@
 """From a config to what is checked: wrappers, heads, what cannot be checked."""
 
+import re
+
 import pytest
 from mmengine.config import Config
 
@@ -75,3 +77,17 @@ def test_data_sets_that_cannot_be_built(tmp_path):
     cfg = PairFolder(tmp_path).config(**{'train_dataloader.dataset.unknown': 1})
     error, = findings(check_config(cfg), 'error')
     assert 'train_dataloader.dataset, of type BaseSegDataset, cannot be built: TypeError' in error
+
+
+@pytest.mark.parametrize('changes, message', [
+    ({'train_dataloader.dataset.dataset.filter_cfg.min_size': 32}, 'no image is left for the training'),
+    ({'train_cfg.max_epochs': 0}, 'train_cfg.max_epochs is 0'),
+    ({'train_cfg.max_iters': 0}, 'train_cfg.max_iters is 0'),
+    ({'train_dataloader.batch_size': 9, 'train_dataloader.drop_last': True}, 'the 8 images .* fewer than one batch'),
+    ({'train_dataloader.batch_size': 8, 'train_dataloader.drop_last': True}, None),
+    ({'train_dataloader.batch_size': 9, 'train_dataloader.drop_last': True,
+      'train_dataloader.sampler.type': 'InfiniteSampler'}, None)])
+def test_a_training_without_a_step(tmp_path, changes, message):
+    pytest.importorskip('mmdet')
+    errors = findings(check_config(CocoFolder(tmp_path).config(**changes)), 'error')
+    assert re.search(message, ' '.join(errors)) if message else not errors

@@ -30,7 +30,8 @@ class Runner(SimpleNamespace):
 def runner(tmp_path):
     hub = MessageHub.get_instance(f'hub of {tmp_path}')
     logger = SimpleNamespace(info=lambda message: None)
-    return Runner(work_dir=str(tmp_path), epoch=0, iter=0, message_hub=hub, logger=logger)
+    return Runner(work_dir=str(tmp_path), epoch=0, iter=0, message_hub=hub, logger=logger, hooks=[],
+                  model=torch.nn.Linear(2, 1), optim_wrapper=None)
 
 
 def hook_for(runner, **arguments):
