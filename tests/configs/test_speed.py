@@ -11,7 +11,8 @@ import mmsimmim  # noqa: F401  (repairs before the frameworks)
 
 ROOT = Path(__file__).parents[2] / 'configs'
 # Those of the data-scaling study differ from others in the data alone: tests/configs/test_data_scaling.py.
-CONFIGS = sorted(path for path in ROOT.glob('*/**/*.py') if not {'_base_', 'data_scaling'} & {*path.parts})
+CONFIGS = sorted(path for path in ROOT.glob('*/**/*.py')
+                 if not {'_base_', 'data_scaling'} & {*path.parts} and '_test-' not in path.stem)
 
 
 @pytest.fixture(autouse=True)
