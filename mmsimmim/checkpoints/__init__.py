@@ -2,7 +2,7 @@
 
 from .convert import convert_state_dict
 from .engine import UnknownCheckpoint, known_part
-from .files import read_checkpoint, write_checkpoint
+from .reading.files import read_checkpoint, write_checkpoint
 from .recognise import Contents, recognise
 from .weights import state_dict_of
 

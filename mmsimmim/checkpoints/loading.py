@@ -16,7 +16,7 @@ from urllib.parse import urlparse
 import torch
 from mmengine.dist import barrier, get_dist_info
 
-from .files import is_safetensors, read_file
+from .reading.files import is_safetensors, read_file
 from .weights import find_weights, has_weights
 
 

@@ -43,7 +43,7 @@ def main(argv: list[str] | None = None) -> None:
     from torch import Tensor
 
     from ..checkpoints import convert_state_dict, read_checkpoint, recognise, state_dict_of, write_checkpoint
-    from ..checkpoints.files import check_target
+    from ..checkpoints.reading.files import check_target
     from ..checkpoints.report import describe, incomplete_blocks, left_out
     from ..checkpoints.weights import find_weights
 

@@ -40,8 +40,8 @@ def main() -> None:
 
 def test(args: argparse.Namespace) -> None:
     """Test as the arguments say."""
-    from ..checkpoints.resume import check_checkpoint
-    from ..engine.hooks.check_architecture import require_same_architecture
+    from ..checkpoints.resuming.resume import check_checkpoint
+    from ..engine.hooks.resuming.check_architecture import require_same_architecture
     from .checks.data_files import check_data_files
     from .checks.model_files import skip_initial_weights
     from .common import test_sets, testing

@@ -43,12 +43,12 @@ def main() -> None:
 
 def train(args: argparse.Namespace) -> None:
     """Train as the arguments say."""
-    from ..checkpoints.resume import set_resume, work_folders
-    from ..engine.hooks.check_architecture import require_same_architecture
-    from ..engine.hooks.check_training_state import require_same_training
-    from ..engine.hooks.follow_schedule import follow_schedule
-    from ..engine.hooks.keep_implementation import keep_implementation
-    from ..engine.hooks.own_folder import keep_to_own_folder
+    from ..checkpoints.resuming.resume import set_resume, work_folders
+    from ..engine.hooks.resuming.check_architecture import require_same_architecture
+    from ..engine.hooks.resuming.check_training_state import require_same_training
+    from ..engine.hooks.resuming.follow_schedule import follow_schedule
+    from ..engine.hooks.resuming.keep_implementation import keep_implementation
+    from ..engine.hooks.resuming.own_folder import keep_to_own_folder
     from .checks.data_files import check_data_files, naming_packed_files
     from .checks.encoder_outputs import check_encoder_outputs
     from .checks.finished import describe_finished

@@ -13,9 +13,9 @@ from mmengine.runner import checkpoint as mmengine_checkpoint
 
 import mmsimmim  # noqa: F401  (repairs before the frameworks)
 from mmsimmim.checkpoints import convert_state_dict, loading, write_checkpoint
-from mmsimmim.checkpoints.files import UnsafeCheckpoint
 from mmsimmim.checkpoints.loading import load_from_http, load_from_local
-from mmsimmim.engine.hooks.check_architecture import ArchitectureHook
+from mmsimmim.checkpoints.reading.files import UnsafeCheckpoint
+from mmsimmim.engine.hooks.resuming.check_architecture import ArchitectureHook
 from mmsimmim.errors import UserError
 from mmsimmim.registry import MODELS
 from tests.golden import below, load, relative_error

@@ -10,7 +10,7 @@ import torch
 import yaml
 
 from mmsimmim.checkpoints import read_checkpoint
-from mmsimmim.checkpoints.files import UnsafeCheckpoint
+from mmsimmim.checkpoints.reading.files import UnsafeCheckpoint
 from mmsimmim.checkpoints.recipe import read_recipe
 from mmsimmim.errors import UserError
 from tests.checkpoints.official_files import as_the_authors_save, official_recipe

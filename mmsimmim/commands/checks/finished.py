@@ -2,14 +2,14 @@
 
 from mmengine.config import Config
 
-from ...checkpoints.files import read_checkpoint
+from ...checkpoints.reading.files import read_checkpoint
 
 
 def describe_finished(cfg: Config) -> list[str]:
     """Say that there is nothing left to do.
 
     Args:
-        cfg (Config): After :func:`mmsimmim.checkpoints.resume.set_resume`.
+        cfg (Config): After :func:`mmsimmim.checkpoints.resuming.resume.set_resume`.
 
     Returns:
         list[str]: A message for the log; none if there is more to do, or it cannot be told without a download.

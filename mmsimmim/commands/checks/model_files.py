@@ -7,7 +7,7 @@ from mmengine.config import Config
 from mmengine.runner import FlexibleRunner, Runner
 from torch import nn
 
-from ...checkpoints.files import read_file
+from ...checkpoints.reading.files import read_file
 from ...errors import UserError
 from ...models.targets.colour_clusters import read_palette
 

@@ -9,7 +9,7 @@ from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
 from ...checkpoints.storage import writing
 from ...registry import HOOKS
 from ..finite import require_finite
-from .own_folder import forget_files_of_others, lies_in
+from .resuming.own_folder import forget_files_of_others, lies_in
 
 
 class AtomicLocalBackend(LocalBackend):

@@ -5,7 +5,7 @@ import torch
 from mmengine.model import BaseTTAModel
 from torch import nn
 
-from mmsimmim.engine.hooks.check_architecture import ArchitectureHook, find_misfits
+from mmsimmim.engine.hooks.resuming.check_architecture import ArchitectureHook, find_misfits
 from mmsimmim.errors import UserError
 
 

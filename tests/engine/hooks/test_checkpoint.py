@@ -10,9 +10,9 @@ from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
 from mmengine.logging import MessageHub
 from mmengine.runner.checkpoint import save_checkpoint
 
-from mmsimmim.checkpoints.finder import find_checkpoint
+from mmsimmim.checkpoints.resuming.finder import find_checkpoint
 from mmsimmim.engine.hooks import CheckpointHook, checkpoint
-from mmsimmim.engine.hooks.own_folder import OwnFolderHook
+from mmsimmim.engine.hooks.resuming.own_folder import OwnFolderHook
 
 
 class Killed(BaseException):

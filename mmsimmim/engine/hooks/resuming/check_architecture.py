@@ -9,11 +9,11 @@ from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import FlexibleRunner, Runner
 from torch import Tensor, nn
 
-from ...checkpoints.training_state import start_anew
-from ...errors import UserError
-from ...models.backbones.encoder import loading_silently
-from ...models.foreign_names import convert_for
-from ..fsdp import FSDPStrategy
+from ....checkpoints.resuming.training_state import start_anew
+from ....errors import UserError
+from ....models.backbones.encoder import loading_silently
+from ....models.foreign_names import convert_for
+from ...fsdp import FSDPStrategy
 
 # Of MMEngine's strategies, those after which each process has all of the model.
 WHOLE_MODEL = (DDPStrategy, SingleDeviceStrategy)

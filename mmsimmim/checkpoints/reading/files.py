@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import UserError
+from ...errors import UserError
 from .checksums import require_checksums
 from .deepspeed import OPTIMIZER_FILE, require_whole, what_folder
 from .other_files import TAR, is_tar, what_else

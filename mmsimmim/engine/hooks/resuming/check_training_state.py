@@ -10,10 +10,10 @@ from mmengine.optim import OptimWrapperDict
 from mmengine.runner import FlexibleRunner, Runner
 from torch import nn
 
-from ...checkpoints.model_settings import changed_settings
-from ...checkpoints.training_state import find_state_misfits, missing_parts, start_anew
-from ...errors import UserError
-from ...models.foreign_names import convert_for
+from ....checkpoints.resuming.model_settings import changed_settings
+from ....checkpoints.resuming.training_state import find_state_misfits, missing_parts, start_anew
+from ....errors import UserError
+from ....models.foreign_names import convert_for
 from .check_architecture import is_whole
 
 

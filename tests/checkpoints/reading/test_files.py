@@ -18,8 +18,8 @@ from mmengine.model import ExponentialMovingAverage
 from safetensors.torch import save_file
 
 from mmsimmim.checkpoints import read_checkpoint, state_dict_of, write_checkpoint
-from mmsimmim.checkpoints.files import UnsafeCheckpoint, read_file
-from mmsimmim.checkpoints.finder import find_fault
+from mmsimmim.checkpoints.reading.files import UnsafeCheckpoint, read_file
+from mmsimmim.checkpoints.resuming.finder import find_fault
 from mmsimmim.errors import UserError
 
 WEIGHTS = {'stem.weight': torch.arange(6.).reshape(2, 3), 'stem.bias': torch.ones(2)}

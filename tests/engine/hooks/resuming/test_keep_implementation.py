@@ -7,7 +7,7 @@ import torch
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import nn
 
-from mmsimmim.engine.hooks.keep_implementation import KeepImplementationHook
+from mmsimmim.engine.hooks.resuming.keep_implementation import KeepImplementationHook
 
 
 class Runner:

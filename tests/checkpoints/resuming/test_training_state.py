@@ -7,7 +7,7 @@ import torch
 from mmpretrain.registry import OPTIMIZERS
 from torch import nn
 
-from mmsimmim.checkpoints.training_state import find_state_misfits, missing_parts
+from mmsimmim.checkpoints.resuming.training_state import find_state_misfits, missing_parts
 
 OPTIMIZER_NAMES = ('AdamW', 'SGD', 'Adagrad', 'Adadelta', 'Adamax', 'ASGD', 'NAdam', 'RAdam', 'RMSprop', 'Rprop',
                    'LBFGS', 'TorchAdafactor', 'Adafactor')

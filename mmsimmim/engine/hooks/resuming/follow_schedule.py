@@ -8,8 +8,8 @@ from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper, OptimWrapperDict, _ParamScheduler
 from mmengine.runner import EpochBasedTrainLoop, FlexibleRunner, Runner
 
-from ...errors import UserError
-from ..schedulers import WarmupLR
+from ....errors import UserError
+from ...schedulers import WarmupLR
 from .keep_implementation import IMPLEMENTATION
 
 # Of a schedule's state, what says where it is and not which one it is.

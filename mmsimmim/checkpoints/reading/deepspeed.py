@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..errors import UserError
+from ...errors import UserError
 
 NOTE = 'latest'
 WEIGHTS = 'mp_rank_00_model_states.pt'

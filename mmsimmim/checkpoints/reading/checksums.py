@@ -7,7 +7,7 @@ them since PyTorch 1.6; earlier ones and safetensors have none.
 import os
 import zipfile
 
-from ..errors import UserError
+from ...errors import UserError
 
 # Set to anything but 0, it leaves the comparison out.
 SWITCH = 'MMSIMMIM_SKIP_CHECKSUMS'

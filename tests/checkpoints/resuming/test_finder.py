@@ -8,7 +8,7 @@ import zipfile
 import pytest
 import torch
 
-from mmsimmim.checkpoints.finder import find_checkpoint, find_fault
+from mmsimmim.checkpoints.resuming.finder import find_checkpoint, find_fault
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 import mmsimmim  # noqa: F401  lets torch read MMEngine's checkpoints
-from mmsimmim.engine.hooks.follow_schedule import follow_schedule
+from mmsimmim.engine.hooks.resuming.follow_schedule import follow_schedule
 from mmsimmim.errors import UserError
 
 COSINE = dict(type='mmsimmim.WarmupCosineLR', warmup=1, warmup_ratio=0.1, min_ratio=0.01, convert_to_iter_based=True)

@@ -5,7 +5,7 @@ import os
 import pytest
 from mmengine.config import Config
 
-from mmsimmim.checkpoints.model_settings import changed_settings
+from mmsimmim.checkpoints.resuming.model_settings import changed_settings
 
 
 def config(**backbone):

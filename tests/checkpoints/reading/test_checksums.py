@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from mmsimmim.checkpoints import checksums, read_checkpoint
-from mmsimmim.checkpoints.finder import find_fault
 from mmsimmim.checkpoints.loading import load_from_local
+from mmsimmim.checkpoints.resuming.finder import find_fault
 from mmsimmim.commands.convert_checkpoint import main as convert
 from mmsimmim.commands.inspect_checkpoint import main as inspect
 from mmsimmim.errors import UserError

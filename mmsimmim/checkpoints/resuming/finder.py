@@ -5,9 +5,9 @@ import re
 import zipfile
 from collections.abc import Sequence
 
-from ..errors import UserError
-from .checksums import find_broken_part
-from .files import read_file
+from ...errors import UserError
+from ..reading.checksums import find_broken_part
+from ..reading.files import read_file
 
 
 def find_checkpoint(folders: Sequence[str]) -> tuple[str | None, list[str]]:

@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 
 from mmsimmim.engine.fsdp import BLOCKS, shard, without_weights
-from mmsimmim.engine.hooks.check_training_state import TrainingStateHook
+from mmsimmim.engine.hooks.resuming.check_training_state import TrainingStateHook
 from mmsimmim.errors import UserError
 from mmsimmim.registry import MODELS
 from tests.commands.conftest import CONFIG, images, message_of  # noqa: F401  fixtures

@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Iterator
 from typing import Any
 
-from ..registry import MODELS
+from ...registry import MODELS
 
 # Of backbones: a network with others has the same parameters (Swin V2), or parameters that would be resized.
 SETTINGS = ('img_size', 'window_size', 'pretrained_window_sizes')

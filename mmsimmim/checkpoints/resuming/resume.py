@@ -6,8 +6,8 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ..errors import UserError, why_missing
-from .files import read_checkpoint
+from ...errors import UserError, why_missing
+from ..reading.files import read_checkpoint
 from .finder import find_checkpoint, find_fault
 from .training_state import missing_parts, start_anew
 
