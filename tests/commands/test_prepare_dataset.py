@@ -10,7 +10,9 @@ from PIL import Image
 
 from mmsimmim.commands import prepare_dataset as prepare
 from mmsimmim.commands.common import published_data
-from tests.datasets.checks.synthetic import HEIGHT, WIDTH, annotation, write_image
+from tests.datasets.checks.synthetic import annotation, write_image
+
+WIDTH, HEIGHT = 40, 32  # smaller images are left out of a training
 
 
 @pytest.fixture(scope='module')
@@ -21,7 +23,7 @@ def unpacked(tmp_path_factory):
     names = CocoDataset.METAINFO['classes']
     for split, ids in dict(train2017=(1, 2, 3), val2017=(4, 5)).items():
         for number in ids:
-            write_image(root / 'coco' / split / f'{number:012}.jpg', number)
+            write_image(root / 'coco' / split / f'{number:012}.jpg', number, (WIDTH, HEIGHT))
         content = dict(
             images=[dict(id=i, file_name=f'{i:012}.jpg', width=WIDTH, height=HEIGHT) for i in ids],
             annotations=[annotation(i, i, 1 + i, (3, 4, 10, 9)) for i in ids],
@@ -32,7 +34,7 @@ def unpacked(tmp_path_factory):
     for split, number in dict(training=3, validation=1).items():
         for i in range(number):
             folder = root / 'ADEChallengeData2016'
-            write_image(folder / 'images' / split / f'ADE_{split}_{i}.jpg', 10 * number + i)
+            write_image(folder / 'images' / split / f'ADE_{split}_{i}.jpg', 10 * number + i, (WIDTH, HEIGHT))
             labels = np.resize(np.arange(151, dtype=np.uint8), (HEIGHT, WIDTH))
             path = folder / 'annotations' / split / f'ADE_{split}_{i}.png'
             path.parent.mkdir(parents=True, exist_ok=True)

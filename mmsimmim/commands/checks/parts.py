@@ -30,8 +30,10 @@ def check_parts(cfg: Config) -> None:
 
 def _check_optimizer(optimizer: dict) -> None:
     kind = optimizer.get('type')
-    if isinstance(kind, str) and OPTIMIZERS.get(kind) is None:
-        known = list(OPTIMIZERS.module_dict)
-        similar = difflib.get_close_matches(kind, known, 3, 0.5) or known[:8]
-        raise UserError(f'optim_wrapper.optimizer.type={kind}: there is no such optimizer. Known are, among others: '
-                        f'{", ".join(similar)}.')
+    with OPTIMIZERS.switch_scope_and_registry(None) as registry:  # the framework's, which has more
+        if not isinstance(kind, str) or registry.get(kind) is not None:
+            return
+    known = [*OPTIMIZERS.module_dict, *registry.module_dict]
+    similar = difflib.get_close_matches(kind, known, 3, 0.5) or known[:8]
+    raise UserError(f'optim_wrapper.optimizer.type={kind}: there is no such optimizer. Known are, among others: '
+                    f'{", ".join(dict.fromkeys(similar))}.')

@@ -3,6 +3,7 @@
 LMDB trusts its pages: where a size in one of them is wrong it reads beyond the file, and the system sends a signal.
 """
 
+import faulthandler
 import multiprocessing
 import signal
 from collections.abc import Callable
@@ -98,6 +99,7 @@ def _run_apart(path: str, function: Callable, *args: Any) -> None:
 
 
 def _run(sender: Connection, function: Callable, args: list) -> None:
+    faulthandler.disable()  # the one who waits says what happened
     try:
         function(lambda kind, content: sender.send((kind, content)), *args)
     except Exception as error:

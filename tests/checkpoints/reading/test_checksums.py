@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from mmsimmim.checkpoints import checksums, read_checkpoint
+from mmsimmim.checkpoints import read_checkpoint
 from mmsimmim.checkpoints.loading import load_from_local
+from mmsimmim.checkpoints.reading import checksums
 from mmsimmim.checkpoints.resuming.finder import find_fault
 from mmsimmim.commands.convert_checkpoint import main as convert
 from mmsimmim.commands.inspect_checkpoint import main as inspect
