@@ -1,9 +1,10 @@
 """Checkpoints of other code bases."""
 
+from .contents import Contents
 from .convert import convert_state_dict
 from .engine import UnknownCheckpoint, known_part
 from .reading.files import read_checkpoint, write_checkpoint
-from .recognise import Contents, recognise
+from .recognise import recognise
 from .weights import state_dict_of
 
 __all__ = [

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from .convert import SHARED_TABLE, convert_state_dict
 from .engine import require_form, unread
-from .recognise import Contents
+from .contents import Contents
 from .sizes import extra_norms
 
 

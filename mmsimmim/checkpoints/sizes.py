@@ -1,14 +1,10 @@
 """The size of an encoder: our name for it, what to write into a config for it, and how two differ."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..architectures import SWIN, SWIN_V2, VIT
-
-if TYPE_CHECKING:
-    from .recognise import Contents
+from .contents import Contents
 
 NAMED = {'swin': SWIN, 'swin_v2': SWIN_V2, 'vit': VIT}
 CLASSES = {'swin': 'SwinTransformer', 'swin_v2': 'SwinTransformerV2', 'vit': 'VisionTransformer'}
