@@ -5,9 +5,9 @@ from collections.abc import Iterable
 
 from torch import Tensor
 
+from .contents import Contents
 from .convert import SHARED_TABLE, convert_state_dict
 from .engine import require_form, unread
-from .contents import Contents
 from .sizes import extra_norms
 
 
