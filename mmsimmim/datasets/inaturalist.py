@@ -68,7 +68,8 @@ class INaturalist(ImageFolder):
             raise self._mistake(f'it is no JSON file ({error}). Unpack or download it anew') from error
         for part, keys in KEYS.items():
             entries = content.get(part) if isinstance(content, dict) else None
-            if not isinstance(entries, list) or not all(key in entry for entry in entries for key in keys):
+            if not isinstance(entries, list) or not all(
+                    isinstance(entry, dict) and all(key in entry for key in keys) for entry in entries):
                 raise self._mistake(f'it has no list {part!r} of entries with {" and ".join(keys)}, as the lists of '
                                     'training and validation images have')
         return content

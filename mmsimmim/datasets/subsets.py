@@ -127,6 +127,8 @@ def _readings(line: str) -> Iterator[str]:
 
 
 def _read_lines(list_file: str) -> list[str]:
+    if not isinstance(list_file, (str, os.PathLike)):  # open() takes numbers for files that are open already
+        raise UserError(f'list_file must be a path, got {list_file!r}.')
     try:
         with open(list_file, 'rb') as file:
             content = os.fsdecode(file.read().removeprefix(b'\xef\xbb\xbf'))

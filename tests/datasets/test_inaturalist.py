@@ -60,6 +60,7 @@ def test_an_unreadable_file_is_replaced_with_the_label_of_its_stand_in(inat):
 
 @pytest.mark.parametrize('replaced, message', [
     (dict(annotations=None), r"has no list 'annotations' of entries with image_id and category_id"),
+    (dict(images=[5]), r"has no list 'images' of entries with id and file_name"),
     (dict(categories=[dict(id=2)]), r"has no list 'categories' of entries with id and name"),
     (dict(annotations=[dict(image_id=100, category_id=7)]), r'image train_val2018/Aves/2/a.jpg has no annotation'),
     (dict(categories=CATEGORIES[:2]), r'image train_val2018/Plantae/7/c.jpg has category 7, .* among the 2 categories'),

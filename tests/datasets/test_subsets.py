@@ -190,3 +190,7 @@ class TestList:
     def test_no_list(self, classes, place, message):
         with pytest.raises(UserError, match=f'list_file .*{place} {message}'):
             ImageFolder(str(classes), list_file=str(classes / place))
+
+    def test_a_number_is_no_list(self, classes):
+        with pytest.raises(UserError, match='list_file must be a path, got 0'):
+            ImageFolder(str(classes), list_file=0)
