@@ -1,0 +1,91 @@
+"""Running an attempt in a process of its own, which may crash, hang, or do what it must not."""
+
+import contextlib
+import io
+import multiprocessing
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from mmsimmim.errors import UserError
+
+from .outcomes import Outcome
+
+# Events of the interpreter that reading a file or a config has no business with.
+FORBIDDEN = ('os.system', 'os.exec', 'os.posix_spawn', 'os.spawn', 'subprocess.Popen', 'socket.connect', 'pty.spawn')
+
+
+def run_apart(function: Callable[[], None], seconds: float = 20, folder: Path | None = None) -> tuple[Outcome, str]:
+    """Call a function in a forked process.
+
+    Args:
+        function (Callable): Returns if the result was the right one, and raises ``AssertionError`` if it was another.
+        seconds (float): After this long it hangs.
+        folder (Path | None): Files outside it must not be removed, renamed or opened for writing; None allows that.
+
+    Returns:
+        tuple[Outcome, str]: ``FINE``; ``CLEAR`` with the sentence of a :class:`UserError`, or of the ``SystemExit``
+        that a command ends with; or the fault, with what is known of it.
+    """
+    context = multiprocessing.get_context('fork')
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_child, args=(function, sender, folder), daemon=True)
+    process.start()
+    sender.close()
+    answer = None
+    if receiver.poll(seconds):
+        with contextlib.suppress(EOFError):
+            answer = receiver.recv()
+        process.join(seconds)
+    hangs = process.is_alive()
+    if hangs:
+        process.kill()
+        process.join()
+    if answer is None:
+        return (Outcome.HANG, f'{seconds:g} s') if hangs else (Outcome.CRASH, _ending(process.exitcode))
+    return answer
+
+
+def _child(function: Callable[[], None], sender, folder: Path | None) -> None:
+    forbidden = []
+    sys.addaudithook(lambda event, args: forbidden.append((event, args)) if _is_forbidden(event, args, folder) else None)
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        answer = _answer(function)
+    if forbidden:
+        event, args = forbidden[0]
+        kind = Outcome.CODE if event in FORBIDDEN else Outcome.LOST
+        answer = kind, f'{event}{args!r}'[:300]
+    sender.send(answer)
+    sender.close()
+    os._exit(0)
+
+
+def _answer(function: Callable[[], None]) -> tuple[Outcome, str]:
+    try:
+        function()
+    except UserError as error:
+        return Outcome.CLEAR, str(error)
+    except SystemExit as error:
+        return (Outcome.CLEAR, error.code) if isinstance(error.code, str) else (Outcome.FINE, f'exit {error.code}')
+    except AssertionError as error:
+        return Outcome.WRONG, str(error)[-500:]
+    except BaseException:
+        return Outcome.CRASH, traceback.format_exc()[-1500:]
+    return Outcome.FINE, ''
+
+
+def _is_forbidden(event: str, args: tuple, folder: Path | None) -> bool:
+    if event in FORBIDDEN:
+        return True
+    if folder is None or event not in ('os.remove', 'os.rename', 'os.rmdir', 'shutil.rmtree'):
+        return False
+    return not Path(os.fsdecode(args[0])).resolve().is_relative_to(folder.resolve())
+
+
+def _ending(exitcode: int | None) -> str:
+    if exitcode is not None and exitcode < 0:
+        return signal.Signals(-exitcode).name
+    return f'the process ended with status {exitcode} and no answer'
