@@ -51,7 +51,12 @@ def run_apart(function: Callable[[], None], seconds: float = 20, folder: Path | 
 
 def _child(function: Callable[[], None], sender, folder: Path | None) -> None:
     forbidden = []
-    sys.addaudithook(lambda event, args: forbidden.append((event, args)) if _is_forbidden(event, args, folder) else None)
+
+    def note(event: str, args: tuple) -> None:
+        if _is_forbidden(event, args, folder):
+            forbidden.append((event, args))
+
+    sys.addaudithook(note)
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         answer = _answer(function)
     if forbidden:
