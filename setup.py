@@ -110,6 +110,7 @@ setup(
     python_requires='>=3.10',
     install_requires=read_requirements('runtime'),
     extras_require=extras,
+    entry_points=dict(console_scripts=['mmsimmim=mmsimmim.__main__:main']),
     cmdclass={'build_py': BuildWithMim},
     zip_safe=False,
 )
