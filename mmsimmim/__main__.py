@@ -23,7 +23,7 @@ SHORT_NAMES = dict(
     reconstruct='visualize_reconstruction',
 )
 # In the order in which a person needs them; the others follow by name.
-FIRST = ('train', 'test', 'reconstruct', 'probe', 'inspect', 'convert', 'check', 'pack', 'configs')
+FIRST = ('pretrain', 'train', 'test', 'reconstruct', 'probe', 'inspect', 'convert', 'check', 'pack', 'configs')
 
 
 def main() -> None:

@@ -1,0 +1,47 @@
+"""Pre-train an encoder on a folder of images without labels; length, rate and batch are chosen from them.
+
+Examples:
+    mmsimmim pretrain --data /data/aerial --out runs/aerial
+    mmsimmim pretrain --data /data/aerial --out runs/aerial --arch swinv2-base --devices 8 --set lr=5e-4
+    mmsimmim pretrain --out runs/aerial --resume
+"""
+
+import argparse
+
+from .common.mistakes import report_mistakes
+from .config.options import OptionsAction
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--data', help='folder of images, at any depth')
+    parser.add_argument('--out', required=True, help='folder for all results, empty or not there yet')
+    parser.add_argument('--arch', default='swin-tiny', help='encoder: swin-tiny, swinv2-base, vit-small, ... '
+                                                            '(default: %(default)s)')
+    parser.add_argument('--img-size', type=int, help='side of the crops in pixels')
+    parser.add_argument('--epochs', type=float, help='how often each image is seen')
+    parser.add_argument('--batch-size', type=int, help='images of a device in a step')
+    parser.add_argument('--devices', type=int, default=1, help='processes, each with a GPU where there are any')
+    parser.add_argument('--precision', choices=['bf16', 'fp16', 'fp32'], help='of the computation (default: bf16)')
+    parser.add_argument('--config', help='another config than the one for the encoder, shipped or your own')
+    parser.add_argument('--set', nargs='+', action=OptionsAction, metavar='KEY=VALUE', default={}, dest='settings',
+                        help='settings that win over all that is chosen, as --cfg-options of train')
+    parser.add_argument('--start', metavar='FILE', dest='start_from', help='checkpoint whose encoder to begin with')
+    parser.add_argument('--resume', action='store_true', help='go on with the run in OUT where it stopped')
+    parser.add_argument('--seed', type=int, default=0, help='of weights, crops and masks (default: %(default)s)')
+    args = parser.parse_args()
+    if not (args.data or args.resume):
+        parser.error('--data is needed, or --resume')
+    return args
+
+
+@report_mistakes
+def main() -> None:
+    args = parse_args()
+    from .pretraining import pretrain
+
+    pretrain(**vars(args))
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,99 @@
+"""Starting a training in processes of its own, and following it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ...shipped import PACKAGE
+
+# Seconds between two looks at the log.
+PERIOD = 0.5
+OUTPUT = 'output.txt'
+
+
+def start(config: Path, devices: int, resume: bool) -> subprocess.Popen:
+    """Start ``mmsimmim train``, on several devices through torchrun.
+
+    Args:
+        config (Path): What :func:`write_config` wrote.
+        devices (int): Processes.
+        resume (bool): Go on from the last complete checkpoint, if there is one.
+
+    Returns:
+        subprocess.Popen: The process; what it prints goes into ``output.txt`` beside the config.
+    """
+    train = ['-m', 'mmsimmim', 'train', str(config), *(['--resume'] if resume else [])]
+    if devices > 1:
+        train = ['-m', 'torch.distributed.run', '--standalone', f'--nproc_per_node={devices}', *train,
+                 '--launcher', 'pytorch']
+    search = os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get('PYTHONPATH')]))
+    with open(config.parent / OUTPUT, 'ab') as output:
+        return subprocess.Popen([sys.executable, *train], stdin=subprocess.DEVNULL, stdout=output,
+                                stderr=subprocess.STDOUT, env={**os.environ, 'PYTHONPATH': search})
+
+
+def records(process: subprocess.Popen, work_dir: Path) -> Iterator[dict | None]:
+    """What a training logs, as it does, until it ends.
+
+    Args:
+        process (subprocess.Popen): It.
+        work_dir (Path): Its work folder.
+
+    Yields:
+        dict | None: A line of its ``scalars.json``; None whenever there is no new one for a while.
+    """
+    begin = time.time()
+    log = None
+    while True:
+        running = process.poll() is None
+        log = log or _open_log(work_dir, begin)
+        yield from _new_lines(log) if log else ()
+        if not running:
+            return
+        yield None
+        time.sleep(PERIOD)
+
+
+@contextmanager
+def ending_with_us(process: subprocess.Popen) -> Iterator[None]:
+    """Hand signals that would end this process on to the training, and wait until it has written what it has to."""
+
+    def hand_on(number, frame) -> None:
+        process.send_signal(number)
+
+    before = {}
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+        try:
+            before[number] = signal.signal(number, hand_on)
+        except ValueError:  # not in the main thread, as in some notebooks
+            break
+    try:
+        yield
+    except KeyboardInterrupt:  # a terminal sends it to both, a notebook to this process alone
+        process.send_signal(signal.SIGINT)
+        raise
+    finally:
+        process.wait()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _open_log(work_dir: Path, begin: float):
+    logs = [path for path in work_dir.glob('*/vis_data/scalars.json') if path.stat().st_mtime >= begin - 1]
+    return open(max(logs), encoding='utf-8') if logs else None
+
+
+def _new_lines(log) -> Iterator[dict]:
+    while True:
+        place = log.tell()
+        line = log.readline()
+        if not line.endswith('\n'):
+            log.seek(place)  # half a line: the rest comes later
+            return
+        yield json.loads(line)

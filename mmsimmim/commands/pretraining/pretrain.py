@@ -1,0 +1,163 @@
+"""A folder of images in, a backbone out."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ... import __version__
+from ...errors import UserError
+from .architectures import architecture
+from .choose import choose
+from .finish import export, figures, last_checkpoint, next_commands, write_summary
+from .follow import OUTPUT, ending_with_us, records, start
+from .live import LiveLine
+from .survey import survey
+from .write import NAME, as_command_line, write_config
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """What a pre-training left.
+
+    Attributes:
+        out (Path): The folder that holds all of it.
+        config (Path): The config that was run; ``tools/train.py`` runs it to the same weights.
+        checkpoint (Path): The last checkpoint.
+        files (dict[str, str]): The encoder for ``backbone`` (mmdet, mmsegmentation, mmpretrain), ``timm`` and ``hf``
+            (Hugging Face); the reason where a code base has no such encoder.
+        summary (dict[str, Any]): Losses and what was chosen, as in ``summary.json``.
+    """
+
+    out: Path
+    config: Path
+    checkpoint: Path
+    files: dict[str, str]
+    summary: dict[str, Any]
+
+
+def pretrain(data: str | os.PathLike,
+             out: str | os.PathLike,
+             arch: str = 'swin-tiny',
+             img_size: int | None = None,
+             epochs: float | None = None,
+             batch_size: int | None = None,
+             devices: int = 1,
+             precision: str | None = None,
+             config: str | None = None,
+             settings: Mapping[str, Any] | None = None,
+             start_from: str | None = None,
+             resume: bool = False,
+             seed: int = 0) -> Pretrained:
+    """Pre-train an encoder on images without labels, by SimMIM.
+
+    What is not given is chosen from the number and size of the images, the encoder and the device.
+
+    Args:
+        data (str | os.PathLike): A folder of images, at any depth.
+        out (str | os.PathLike): Folder for all results. It must be empty, or hold this run and ``resume`` be True.
+        arch (str): The encoder, such as 'swin-tiny', 'swinv2-base' or 'vit-small'. Defaults to 'swin-tiny'.
+        img_size (int, optional): Side of the crops, in pixels. Defaults to None: chosen.
+        epochs (float, optional): How often each image is seen. Defaults to None: chosen.
+        batch_size (int, optional): Images of a device in a step. Defaults to None: chosen.
+        devices (int): Processes, each with a GPU where there are any. Defaults to 1.
+        precision (str, optional): 'bf16', 'fp16' or 'fp32'. Defaults to None: bf16.
+        config (str, optional): Another config than the one for ``arch``. Defaults to None.
+        settings (Mapping[str, Any], optional): For ``--cfg-options``; they win over all that is chosen.
+        start_from (str, optional): Checkpoint whose encoder to begin with. Defaults to None: random weights.
+        resume (bool): Go on with the run in ``out`` where it stopped. Defaults to False.
+        seed (int): Of weights, crops and masks. Defaults to 0.
+
+    Returns:
+        Pretrained: Paths and figures.
+
+    Raises:
+        UserError: Something given does not work; the message says what and what to do.
+        RuntimeError: The training failed; the message holds the end of what it printed.
+    """
+    out = Path(out).absolute()
+    config_path = out / NAME
+    if resume:
+        _require_run(config_path)
+    else:
+        config_path = _prepare(data, out, arch, img_size, epochs, batch_size, devices, precision, config, settings,
+                               start_from, seed)
+    _train(config_path, devices, resume)
+    return _finish(config_path, str(data))
+
+
+def _prepare(data, out, arch, img_size, epochs, batch_size, devices, precision, config, settings, start_from,
+             seed) -> Path:
+    """Look at the data, choose, and write the config."""
+    _require_empty(out)
+    encoder = architecture(arch)
+    found = survey(data)
+    print(*found.lines(), sep='\n')
+    choice = choose(found, encoder, img_size, epochs, batch_size, devices)
+    print(*choice.reasons, sep='\n')
+    print(*(f'WARNING: {warning}' for warning in choice.warnings), sep='\n', end='\n' if choice.warnings else '')
+    options = {**found.options, **choice.options, **_precision(precision), 'randomness.seed': seed, **(settings or {})}
+    if start_from:
+        options['model.backbone.init_cfg.type'] = 'Pretrained'
+        options['model.backbone.init_cfg.checkpoint'] = os.path.abspath(start_from)
+    base = config or encoder.config
+    comments = [f'Written by mmsimmim {__version__} pretrain.', *found.lines(), *choice.reasons,
+                f'The same by hand: {as_command_line(base, options)}']
+    return write_config(base, options, out, comments)
+
+
+def _train(config: Path, devices: int, resume: bool) -> None:
+    from ..config.loading import read_config
+    cfg = read_config(str(config))
+    line = LiveLine(cfg.train_cfg.max_iters, cfg.train_dataloader.batch_size * devices)
+    process = start(config, devices, resume)
+    with ending_with_us(process):
+        for record in records(process, config.parent / 'train'):
+            if record is not None:
+                line.show(record)
+    line.close()
+    if process.returncode:
+        raise RuntimeError(f'The training ended with status {process.returncode}:\n{_tail(config.parent / OUTPUT)}\n'
+                           f'All that it printed is in {config.parent / OUTPUT}.')
+
+
+def _finish(config: Path, data: str) -> Pretrained:
+    out = config.parent
+    checkpoint = last_checkpoint(out / 'train')
+    files = export(checkpoint, out)
+    commands = next_commands(config, checkpoint, data, files['backbone'])
+    summary = dict(version=__version__, config=str(config), checkpoint=str(checkpoint), files=files,
+                   **figures(out / 'train'), next_commands=commands)
+    write_summary(out, summary)
+    print(f'Held-out loss {summary["held_out_loss"]}. The encoder for mmdet, mmsegmentation and mmpretrain: '
+          f'{files["backbone"]}', 'Next:', *commands, sep='\n')
+    return Pretrained(out, config, checkpoint, files, summary)
+
+
+def _precision(precision: str | None) -> dict[str, Any]:
+    if precision in (None, 'bf16'):
+        return {}
+    if precision == 'fp16':
+        return {'optim_wrapper.dtype': 'float16', 'optim_wrapper.loss_scale': 'dynamic'}
+    if precision == 'fp32':
+        return {'optim_wrapper.type': 'OptimWrapper', 'optim_wrapper.dtype': None, 'optim_wrapper.loss_scale': None}
+    raise UserError(f"precision must be 'bf16', 'fp16' or 'fp32', got {precision!r}.")
+
+
+def _require_empty(out: Path) -> None:
+    if out.is_dir() and any(out.iterdir()):
+        raise UserError(f'{out} is not empty. Give another folder, or --resume (resume=True) to go on with the run in '
+                        'it.')
+
+
+def _require_run(config: Path) -> None:
+    if not config.is_file():
+        raise UserError(f'There is nothing to resume in {config.parent}: it holds no {NAME}.')
+
+
+def _tail(path: Path) -> str:
+    lines = path.read_text(encoding='utf-8', errors='backslashreplace').splitlines()
+    wide = shutil.get_terminal_size().columns
+    return '\n'.join(line[:max(wide, 200)] for line in lines[-15:])

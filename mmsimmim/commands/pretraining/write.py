@@ -1,0 +1,60 @@
+"""The config of a run, written where its results go."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from ...checkpoints.storage import writing
+from ...errors import UserError
+from ...shipped import configs_folder
+from ..config.loading import read_with_options
+
+NAME = 'pretrain_config.py'
+# Where MMEngine puts the folder of the config: the results may be moved.
+WORK_DIR = '{{ fileDirname }}/train'
+
+
+def write_config(base: str, options: dict[str, Any], out: Path, comments: list[str]) -> Path:
+    """Write a config as one file that ``tools/train.py`` runs as it is.
+
+    Args:
+        base (str): A shipped config, as ``FOLDER/NAME.py``, or a path.
+        options (dict[str, Any]): As given to ``--cfg-options``.
+        out (Path): The folder.
+        comments (list[str]): What to say at its top.
+
+    Returns:
+        Path: The file, ``pretrain_config.py`` in the folder. Its run writes into ``train`` beside it.
+
+    Raises:
+        UserError: An option does not fit into the config, or the file cannot be written.
+    """
+    shipped = configs_folder() / base
+    cfg, _ = read_with_options(str(shipped if shipped.is_file() else base), dict(options))
+    cfg.work_dir = WORK_DIR
+    path = out / NAME
+    header = '\n'.join(f'# {line}' for line in comments)
+    temporary = f'{path}.tmp'
+    with writing(str(path), temporary):
+        out.mkdir(parents=True, exist_ok=True)
+        Path(temporary).write_text(f'{header}\n\n{cfg.pretty_text.strip()}\n', encoding='utf-8')
+        os.replace(temporary, path)
+    return path
+
+
+def as_command_line(base: str, options: dict[str, Any]) -> str:
+    """The command that trains the same without this file."""
+    return f'mmsimmim train mmsimmim::{base} --cfg-options ' + ' '.join(
+        f'{key}={_text(value)}' for key, value in options.items())
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        brackets = '[]' if isinstance(value, list) else '()'
+        return f'"{brackets[0]}{",".join(map(str, value))}{brackets[1]}"'
+    if isinstance(value, str) and "'" in value:
+        raise UserError(f'{value!r} holds a quote, which no command line of ours carries; rename it.')
+    return f"'{value}'" if isinstance(value, str) and set(value) - _PLAIN else str(value)
+
+
+_PLAIN = set('abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-:')
