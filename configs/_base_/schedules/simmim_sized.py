@@ -1,4 +1,4 @@
-"""Length, rate and intervals that fit the images, as variables: the cosine of the paper's 100 epochs, and its runtime."""
+"""Length, rate and intervals as variables that fit the images, for the cosine of the paper's 100 epochs."""
 
 _base_ = ['simmim_adamw.py', '../iters_runtime.py']
 

@@ -1,6 +1,6 @@
 """Your own images with a Swin V2 of any size: the config that `mmsimmim pretrain` fills in.
 
-What depends on the images is a variable of the files below `_base_`: `--cfg-options data_root=/data/aerial max_iters=5000`.
+What depends on the images is a variable here or in `_base_`: `--cfg-options data_root=/data/aerial max_iters=5000`.
 """
 
 _base_ = [

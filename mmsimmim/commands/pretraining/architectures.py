@@ -59,8 +59,8 @@ def architecture(name: str) -> Architecture:
     arch = VIT_NAMES.get(size, size) if family == 'vit' else size
     if arch not in FAMILIES.get(family, {}):
         similar = difflib.get_close_matches(name, names(), 3)
-        raise UserError(f'There is no encoder {name!r}. ' + (f'Did you mean {" or ".join(similar)}? ' if similar else '')
-                        + f'There are {", ".join(names())}.')
+        hint = f'Did you mean {" or ".join(similar)}? ' if similar else ''
+        raise UserError(f'There is no encoder {name!r}. {hint}There are {", ".join(names())}.')
     return Architecture(name, family, arch, FAMILIES[family][arch])
 
 

@@ -25,8 +25,8 @@ class Choice(NamedTuple):
     warnings: list[str]
 
 
-def choose(found: Survey, architecture: Architecture, img_size: int | None, epochs: float | None, batch_size: int | None,
-           devices: int) -> Choice:
+def choose(found: Survey, architecture: Architecture, img_size: int | None, epochs: float | None,
+           batch_size: int | None, devices: int) -> Choice:
     """Choose what was not asked for."""
     img_size = img_size or 192
     batch_size = batch_size or min(64, found.num_training)
