@@ -2,6 +2,7 @@
 
 import argparse
 
+from .common.launching import spread
 from .common.mistakes import report_mistakes
 from .common.threads import limit_thread_spinning
 from .config.options import add_common_arguments
@@ -32,6 +33,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     limit_thread_spinning()
+    spread('test', args.devices, args.launcher)
     from .common.distributed import ending_connection
 
     with ending_connection():

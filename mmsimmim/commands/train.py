@@ -4,6 +4,7 @@ import argparse
 
 from mmengine.config import Config
 
+from .common.launching import spread
 from .common.mistakes import report_mistakes
 from .common.threads import limit_thread_spinning
 from .config.options import add_common_arguments
@@ -35,6 +36,7 @@ def skip_validation(cfg: Config) -> None:
 def main() -> None:
     args = parse_args()
     limit_thread_spinning()
+    spread('train', args.devices, args.launcher)
     from .common.distributed import ending_connection
 
     with ending_connection():

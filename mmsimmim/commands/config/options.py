@@ -74,6 +74,9 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
                              'model.backbone.drop_path_rate=0.1 key="[a,b]"')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
                         help='what started the processes; dist_*.sh and slurm_*.sh set it')
+    parser.add_argument('--devices', type=int, metavar='N',
+                        help='start N processes on this machine, each with a GPU where there are any; dist_*.sh do the '
+                             'same on several machines')
     parser.add_argument('--no-pin-memory', action='store_true', help='do not pin the memory of loaded batches')
     parser.add_argument('--no-persistent-workers', action='store_true',
                         help='start the data loading workers anew in every epoch')

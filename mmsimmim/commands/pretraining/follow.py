@@ -1,16 +1,14 @@
 """Starting a training in processes of its own, and following it."""
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ...shipped import PACKAGE
+from ..common.launching import command_line, environment
 
 # Seconds between two looks at the log.
 PERIOD = 0.5
@@ -28,14 +26,10 @@ def start(config: Path, devices: int, resume: bool) -> subprocess.Popen:
     Returns:
         subprocess.Popen: The process; what it prints goes into ``output.txt`` beside the config.
     """
-    train = ['-m', 'mmsimmim', 'train', str(config), *(['--resume'] if resume else [])]
-    if devices > 1:
-        train = ['-m', 'torch.distributed.run', '--standalone', f'--nproc_per_node={devices}', *train,
-                 '--launcher', 'pytorch']
-    search = os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get('PYTHONPATH')]))
+    line = command_line('train', [str(config), *(['--resume'] if resume else [])], devices)
     with open(config.parent / OUTPUT, 'ab') as output:
-        return subprocess.Popen([sys.executable, *train], stdin=subprocess.DEVNULL, stdout=output,
-                                stderr=subprocess.STDOUT, env={**os.environ, 'PYTHONPATH': search})
+        return subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                                env=environment())
 
 
 def records(process: subprocess.Popen, work_dir: Path) -> Iterator[dict | None]:
