@@ -25,8 +25,8 @@ def reasons(recipe: Recipe, sizes: ImageSizes | None, encoder: Encoder, machine:
 def _images_line(recipe: Recipe, sizes: ImageSizes | None) -> str:
     found = f' of about {sizes.short:.0f} x {sizes.long:.0f} px' if sizes else ''
     smallest, largest = recipe.crop_ratio_range
-    return (f'{_many(recipe.num_images, "image")}{found}: crops of {recipe.img_size} px with {100 * smallest:.2g} to '
-            f'{100 * largest:.2g} % of an image, {100 * recipe.mask_ratio:g} % of the {recipe.mask_patch_size} px '
+    return (f'{_many(recipe.num_images, "image")}{found}: crops of {recipe.img_size} px with {_percent(smallest)} to '
+            f'{_percent(largest)} % of an image, {_percent(recipe.mask_ratio)} % of the {recipe.mask_patch_size} px '
             'patches masked.')
 
 
@@ -76,17 +76,17 @@ def _of_sizes(recipe: Recipe, sizes: ImageSizes | None, encoder: Encoder, object
     if sizes is None:
         return
     if sizes.short < recipe.img_size:
-        yield (f'Half of the images are smaller than {sizes.short:.0f} px and are enlarged to {recipe.img_size} px, '
+        yield (f'Half of the images have {sizes.short:.0f} px or less on their shorter side and are enlarged to {recipe.img_size} px, '
                'which adds nothing to see.')
     if sizes.small > 0.1:
-        yield (f'{100 * sizes.small:.0f} % of the images are less than half as large as most: their crops are blurred. '
+        yield (f'{_percent(sizes.small)} % of the images are less than half as large as most: their crops are blurred. '
                'Leave them out if they are thumbnails.')
     if sizes.huge:
-        yield (f'{100 * sizes.huge:.2g} % of the images have more than {READ_PIXELS:,} pixels and are not read: cut '
+        yield (f'{_percent(sizes.huge)} % of the images have more than {READ_PIXELS:,} pixels and are not read: cut '
                'them into tiles, or set max_pixels of LoadRandomResizedCrop.')
     if sizes.aspect > WIDE_ASPECT:
         yield (f'The images are {sizes.aspect:.1f} times as long as wide: a crop has at most '
-               f'{100 * recipe.crop_ratio_range[1]:.2g} % of one. Tiles would show all of it.')
+               f'{_percent(recipe.crop_ratio_range[1])} % of one. Tiles would show all of it.')
     if object_size is not None and object_size * recipe.img_size < encoder.patch_size * sizes.short:
         yield (f'Objects of {object_size:g} px are smaller than a token ({encoder.patch_size} px) where images are '
                f'shrunk to {recipe.img_size} px: cut the images into tiles, or set a larger img_size.')
@@ -106,6 +106,10 @@ def _of_length(recipe: Recipe, machine: Machine, limited: bool, **_: Any) -> Ite
 
 def _many(number: int, what: str) -> str:
     return f'{number:,} {what}{"" if number == 1 else "s"}'
+
+
+def _percent(share: float) -> str:
+    return f'{float(f"{100 * share:.2g}"):g}'
 
 
 def _epochs(number: float) -> str:

@@ -60,8 +60,9 @@ class Recipe:
 
     @property
     def epochs(self) -> float:
-        """How often each image is seen."""
-        return self.images_seen / self.num_images
+        """How often each image is seen, where the few that do not fill a batch are left out of an epoch."""
+        batches = self.num_images // self.batch_size
+        return self.steps / batches if batches >= 100 else self.images_seen / self.num_images
 
     @property
     def images_seen(self) -> int:

@@ -37,6 +37,7 @@ def main() -> None:
     try:
         if not args.report:
             run_all(all_runs(), roots, args.out)
+        report(args.out)
     except UserError as error:
         sys.exit(str(error))
 
@@ -60,6 +61,19 @@ def run_all(runs: list[Run], roots: dict[str, Path], out: Path) -> None:
         with (out / 'runs.jsonl').open('a') as file:
             file.write(json.dumps(line) + '\n')
         print(f'{number}/{len(runs)}, {time.time() - begin:.0f} s: {line}', flush=True)
+
+
+def report(out: Path) -> None:
+    """Write and print the tables, and draw what is there."""
+    from tools.benchmarks.machine import heading
+    from tools.benchmarks.study.sizes_report import Runs, draw, fit, tables
+
+    runs = Runs(read_lines(out))
+    text = '\n\n'.join([heading(json.loads((out / 'provenance.json').read_text())), tables(runs)])
+    (out / 'results.md').write_text(text)
+    draw(runs, out)
+    print(text)
+    print('Exponents of steps and batch in the rate: {:.3f} and {:.3f}'.format(*fit(runs)))
 
 
 def read_lines(out: Path) -> list[dict]:
