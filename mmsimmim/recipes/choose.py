@@ -83,8 +83,9 @@ def choose_recipe(num_images: int,
         (2048, 62500, 0.0008)
     """
     encoder, machine = encoder or Encoder.of('swin', 'tiny'), machine or Machine()
-    check_given(num_images, dict(hours=hours, epochs=epochs, steps=steps, batch_size=batch_size, lr=lr, img_size=img_size,
-                            mask_patch_size=mask_patch_size, mask_ratio=mask_ratio, object_size=object_size))
+    check_given(num_images, dict(
+        hours=hours, epochs=epochs, steps=steps, batch_size=batch_size, lr=lr, img_size=img_size,
+        mask_patch_size=mask_patch_size, mask_ratio=mask_ratio, object_size=object_size))
     check_speed(hours, machine.images_per_second)
     sizes = ImageSizes.of(image_sizes) if image_sizes is not None else None
     images = _images(sizes, encoder, img_size, mask_patch_size, mask_ratio, object_size)

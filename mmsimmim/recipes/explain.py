@@ -64,20 +64,20 @@ def _of_images(recipe: Recipe, encoder: Encoder, **_: Any) -> Iterator[str]:
         yield (f'{_many(number, "image")}: too few to learn much that holds for others. Add unlabelled images of the '
                'same kind, or begin from a pre-trained checkpoint.')
     if encoder.parameters > MOST_PARAMETERS * number:
-        yield (f'The encoder has {encoder.parameters / 1e6:.1f} million weights, more than {MOST_PARAMETERS:,} for each '
-               'image: it may learn them by heart. Choose a smaller one, or begin from a pre-trained checkpoint.')
+        yield (f'The encoder has {encoder.parameters / 1e6:.1f} million weights, more than {MOST_PARAMETERS:,} for '
+               'each image: it may learn them by heart. Choose a smaller one, or begin from a pre-trained checkpoint.')
 
 
 def _of_sizes(recipe: Recipe, sizes: ImageSizes | None, encoder: Encoder, object_size: float | None,
               **_: Any) -> Iterator[str]:
-    if recipe.img_size < FEWEST_PATCHES * recipe.mask_patch_size or recipe.img_size < FEWEST_PATCHES * encoder.patch_size:
-        yield (f'A crop of {recipe.img_size} px has fewer than {FEWEST_PATCHES} patches of {recipe.mask_patch_size} px a '
-               'side to mask: too coarse to predict one from others.')
+    if recipe.img_size < FEWEST_PATCHES * recipe.mask_patch_size:
+        yield (f'A crop of {recipe.img_size} px has fewer than {FEWEST_PATCHES} patches of {recipe.mask_patch_size} px '
+               'a side to mask: too coarse to predict one from others.')
     if sizes is None:
         return
     if sizes.short < recipe.img_size:
-        yield (f'Half of the images have {sizes.short:.0f} px or less on their shorter side and are enlarged to {recipe.img_size} px, '
-               'which adds nothing to see.')
+        yield (f'Half of the images have {sizes.short:.0f} px or less on their shorter side and are enlarged '
+               f'to {recipe.img_size} px, which adds nothing to see.')
     if sizes.small > 0.1:
         yield (f'{_percent(sizes.small)} % of the images are less than half as large as most: their crops are blurred. '
                'Leave them out if they are thumbnails.')

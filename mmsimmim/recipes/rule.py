@@ -1,7 +1,7 @@
 """The rule: images to see, and from these the batch, the steps and the rate. Derived in ``docs/recipe.md``.
 
-Everything is relative to the paper's 100 epochs of ImageNet-1K: 62,500 steps of 2048 images, each seen 100 times, with a
-peak rate of 8e-4. Its other published length, 800 epochs, has half the rate, which is the cube root of eight.
+Everything is relative to the paper's 100 epochs of ImageNet-1K: 62,500 steps of 2048 images, each seen 100 times, with
+a peak rate of 8e-4. Its other published length, 800 epochs, has half the rate, which is the cube root of eight.
 """
 
 # ImageNet-1K's training images, and the steps, batch and rate of 100 epochs of them.

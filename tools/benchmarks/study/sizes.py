@@ -23,7 +23,8 @@ from tools.benchmarks.study.sizes_runs import Run, all_runs  # noqa: E402
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('photos', type=Path, metavar='PHOTOS_DIR', help='train/ and validation/, a folder per class')
-    parser.add_argument('nuclei', type=Path, metavar='NUCLEI_DIR', help='images/ and labels/, each with train/ and val/')
+    parser.add_argument('nuclei', type=Path, metavar='NUCLEI_DIR',
+                        help='images/ and labels/, each with train/ and val/')
     parser.add_argument('--out', type=Path, required=True, help='folder for everything that is made')
     parser.add_argument('--report', action='store_true', help='run nothing: tables and plots of what is finished')
     return parser.parse_args()

@@ -64,9 +64,11 @@ def tables(runs: Runs) -> str:
         ('Images and length, rate 1e-3, 32 a step', _images(runs)),
         ('As many images in other batches', _batches(everything)),
         ('Masks', _settings(runs, lambda line: line['part'] in ('mask', ) or _is_usual(line), 'photos')),
+        ('Twice the channels, 32 a step', _grid(everything.where(arch='wide'), 'steps', 'lr')),
         ('ViT, 32 a step', _grid(everything.where(arch='vit'), 'steps', 'lr')),
         ('Nuclei, 32 a step', _grid(runs.where(data='nuclei'), 'steps', 'lr')),
-        ('Nuclei, masks and crops', _settings(runs, lambda line: line['steps'] == 600 and line['lr'] == 1e-3, 'nuclei')),
+        ('Nuclei, masks and crops',
+         _settings(runs, lambda line: line['steps'] == 600 and line['lr'] == 1e-3, 'nuclei')),
         ('Best rates', best_rates_table(runs)),
     ]
     return '\n\n'.join(f'{title}\n\n{text}' for title, text in parts if text) + '\n'
@@ -145,7 +147,7 @@ def best_rates(runs: Runs) -> list[dict]:
         the rate, through the best and its neighbours, is lowest) and ``inside`` (whether the best has two neighbours).
     """
     found = []
-    for data, arch in (('photos', 'swin'), ('photos', 'vit'), ('nuclei', 'swin')):
+    for data, arch in (('photos', 'swin'), ('photos', 'wide'), ('photos', 'vit'), ('nuclei', 'swin')):
         some = runs.where(data=data, arch=arch, seed=0)
         settings = sorted({(line['images'], line['steps'], line['batch']) for line in some.lines if line['steps']})
         for images, steps, batch in settings:
@@ -220,8 +222,8 @@ def _draw_lengths(runs: Runs) -> plt.Figure:
             means = [statistics.mean(runs_with(chosen, 'steps', number).measured(measure)) for number in steps]
             panel.plot(steps, means, 'o-', color=colour, label=f'{images:,} images')
             if measure == 'held_out_loss':
-                seen = [statistics.mean(runs_with(chosen, 'steps', number).measured('training_loss')) for number in steps]
-                panel.plot(steps, seen, '--', color=colour, alpha=0.6)
+                panel.plot(steps, [statistics.mean(runs_with(chosen, 'steps', number).measured('training_loss'))
+                                   for number in steps], '--', color=colour, alpha=0.6)
             panel.set(xscale='log', xlabel='steps of 32 images', ylabel=MEASURES[measure])
             panel.grid(alpha=0.3)
     panels[0].legend(fontsize='small', title='dashed: training images')

@@ -18,7 +18,7 @@ class Run:
         batch (int): Images a step.
         lr (float): Peak learning rate.
         accumulate (int): Parts that a batch is split into. Defaults to 1.
-        arch (str): 'swin' or 'vit'. Defaults to 'swin'.
+        arch (str): 'swin', 'wide' (one of twice the channels) or 'vit'. Defaults to 'swin'.
         mask_patch (int): Side of a masked patch, pixels of a crop of 64. Defaults to 16.
         mask_ratio (float): Share of them. Defaults to 0.6.
         smallest_crop (float): Share of an image's area that a crop covers at least. Defaults to 0.67.
@@ -56,14 +56,17 @@ def _plan() -> Iterator[Run]:
     everything = Run('length x rate', PHOTOS, 1515, 600, 32, 1e-3)
     yield replace(everything, part='untrained', steps=0)
     yield from _grid(everything, {150: (5e-5, 5e-4, 1e-3, 2e-3, 4e-3), 600: (5e-5, 2.5e-4, 1e-3, 2e-3, 4e-3)})
-    yield from _grid(everything, {2400: (2.5e-4, 1e-3, 2e-3)})
+    yield from _grid(everything, {2400: (2.5e-4, 1e-3, 2e-3, 4e-3)})
     for images in (100, 400):
         few = replace(everything, part='images x length', images=images)
         yield from _grid(few, {150: (1e-3, 2e-3), 600: (1e-3, 2e-3), 2400: (5e-4, 1e-3)})
     yield from _batches(replace(everything, part='batch'))
     yield from _nuclei()
+    yield from _grid(replace(everything, part='width', arch='wide'), {600: (5e-4, 1e-3, 2e-3, 4e-3)})
     yield from _masks(replace(everything, part='mask'))
     yield from _vit(replace(everything, part='vit', arch='vit', steps=300))
+    for images in (100, 1515):
+        yield replace(everything, part='images x length', images=images, steps=9600)
     for seed in (1, 2):
         again = replace(everything, part='seeds', seed=seed)
         yield replace(again, steps=0)

@@ -25,11 +25,19 @@ SIZE = 64
 FOLDS = 5
 # Of the loss that is reported, whatever a run was trained with.
 REFERENCE_MASK = dict(type='mmsimmim.SimMIMMaskGenerator', input_size=SIZE, mask_patch_size=16, mask_ratio=0.6, seed=0)
+
+
+def _swin(width: int) -> dict:
+    arch = dict(embed_dims=width, depths=[1, 1, 4], num_heads=[width // 32, width // 16, width // 8])
+    return dict(
+        backbone=dict(type='mmsimmim.SwinTransformer', arch=arch, img_size=SIZE, window_size=4, out_indices=[2],
+                      drop_path_rate=0.0),
+        neck=dict(in_channels=4 * width, encoder_stride=16), head=dict(patch_size=4))
+
+
 ENCODERS = {
-    'swin': dict(
-        backbone=dict(type='mmsimmim.SwinTransformer', arch=dict(embed_dims=32, depths=[1, 1, 4], num_heads=[1, 2, 4]),
-                      img_size=SIZE, window_size=4, out_indices=[2], drop_path_rate=0.0),
-        neck=dict(in_channels=128, encoder_stride=16), head=dict(patch_size=4)),
+    'swin': _swin(32),
+    'wide': _swin(64),
     'vit': dict(
         backbone=dict(type='mmsimmim.VisionTransformer',
                       arch=dict(embed_dims=128, num_layers=4, num_heads=4, feedforward_channels=512), img_size=SIZE,
