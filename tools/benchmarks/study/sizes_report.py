@@ -1,0 +1,250 @@
+"""Tables and plots of the sweep over sizes of data, and the best rates that the rule is fitted to."""
+
+import math
+import statistics
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+
+from mmsimmim.recipes import rule
+from tools.benchmarks.machine import markdown
+
+matplotlib.use('Agg')
+import matplotlib.pyplot as plt  # noqa: E402
+
+MEASURES = {'held_out_loss': 'held-out L1', 'training_loss': 'L1 on training images', 'crossed': 'linear probe',
+            'knn': 'kNN', 'share_r2': 'R² of the nuclei'}
+# Of Okabe and Ito, which those who confuse red and green tell apart.
+COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00')
+# Length, batch and rate of the published runs.
+PUBLISHED = ((62_500, 2048, 8e-4), (500_000, 2048, 4e-4))
+
+
+class Runs:
+    """The finished runs of the sweep.
+
+    Args:
+        lines (Iterable[dict]): Of ``runs.jsonl``.
+    """
+
+    def __init__(self, lines: Iterable[dict]) -> None:
+        self.lines = list(lines)
+
+    def where(self, **wanted) -> 'Runs':
+        """Those with these settings; masks, crops, encoder and accumulation are the usual ones unless given."""
+        usual = dict(data='photos', arch='swin', mask_patch=16, mask_ratio=0.6, smallest_crop=0.67, accumulate=1)
+        settings = {**usual, **wanted}
+        return Runs(line for line in self.lines if all(line[name] == value for name, value in settings.items()))
+
+    def values(self, name: str) -> list:
+        """The different values of a setting, in order."""
+        return sorted({line[name] for line in self.lines})
+
+    def measured(self, name: str) -> list[float]:
+        """A measure of all of them."""
+        return [line[name] for line in self.lines if name in line]
+
+    def cell(self, name: str) -> str:
+        """Mean, and the deviation of the seeds where there are several; a dash where there is none."""
+        values = self.measured(name)
+        if not values:
+            return '–'
+        digits = 3 if name.endswith('loss') else 1
+        spread = f' ± {statistics.stdev(values):.{digits}f}' if len(values) > 1 else ''
+        return f'{statistics.mean(values):.{digits}f}{spread}'
+
+
+def tables(runs: Runs) -> str:
+    """All tables, in Markdown."""
+    everything = runs.where(images=1515)
+    parts = [
+        ('Length and rate, 1515 photographs, 32 a step', _grid(everything.where(batch=32), 'steps', 'lr')),
+        ('Images and length, rate 1e-3, 32 a step', _images(runs)),
+        ('As many images in other batches', _batches(everything)),
+        ('Masks', _settings(runs, lambda line: line['part'] in ('mask', ) or _is_usual(line), 'photos')),
+        ('Twice the channels, 32 a step', _grid(everything.where(arch='wide'), 'steps', 'lr')),
+        ('ViT, 32 a step', _grid(everything.where(arch='vit'), 'steps', 'lr')),
+        ('Nuclei, 32 a step', _grid(runs.where(data='nuclei'), 'steps', 'lr')),
+        ('Nuclei, masks and crops',
+         _settings(runs, lambda line: line['steps'] == 600 and line['lr'] == 1e-3, 'nuclei')),
+        ('Best rates', best_rates_table(runs)),
+    ]
+    return '\n\n'.join(f'{title}\n\n{text}' for title, text in parts if text) + '\n'
+
+
+def _grid(runs: Runs, first: str, second: str) -> str:
+    """A row for each pair of settings."""
+    head = [first, second, *_titles(runs), 'runs']
+    rows = []
+    for one in runs.values(first):
+        some = runs_with(runs, first, one)
+        for other in some.values(second) if one else some.values(second)[:1]:
+            chosen = runs_with(some, second, other)
+            rows.append([f'{one:,}', f'{other:g}' if one else '–', *_cells(chosen, runs), str(len(chosen.lines))])
+    return markdown(head, rows) if rows else ''
+
+
+def runs_with(runs: Runs, name: str, value: float) -> Runs:
+    """Those with one setting, whatever the others."""
+    return Runs(line for line in runs.lines if line[name] == value)
+
+
+def _titles(runs: Runs) -> list[str]:
+    return [title for name, title in MEASURES.items() if runs.measured(name)]
+
+
+def _cells(runs: Runs, among: Runs) -> list[str]:
+    return [runs.cell(name) for name in MEASURES if among.measured(name)]
+
+
+def _images(runs: Runs) -> str:
+    some = Runs(line for line in runs.where(batch=32).lines if line['lr'] == 1e-3 and line['steps'])
+    rows = [[f'{images:,}', f'{steps:,}', f'{32 * steps / images:.0f}', *_cells(chosen, some), str(len(chosen.lines))]
+            for images in some.values('images') for steps in some.values('steps')
+            if (chosen := runs_with(runs_with(some, 'images', images), 'steps', steps)).lines]
+    return markdown(['images', 'steps', 'epochs', *_titles(some), 'runs'], rows) if rows else ''
+
+
+def _batches(runs: Runs) -> str:
+    seen = 600 * 32
+    some = Runs(line for accumulate in (1, 4) for line in runs.where(accumulate=accumulate).lines
+                if line['steps'] * line['batch'] == seen)
+    rows = []
+    for batch in some.values('batch'):
+        for lr in runs_with(some, 'batch', batch).values('lr'):
+            for accumulate in (1, 4):
+                chosen = Runs(line for line in some.lines
+                              if (line['batch'], line['lr'], line['accumulate']) == (batch, lr, accumulate))
+                if chosen.lines:
+                    parts = '' if accumulate == 1 else f' in {accumulate} parts'
+                    rows.append([f'{batch}{parts}', f'{seen // batch:,}', f'{lr:g}', *_cells(chosen, some),
+                                 str(len(chosen.lines))])
+    return markdown(['batch', 'steps', 'lr', *_titles(some), 'runs'], rows) if rows else ''
+
+
+def _is_usual(line: dict) -> bool:
+    return (line['images'], line['steps'], line['batch'], line['lr'], line['arch'], line['accumulate'],
+            line['seed']) == (1515, 600, 32, 1e-3, 'swin', 1, 0)
+
+
+def _settings(runs: Runs, wanted: Callable[[dict], bool], data: str) -> str:
+    some = Runs(line for line in runs.lines if line['data'] == data and line['batch'] == 32 and wanted(line)
+                and line['seed'] == 0 and line['steps'])
+    rows = [[f"{line['mask_patch']} px", f"{line['mask_ratio']:.0%}".replace('%', ' %'), f"{line['smallest_crop']:g}",
+             *_cells(Runs([line]), some)]
+            for line in sorted(some.lines, key=lambda line: (line['smallest_crop'], line['mask_patch'],
+                                                             line['mask_ratio']))]
+    return markdown(['masked patch', 'ratio', 'smallest crop', *_titles(some)], rows) if rows else ''
+
+
+def best_rates(runs: Runs) -> list[dict]:
+    """Of every length and batch with three rates at least the one with the smallest held-out loss.
+
+    Returns:
+        list[dict]: ``data``, ``arch``, ``images``, ``steps``, ``batch``, ``lr`` (where a parabola over the logarithm of
+        the rate, through the best and its neighbours, is lowest) and ``inside`` (whether the best has two neighbours).
+    """
+    found = []
+    for data, arch in (('photos', 'swin'), ('photos', 'wide'), ('photos', 'vit'), ('nuclei', 'swin')):
+        some = runs.where(data=data, arch=arch, seed=0)
+        settings = sorted({(line['images'], line['steps'], line['batch']) for line in some.lines if line['steps']})
+        for images, steps, batch in settings:
+            losses = {line['lr']: line['held_out_loss'] for line in some.lines
+                      if (line['images'], line['steps'], line['batch']) == (images, steps, batch)}
+            if len(losses) > 2:
+                lr, inside = _lowest(losses)
+                found.append(dict(data=data, arch=arch, images=images, steps=steps, batch=batch, lr=lr, inside=inside))
+    return found
+
+
+def _lowest(losses: dict[float, float]) -> tuple[float, bool]:
+    rates = sorted(losses)
+    best = rates.index(min(losses, key=losses.get))
+    if not 0 < best < len(rates) - 1:
+        return rates[best], False
+    three = rates[best - 1:best + 2]
+    square, slope, _ = np.polyfit(np.log(three), [losses[rate] for rate in three], 2)
+    return math.exp(-slope / (2 * square)), True
+
+
+def best_rates_table(runs: Runs) -> str:
+    """Where the best rate lies, and what the rule chooses there."""
+    rows = [[best['data'], best['arch'], f"{best['images']:,}", f"{best['steps']:,}", str(best['batch']),
+             f"{best['lr']:.1e}" if best['inside'] else f"{best['lr']:.1e}, the last one tried",
+             f"{rule.rate_for(best['steps'], best['batch']):.1e}"] for best in best_rates(runs)]
+    return markdown(['data', 'encoder', 'images', 'steps', 'batch', 'best rate', 'rule'], rows) if rows else ''
+
+
+def fit(runs: Runs) -> tuple[float, float]:
+    """The exponents of steps and batch in the rate, relative to the published 100 epochs, by least squares."""
+    points = [(best['steps'], best['batch'], best['lr']) for best in best_rates(runs) if best['inside']]
+    steps, batch, lr = np.log(np.array([*points, PUBLISHED[1]])).T
+    terms = np.stack([steps - math.log(rule.STEPS), batch - math.log(rule.BATCH)], axis=1)
+    by_steps, by_batch = np.linalg.lstsq(terms, lr - math.log(rule.RATE), rcond=None)[0]
+    return float(by_steps), float(by_batch)
+
+
+def draw(runs: Runs, out: Path) -> list[Path]:
+    """Loss over rate for each length, loss over epochs for each number of images, and the rule with what it fits."""
+    figures = {'recipe_rates.png': _draw_rates(runs), 'recipe_lengths.png': _draw_lengths(runs),
+               'recipe_rule.png': _draw_rule(runs)}
+    for name, figure in figures.items():
+        figure.savefig(out / name, dpi=100, bbox_inches='tight')
+        plt.close(figure)
+    return [out / name for name in figures]
+
+
+def _draw_rates(runs: Runs) -> plt.Figure:
+    figure, panels = plt.subplots(1, 2, figsize=(10, 3.6), layout='constrained')
+    some = runs.where(images=1515, batch=32, seed=0)
+    for panel, measure in zip(panels, ('held_out_loss', 'crossed')):
+        for colour, steps in zip(COLOURS, [steps for steps in some.values('steps') if steps]):
+            lines = sorted(runs_with(some, 'steps', steps).lines, key=lambda line: line['lr'])
+            panel.plot([line['lr'] for line in lines], [line[measure] for line in lines], 'o-', color=colour,
+                       label=f'{steps:,} steps')
+        for line in runs_with(some, 'steps', 0).lines:
+            panel.axhline(line[measure], color='grey', linestyle=':', label='untrained')
+        panel.set(xscale='log', xlabel='peak learning rate', ylabel=MEASURES[measure])
+        panel.grid(alpha=0.3)
+    panels[0].legend(fontsize='small')
+    return figure
+
+
+def _draw_lengths(runs: Runs) -> plt.Figure:
+    figure, panels = plt.subplots(1, 2, figsize=(10, 3.6), layout='constrained')
+    some = Runs(line for line in runs.where(batch=32).lines if line['lr'] == 1e-3 and line['steps'])
+    for colour, images in zip(COLOURS, some.values('images')):
+        for panel, measure in zip(panels, ('held_out_loss', 'crossed')):
+            chosen = runs_with(some, 'images', images)
+            steps = chosen.values('steps')
+            means = [statistics.mean(runs_with(chosen, 'steps', number).measured(measure)) for number in steps]
+            panel.plot(steps, means, 'o-', color=colour, label=f'{images:,} images')
+            if measure == 'held_out_loss':
+                panel.plot(steps, [statistics.mean(runs_with(chosen, 'steps', number).measured('training_loss'))
+                                   for number in steps], '--', color=colour, alpha=0.6)
+            panel.set(xscale='log', xlabel='steps of 32 images', ylabel=MEASURES[measure])
+            panel.grid(alpha=0.3)
+    panels[0].legend(fontsize='small', title='dashed: training images')
+    return figure
+
+
+def _draw_rule(runs: Runs) -> plt.Figure:
+    figure, (length, rate) = plt.subplots(1, 2, figsize=(10, 3.6), layout='constrained')
+    images = np.geomspace(30, 1e7, 100)
+    length.plot(images, [rule.images_to_see(number) / number for number in images], color=COLOURS[0], label='rule')
+    length.plot([rule.IMAGES] * 2, [100, 800], 's', color=COLOURS[1], label='published')
+    length.axvspan(100, 1515, color='grey', alpha=0.15, label='measured here')
+    length.set(xscale='log', yscale='log', xlabel='training images', ylabel='epochs')
+    points = best_rates(runs)
+    rate.plot([best['lr'] for best in points],
+              [rule.rate_for(best['steps'], best['batch']) for best in points], 'o', color=COLOURS[0], label='measured')
+    rate.plot([lr for _, _, lr in PUBLISHED], [rule.rate_for(steps, batch) for steps, batch, _ in PUBLISHED], 's',
+              color=COLOURS[1], label='published')
+    rate.plot([1e-4, 1e-2], [1e-4, 1e-2], color='grey', linewidth=0.8)
+    rate.set(xscale='log', yscale='log', xlabel='best rate', ylabel='rate of the rule')
+    for panel in (length, rate):
+        panel.grid(alpha=0.3)
+        panel.legend(fontsize='small')
+    return figure

@@ -1,0 +1,112 @@
+"""The runs of the sweep over sizes of data, lengths, rates, batches and masks; the most informative ones first."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+
+PHOTOS, NUCLEI = 'photos', 'nuclei'
+
+
+@dataclass(frozen=True)
+class Run:
+    """One pre-training, all of it measured at its end.
+
+    Args:
+        part (str): What the run is in the sweep for.
+        data (str): 'photos' or 'nuclei'.
+        images (int): Training images, drawn from all by the seed.
+        steps (int): Optimizer steps; 0 measures the encoder before them.
+        batch (int): Images a step.
+        lr (float): Peak learning rate.
+        accumulate (int): Parts that a batch is split into. Defaults to 1.
+        arch (str): 'swin', 'wide' (one of twice the channels) or 'vit'. Defaults to 'swin'.
+        mask_patch (int): Side of a masked patch, pixels of a crop of 64. Defaults to 16.
+        mask_ratio (float): Share of them. Defaults to 0.6.
+        smallest_crop (float): Share of an image's area that a crop covers at least. Defaults to 0.67.
+        seed (int): Of images, initial weights, crops and masks. Defaults to 0.
+    """
+
+    part: str
+    data: str
+    images: int
+    steps: int
+    batch: int
+    lr: float
+    accumulate: int = 1
+    arch: str = 'swin'
+    mask_patch: int = 16
+    mask_ratio: float = 0.6
+    smallest_crop: float = 0.67
+    seed: int = 0
+
+    @property
+    def key(self) -> tuple:
+        """What tells runs apart: everything but the part that asked for it."""
+        return tuple(value for name, value in asdict(self).items() if name != 'part')
+
+
+def all_runs() -> list[Run]:
+    """Every run of the sweep, each once, in the order in which they are to be run."""
+    runs: dict[tuple, Run] = {}
+    for run in _plan():
+        runs.setdefault(run.key, run)
+    return list(runs.values())
+
+
+def _plan() -> Iterator[Run]:
+    everything = Run('length x rate', PHOTOS, 1515, 600, 32, 1e-3)
+    yield replace(everything, part='untrained', steps=0)
+    yield from _grid(everything, {150: (5e-5, 5e-4, 1e-3, 2e-3, 4e-3), 600: (5e-5, 2.5e-4, 1e-3, 2e-3, 4e-3)})
+    yield from _grid(everything, {2400: (2.5e-4, 1e-3, 2e-3, 4e-3)})
+    for images in (100, 400):
+        few = replace(everything, part='images x length', images=images)
+        yield from _grid(few, {150: (1e-3, 2e-3), 600: (1e-3, 2e-3), 2400: (5e-4, 1e-3)})
+    yield from _batches(replace(everything, part='batch'))
+    yield from _nuclei()
+    yield from _grid(replace(everything, part='width', arch='wide'), {600: (5e-4, 1e-3, 2e-3, 4e-3)})
+    yield from _masks(replace(everything, part='mask'))
+    yield from _vit(replace(everything, part='vit', arch='vit', steps=300))
+    for images in (100, 1515):
+        yield replace(everything, part='images x length', images=images, steps=9600)
+    for seed in (1, 2):
+        again = replace(everything, part='seeds', seed=seed)
+        yield replace(again, steps=0)
+        yield from _grid(again, {150: (5e-5, 1e-3), 600: (1e-3, 4e-3)})
+        yield from _grid(replace(again, images=100), {150: (1e-3, ), 600: (1e-3, )})
+        yield from _grid(replace(again, images=400), {600: (1e-3, )})
+    for images in (1515, 100, 400):
+        yield replace(everything, part='seeds', seed=1, images=images, steps=2400)
+
+
+def _grid(run: Run, rates: dict[int, tuple[float, ...]]) -> Iterator[Run]:
+    for steps, some in rates.items():
+        for lr in some:
+            yield replace(run, steps=steps, lr=lr)
+
+
+def _batches(run: Run) -> Iterator[Run]:
+    """Other batches for as many images."""
+    seen = run.steps * run.batch
+    for batch, rates in {8: (2.5e-4, 5e-4, 1e-3), 128: (1e-3, 2e-3, 4e-3)}.items():
+        for lr in rates:
+            yield replace(run, batch=batch, steps=seen // batch, lr=lr)
+    yield replace(run, batch=128, steps=seen // 128, lr=2e-3, accumulate=4)
+
+
+def _nuclei() -> Iterator[Run]:
+    run = Run('nuclei', NUCLEI, 160, 600, 32, 1e-3)
+    yield replace(run, steps=0)
+    yield from _grid(run, {150: (5e-5, 1e-3, 2e-3), 600: (2.5e-4, 1e-3, 2e-3), 2400: (1e-3, )})
+    for patch in (8, 32):
+        yield replace(run, mask_patch=patch)
+    for patch in (8, 16):
+        yield replace(run, mask_patch=patch, smallest_crop=0.2)
+
+
+def _masks(run: Run) -> Iterator[Run]:
+    for patch, ratio in ((8, 0.6), (32, 0.6), (16, 0.4), (16, 0.8), (8, 0.8), (32, 0.4)):
+        yield replace(run, mask_patch=patch, mask_ratio=ratio)
+
+
+def _vit(run: Run) -> Iterator[Run]:
+    yield replace(run, steps=0)
+    yield from _grid(run, {300: (2.5e-4, 1e-3, 2e-3, 4e-3)})
