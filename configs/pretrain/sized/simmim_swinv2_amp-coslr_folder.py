@@ -10,7 +10,11 @@ _base_ = [
 
 arch = 'tiny'
 in_channels = 768  # of the last stage of arch: eight times its embed_dims
+encoder_stride = 32  # side of a token of the last stage, in pixels
 window_size = 12
+drop_path_rate = 0.1
 
 model = dict(
-    backbone=dict(arch=arch, img_size=_base_.img_size, window_size=window_size), neck=dict(in_channels=in_channels))
+    backbone=dict(
+        arch=arch, img_size=_base_.img_size, window_size=window_size, drop_path_rate=drop_path_rate),
+    neck=dict(in_channels=in_channels, encoder_stride=encoder_stride))

@@ -11,9 +11,11 @@ _base_ = [
 arch = 'deit-small'
 in_channels = 384  # embed_dims of arch
 model_patch_size = 16
+drop_path_rate = 0.1
 
 model = dict(
-    backbone=dict(arch=arch, img_size=_base_.img_size, patch_size=model_patch_size),
+    backbone=dict(
+        arch=arch, img_size=_base_.img_size, patch_size=model_patch_size, drop_path_rate=drop_path_rate),
     neck=dict(in_channels=in_channels, encoder_stride=model_patch_size),
     head=dict(patch_size=model_patch_size))
 

@@ -1,50 +1,80 @@
-"""Length, rate, batch and masks of a run, from what was found and what a person asked for."""
+"""The options of a run's config: a recipe for what was found, on this machine."""
 
 import os
-from typing import Any, NamedTuple
+from typing import Any
 
+from ...recipes import Encoder, Machine, Recipe, choose_recipe
 from .architectures import Architecture
 from .survey import Survey
 
+# Checkpoints, validations and pictures in a run.
+MOMENTS = 10
 
-class Choice(NamedTuple):
-    """What a run is to be.
 
-    Attributes:
-        options (dict[str, Any]): For the config, as ``--cfg-options`` take them.
-        max_iters (int): Iterations.
-        batch_size (int): Images of an iteration, of all processes.
-        reasons (list[str]): What was chosen and why, three lines.
-        warnings (list[str]): Why it may not work.
+def choose(found: Survey, architecture: Architecture, machine: Machine, **asked: Any) -> Recipe:
+    """The recipe for what was found.
+
+    Args:
+        found (Survey): The images.
+        architecture (Architecture): The encoder.
+        machine (Machine): The machine.
+        **asked (Any): What a person has decided; see :func:`mmsimmim.recipes.choose_recipe`.
+
+    Returns:
+        Recipe: All of it.
+
+    Raises:
+        UserError: What was asked for does not go together.
     """
-
-    options: dict[str, Any]
-    max_iters: int
-    batch_size: int
-    reasons: list[str]
-    warnings: list[str]
+    encoder = Encoder.of(architecture.family, architecture.arch)
+    sizes = [(height, width) for width, height in found.sizes]
+    return choose_recipe(found.num_training, sizes, encoder, machine, **asked)
 
 
-def choose(found: Survey, architecture: Architecture, img_size: int | None, epochs: float | None,
-           batch_size: int | None, devices: int) -> Choice:
-    """Choose what was not asked for."""
-    img_size = img_size or 192
-    batch_size = batch_size or min(64, found.num_training)
-    steps_per_epoch = max(1, found.num_training // (batch_size * devices))
-    max_iters = round(epochs * steps_per_epoch) if epochs else 2000
-    patch = max(architecture.stride, 32)
+def options_of(recipe: Recipe, architecture: Architecture) -> dict[str, Any]:
+    """A recipe as variables of the config that :attr:`Architecture.config` names.
+
+    Args:
+        recipe (Recipe): The recipe.
+        architecture (Architecture): The encoder.
+    """
     options = dict(
         arch=architecture.arch,
         in_channels=architecture.channels,
-        img_size=img_size,
-        mask_patch_size=patch,
+        img_size=recipe.img_size,
+        mask_patch_size=recipe.mask_patch_size,
+        mask_ratio=recipe.mask_ratio,
         model_patch_size=architecture.patch_size,
-        batch_size=batch_size,
-        num_workers=min(4, os.cpu_count() or 1),
-        lr=1e-3,
-        max_iters=max_iters,
-        warmup=max(1, max_iters // 10),
-        interval=max(1, max_iters // 10))
-    if architecture.family != 'vit':
-        options['window_size'] = img_size // 32
-    return Choice(options, max_iters, batch_size * devices, ['provisional'] * 3, [])
+        crop_ratio_range=recipe.crop_ratio_range,
+        batch_size=recipe.device_batch,
+        accumulative_counts=recipe.accumulation,
+        num_workers=num_workers(),
+        lr=recipe.lr,
+        weight_decay=recipe.weight_decay,
+        clip_grad=recipe.clip_grad,
+        drop_path_rate=recipe.drop_path_rate,
+        precision=recipe.precision,
+        max_iters=recipe.max_iters,
+        warmup=recipe.warmup_iters,
+        interval=max(recipe.accumulation, recipe.max_iters // MOMENTS))
+    if recipe.milestone_iters is not None:
+        options['milestone'] = recipe.milestone_iters
+    if recipe.window_size is not None:
+        options.update(window_size=recipe.window_size, encoder_stride=architecture.stride)
+    return options
+
+
+def this_machine(devices: int, precision: str | None) -> Machine:
+    """The machine, as far as it is known without a trial."""
+    from mmengine.device import get_device
+    return Machine(get_device(), devices, max(1, cores() // devices), precision=precision)
+
+
+def num_workers() -> int:
+    """Processes that read images, for each process of the training."""
+    return min(4, cores() - 1)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1

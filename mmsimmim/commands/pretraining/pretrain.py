@@ -10,7 +10,7 @@ from typing import Any
 from ... import __version__
 from ...errors import UserError
 from .architectures import architecture
-from .choose import choose
+from .choose import choose, options_of, this_machine
 from .finish import export, figures, last_checkpoint, next_commands, write_summary
 from .follow import OUTPUT, ending_with_us, records, start
 from .live import LiveLine
@@ -43,6 +43,7 @@ def pretrain(data: str | os.PathLike,
              arch: str = 'swin-tiny',
              img_size: int | None = None,
              epochs: float | None = None,
+             hours: float | None = None,
              batch_size: int | None = None,
              devices: int = 1,
              precision: str | None = None,
@@ -61,9 +62,10 @@ def pretrain(data: str | os.PathLike,
         arch (str): The encoder, such as 'swin-tiny', 'swinv2-base' or 'vit-small'. Defaults to 'swin-tiny'.
         img_size (int, optional): Side of the crops, in pixels. Defaults to None: chosen.
         epochs (float, optional): How often each image is seen. Defaults to None: chosen.
-        batch_size (int, optional): Images of a device in a step. Defaults to None: chosen.
+        hours (float, optional): What the run may take. Defaults to None: as long as the images are worth.
+        batch_size (int, optional): Images of a step, of all devices. Defaults to None: chosen.
         devices (int): Processes, each with a GPU where there are any. Defaults to 1.
-        precision (str, optional): 'bf16', 'fp16' or 'fp32'. Defaults to None: bf16.
+        precision (str, optional): 'bf16', 'fp16' or 'fp32'. Defaults to None: the fastest.
         config (str, optional): Another config than the one for ``arch``. Defaults to None.
         settings (Mapping[str, Any], optional): For ``--cfg-options``; they win over all that is chosen.
         start_from (str, optional): Checkpoint whose encoder to begin with. Defaults to None: random weights.
@@ -82,28 +84,28 @@ def pretrain(data: str | os.PathLike,
     if resume:
         _require_run(config_path)
     else:
-        config_path = _prepare(data, out, arch, img_size, epochs, batch_size, devices, precision, config, settings,
+        config_path = _prepare(data, out, arch, img_size, epochs, hours, batch_size, devices, precision, config, settings,
                                start_from, seed)
     _train(config_path, devices, resume)
     return _finish(config_path, str(data))
 
 
-def _prepare(data, out, arch, img_size, epochs, batch_size, devices, precision, config, settings, start_from,
+def _prepare(data, out, arch, img_size, epochs, hours, batch_size, devices, precision, config, settings, start_from,
              seed) -> Path:
     """Look at the data, choose, and write the config."""
     _require_empty(out)
     encoder = architecture(arch)
     found = survey(data)
     print(*found.lines(), sep='\n')
-    choice = choose(found, encoder, img_size, epochs, batch_size, devices)
-    print(*choice.reasons, sep='\n')
-    print(*(f'WARNING: {warning}' for warning in choice.warnings), sep='\n', end='\n' if choice.warnings else '')
-    options = {**found.options, **choice.options, **_precision(precision), 'randomness.seed': seed, **(settings or {})}
+    asked = dict(img_size=img_size, epochs=epochs, hours=hours, batch_size=batch_size)
+    recipe = choose(found, encoder, this_machine(devices, precision), **asked)
+    print(*recipe.reasons, *(f'WARNING: {warning}' for warning in recipe.warnings), sep='\n')
+    options = {**found.options, **options_of(recipe, encoder), 'randomness.seed': seed, **(settings or {})}
     if start_from:
         options['model.backbone.init_cfg.type'] = 'Pretrained'
         options['model.backbone.init_cfg.checkpoint'] = os.path.abspath(start_from)
     base = config or encoder.config
-    comments = [f'Written by mmsimmim {__version__} pretrain.', *found.lines(), *choice.reasons,
+    comments = [f'Written by mmsimmim {__version__} pretrain.', *found.lines(), *recipe.reasons,
                 f'The same by hand: {as_command_line(base, options)}']
     return write_config(base, options, out, comments)
 
@@ -134,16 +136,6 @@ def _finish(config: Path, data: str) -> Pretrained:
     print(f'Held-out loss {summary["held_out_loss"]}. The encoder for mmdet, mmsegmentation and mmpretrain: '
           f'{files["backbone"]}', 'Next:', *commands, sep='\n')
     return Pretrained(out, config, checkpoint, files, summary)
-
-
-def _precision(precision: str | None) -> dict[str, Any]:
-    if precision in (None, 'bf16'):
-        return {}
-    if precision == 'fp16':
-        return {'optim_wrapper.dtype': 'float16', 'optim_wrapper.loss_scale': 'dynamic'}
-    if precision == 'fp32':
-        return {'optim_wrapper.type': 'OptimWrapper', 'optim_wrapper.dtype': None, 'optim_wrapper.loss_scale': None}
-    raise UserError(f"precision must be 'bf16', 'fp16' or 'fp32', got {precision!r}.")
 
 
 def _require_empty(out: Path) -> None:
