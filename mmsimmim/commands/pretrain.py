@@ -23,7 +23,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--hours', type=float, help='how long the run may take')
     parser.add_argument('--batch-size', type=int, help='images of a step, of all devices')
     parser.add_argument('--devices', type=int, default=1, help='processes, each with a GPU where there are any')
-    parser.add_argument('--precision', choices=['bf16', 'fp16', 'fp32'], help='of the computation (default: the fastest)')
+    parser.add_argument('--precision', choices=['bf16', 'fp16', 'fp32'], help='default: the fastest of the device')
     parser.add_argument('--config', help='another config than the one for the encoder, shipped or your own')
     parser.add_argument('--set', nargs='+', action=OptionsAction, metavar='KEY=VALUE', default={}, dest='settings',
                         help='settings that win over all that is chosen, as --cfg-options of train')

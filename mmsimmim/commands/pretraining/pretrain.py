@@ -80,34 +80,33 @@ def pretrain(data: str | os.PathLike,
         RuntimeError: The training failed; the message holds the end of what it printed.
     """
     out = Path(out).absolute()
-    config_path = out / NAME
     if resume:
-        _require_run(config_path)
+        _require_run(out)
     else:
-        config_path = _prepare(data, out, arch, img_size, epochs, hours, batch_size, devices, precision, config, settings,
-                               start_from, seed)
-    _train(config_path, devices, resume)
-    return _finish(config_path, str(data))
+        _require_empty(out)
+        found = survey(data)
+        print(*found.lines(), sep='\n')
+        encoder, machine = architecture(arch), this_machine(devices, precision)
+        recipe = choose(found, encoder, machine, img_size=img_size, epochs=epochs, hours=hours, batch_size=batch_size)
+        print(*recipe.reasons, *(f'WARNING: {warning}' for warning in recipe.warnings), sep='\n')
+        options = {**found.options, **options_of(recipe, encoder), **_start(start_from), 'randomness.seed': seed,
+                   **(settings or {})}
+        _write(out, config or encoder.config, options, [*found.lines(), *recipe.reasons])
+    _train(out / NAME, devices, resume)
+    return _finish(out / NAME, str(data))
 
 
-def _prepare(data, out, arch, img_size, epochs, hours, batch_size, devices, precision, config, settings, start_from,
-             seed) -> Path:
-    """Look at the data, choose, and write the config."""
-    _require_empty(out)
-    encoder = architecture(arch)
-    found = survey(data)
-    print(*found.lines(), sep='\n')
-    asked = dict(img_size=img_size, epochs=epochs, hours=hours, batch_size=batch_size)
-    recipe = choose(found, encoder, this_machine(devices, precision), **asked)
-    print(*recipe.reasons, *(f'WARNING: {warning}' for warning in recipe.warnings), sep='\n')
-    options = {**found.options, **options_of(recipe, encoder), 'randomness.seed': seed, **(settings or {})}
-    if start_from:
-        options['model.backbone.init_cfg.type'] = 'Pretrained'
-        options['model.backbone.init_cfg.checkpoint'] = os.path.abspath(start_from)
-    base = config or encoder.config
-    comments = [f'Written by mmsimmim {__version__} pretrain.', *found.lines(), *recipe.reasons,
+def _start(checkpoint: str | os.PathLike | None) -> dict[str, Any]:
+    if checkpoint is None:
+        return {}
+    return {'model.backbone.init_cfg.type': 'Pretrained',
+            'model.backbone.init_cfg.checkpoint': os.path.abspath(checkpoint)}
+
+
+def _write(out: Path, base: str, options: dict[str, Any], notes: list[str]) -> None:
+    comments = [f'Written by mmsimmim {__version__} pretrain.', *notes,
                 f'The same by hand: {as_command_line(base, options)}']
-    return write_config(base, options, out, comments)
+    write_config(base, options, out, comments)
 
 
 def _train(config: Path, devices: int, resume: bool) -> None:
@@ -144,9 +143,9 @@ def _require_empty(out: Path) -> None:
                         'it.')
 
 
-def _require_run(config: Path) -> None:
-    if not config.is_file():
-        raise UserError(f'There is nothing to resume in {config.parent}: it holds no {NAME}.')
+def _require_run(out: Path) -> None:
+    if not (out / NAME).is_file():
+        raise UserError(f'There is nothing to resume in {out}: it holds no {NAME}.')
 
 
 def _tail(path: Path) -> str:
