@@ -14,7 +14,8 @@ from .config.options import OptionsAction
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--data', help='folder of images, at any depth')
+    parser.add_argument('--data', nargs='+', metavar='DATA',
+                        help='folder of images, at any depth, or several; a text file of paths; a packed file')
     parser.add_argument('--out', required=True, help='folder for all results, empty or not there yet')
     parser.add_argument('--arch', default='swin-tiny', help='encoder: swin-tiny, swinv2-base, vit-small, ... '
                                                             '(default: %(default)s)')

@@ -1,9 +1,11 @@
 """All images below a folder, without labels."""
 
 import heapq
+import io
 import os
 import warnings
 from collections.abc import Iterator, Sequence
+from typing import BinaryIO
 
 import numpy as np
 from mmengine.dataset import BaseDataset
@@ -13,8 +15,8 @@ from ..errors import UserError, shown
 from ..registry import DATASETS
 from .listing import list_files
 from .seeding import SampleIndex
-from .subsets import choose_fraction, choose_listed, choose_split, path_hash, position
-from .transforms.loading.image_bytes import UnreadableImage
+from .subsets import choose_fraction, choose_listed, choose_split, path_hash, position, read_list
+from .transforms.loading.image_bytes import UnreadableImage, open_file
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.bmp', '.tif', '.tiff', '.webp', '.ppm', '.pgm', '.pbm',
                   '.pnm', '.gif')
@@ -48,6 +50,8 @@ class ImageFolder(BaseDataset):
         fraction_seed (int): Another one, another choice; 0.2 contains 0.1 of the same seed. Defaults to 0.
         list_file (str, optional): Text file that names the files to take, of those that ``split`` leaves; see
             :func:`choose_listed`. Defaults to None: all.
+        search (bool): Whether to search the folder. If not, the files are those of ``list_file``, whatever else there
+            is, with a path below ``data_root`` and nothing else on each line. Defaults to True.
         **kwargs: Further arguments of MMEngine's ``BaseDataset``: ``pipeline``, ``indices``, ``test_mode``, ...
 
     Raises:
@@ -68,11 +72,14 @@ class ImageFolder(BaseDataset):
                  fraction: float = 1.0,
                  fraction_seed: int = 0,
                  list_file: str | None = None,
+                 search: bool = True,
                  **kwargs) -> None:
         if split not in (None, 'train', 'val'):
             raise UserError(f"ImageFolder: split must be 'train', 'val' or None, got {split!r}.")
         if not isinstance(val_ratio, (int, float)) or not 0 < val_ratio < 1:
             raise UserError(f'ImageFolder: val_ratio must lie between 0 and 1, got {val_ratio!r}.')
+        if not search and list_file is None:
+            raise UserError('ImageFolder: with search=False the files are those of list_file, which is None.')
         _check_fraction(fraction, fraction_seed)
         suffixes = [suffixes] if isinstance(suffixes, str) else suffixes
         self.split = split
@@ -80,6 +87,7 @@ class ImageFolder(BaseDataset):
         self.fraction = fraction
         self.fraction_seed = fraction_seed
         self.list_file = list_file
+        self.search = search
         self.suffixes = tuple('.' + suffix.lower().lstrip('.') for suffix in suffixes)
         self.stand_ins: list[str] = []
         super().__init__(data_root=data_root, data_prefix={}, max_refetch=max_refetch, **kwargs)
@@ -118,6 +126,22 @@ class ImageFolder(BaseDataset):
         idx = idx if idx >= 0 else len(self) + idx
         return self._describe(self._relative_path(idx), idx)
 
+    def name_of(self, idx: int) -> str:
+        """The path of an image below ``data_root``."""
+        return self._relative_path(idx)
+
+    def open(self, idx: int) -> BinaryIO:
+        """The file of an image, for reading.
+
+        Raises:
+            OSError: It cannot be opened.
+            UnreadableImage: It is known not to be readable.
+        """
+        described = self._load(self._relative_path(idx), idx)
+        if 'img_bytes' in described:
+            return io.BytesIO(described['img_bytes'])
+        return io.BufferedReader(open_file(described['img_path']))
+
     def __getitem__(self, idx: int) -> dict:
         """A sample after the pipeline; if its file cannot be read, another one in its place.
 
@@ -154,13 +178,14 @@ class ImageFolder(BaseDataset):
 
     def _list(self) -> list[str]:
         """Relative paths of all images, in order."""
-        return sorted(list_files(self.data_root, self.suffixes))
+        return sorted(list_files(self.data_root, self.suffixes)) if self.search else read_list(self.list_file)
 
     def _choose(self, paths: list[str], known: list[str]) -> list[str]:
         """Those of the list, and of these a fraction, of the paths of a split; the list may name all known ones."""
-        if self.fraction == 1 and self.list_file is None:
+        if self.fraction == 1 and (self.list_file is None or not self.search):
             return paths
-        listed = paths if self.list_file is None else choose_listed(paths, known, self.list_file)
+        chosen_by_list = self.list_file is not None and self.search
+        listed = choose_listed(paths, known, self.list_file) if chosen_by_list else paths
         chosen = choose_fraction(listed, self.fraction, self.fraction_seed, self._group_of)
         side = f'the split {self.split!r} of ' if self.split else ''
         choice = (f'{len(chosen)} of {len(paths)} images of {side}{self.data_root!r} (fraction={self.fraction:g}, '

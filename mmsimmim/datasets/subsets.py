@@ -62,6 +62,18 @@ def choose_fraction(paths: list[str], fraction: float, seed: int,
     return [paths[index] for index in np.flatnonzero(ranks < shares[groups])]
 
 
+def read_list(list_file: str) -> list[str]:
+    """The paths of a list as they stand there, sorted, each once.
+
+    Args:
+        list_file (str): A text file with a path on each line.
+
+    Raises:
+        UserError: The list cannot be read, or is empty.
+    """
+    return sorted({os.path.normpath(line) for line in _read_lines(list_file)})
+
+
 def choose_listed(paths: list[str], known: Sequence[str], list_file: str) -> list[str]:
     """Keep the files that a list names.
 

@@ -8,6 +8,7 @@ _base_ = ['imagenet_simmim_192_iters.py']
 data_root = 'data/my_images'
 dataset_type = 'mmsimmim.ImageFolder'
 list_file = None  # names those of the images below data_root to take
+search = True  # False: list_file names all of them, and no folder is searched
 batch_size = 128  # images of one process in a step
 num_workers = 4
 img_size = 192
@@ -36,15 +37,15 @@ val_pipeline = [
     dict(type='PackInputs')
 ]
 
+dataset = dict(type=dataset_type, data_root=data_root, list_file=list_file, search=search)
 train_dataloader = dict(
     batch_size=batch_size,
     num_workers=num_workers,
     persistent_workers=num_workers > 0,
     collate_fn=dict(mask=mask),
-    dataset=dict(
-        type=dataset_type, data_root=data_root, list_file=list_file, split='train', pipeline=train_pipeline))
+    dataset=dict(dataset, split='train', pipeline=train_pipeline))
 val_dataloader = dict(
     batch_size=batch_size,
     num_workers=num_workers,
     persistent_workers=num_workers > 0,
-    dataset=dict(type=dataset_type, data_root=data_root, list_file=list_file, split='val', pipeline=val_pipeline))
+    dataset=dict(dataset, split='val', pipeline=val_pipeline))

@@ -14,6 +14,7 @@ from .choose import choose, options_of, this_machine
 from .finish import export, figures, last_checkpoint, next_commands, write_summary
 from .follow import OUTPUT, ending_with_us, records, start
 from .live import LiveLine
+from .source import Data, source_options
 from .survey import survey
 from .write import NAME, as_command_line, write_config
 
@@ -38,7 +39,7 @@ class Pretrained:
     summary: dict[str, Any]
 
 
-def pretrain(data: str | os.PathLike,
+def pretrain(data: Data,
              out: str | os.PathLike,
              arch: str = 'swin-tiny',
              img_size: int | None = None,
@@ -57,7 +58,8 @@ def pretrain(data: str | os.PathLike,
     What is not given is chosen from the number and size of the images, the encoder and the device.
 
     Args:
-        data (str | os.PathLike): A folder of images, at any depth.
+        data (Data): A folder of images, at any depth; a file of packed images; a text file with a path on each line;
+            or a sequence of folders and text files.
         out (str | os.PathLike): Folder for all results. It must be empty, or hold this run and ``resume`` be True.
         arch (str): The encoder, such as 'swin-tiny', 'swinv2-base' or 'vit-small'. Defaults to 'swin-tiny'.
         img_size (int, optional): Side of the crops, in pixels. Defaults to None: chosen.
@@ -84,7 +86,7 @@ def pretrain(data: str | os.PathLike,
         _require_run(out)
     else:
         _require_empty(out)
-        found = survey(data)
+        found = survey(source_options(data, out))
         print(*found.lines(), sep='\n')
         encoder, machine = architecture(arch), this_machine(devices, precision)
         recipe = choose(found, encoder, machine, img_size=img_size, epochs=epochs, hours=hours, batch_size=batch_size)

@@ -1,71 +1,136 @@
 """What there is in the data, before anything starts."""
 
+import hashlib
 import os
-from collections import Counter
-from pathlib import Path
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from ...datasets import ImageFolder
-from ...datasets.transforms.loading.image_bytes import open_image
-from ...errors import UserError
+from ...datasets.transforms.loading.image_bytes import UnreadableImage, open_image, reason_of
+from ...errors import UserError, shown
+from ...registry import DATASETS
 
-# Images whose header is read: enough for the sizes and formats of any folder.
-SAMPLE = 2000
+# Images whose headers are read: enough for the sizes and formats of any folder.
+HEADERS = 2000
+# Files among which copies are looked for: those of the same length are read whole.
+COPIES = 100_000
+# What a thread waits for is the storage.
+THREADS = 16
 
 
 class Survey(NamedTuple):
     """What was found.
 
     Attributes:
-        options (dict[str, Any]): What the config needs to read the data: ``dataset_type``, ``data_root``, ...
+        options (dict[str, Any]): The settings with which the config reads the data.
         num_images (int): Images, held-out ones included.
         num_training (int): Images without those held out.
-        sizes (list[tuple[int, int]]): Width and height of each image looked at, in pixels.
+        looked_at (int): Images whose headers were read, spread over all.
+        sizes (list[tuple[int, int]]): Width and height of those that can be read, in pixels.
         formats (dict[str, int]): How many of those are JPEG, PNG, ...
-        unreadable (list[str]): Of those, what cannot be read, and why.
+        unreadable (list[str]): Names of the others, and why.
+        copies (list[list[str]]): Names of files with the same content; None if there are too many files to look.
     """
 
     options: dict[str, Any]
     num_images: int
     num_training: int
+    looked_at: int
     sizes: list[tuple[int, int]]
     formats: dict[str, int]
     unreadable: list[str]
+    copies: list[list[str]] | None
 
     def lines(self) -> list[str]:
-        """What a person should know of it."""
+        """What a person should know of it, a sentence or two each."""
+        return [self._found(), *self._warn_of_unreadable(), *self._warn_of_copies()]
+
+    def _found(self) -> str:
         widths, heights = zip(*self.sizes)
-        formats = ', '.join(f'{count} {name}' for name, count in Counter(self.formats).most_common())
-        lines = [f'{self.num_images} images ({formats}), {min(widths)}x{min(heights)} to {max(widths)}x{max(heights)} '
-                 f'pixels; {self.num_images - self.num_training} of them are held out.']
+        formats = ', '.join(f'{count:,} {name}' for name, count in Counter(self.formats).most_common())
+        sample = '' if self.looked_at == self.num_images else f' in {self.looked_at:,} looked at'
+        return (f'{self.num_images:,} images ({formats}{sample}), {min(widths)} to {max(widths)} pixels wide and '
+                f'{min(heights)} to {max(heights)} high. {self.num_images - self.num_training:,} of them are held out.')
+
+    def _warn_of_unreadable(self) -> Iterable[str]:
         if self.unreadable:
-            lines.append(f'{len(self.unreadable)} cannot be read and are left out, such as {self.unreadable[0]}.')
-        return lines
+            yield (f'{len(self.unreadable):,} of {self.looked_at:,} looked at cannot be read and are left out, such as '
+                   f'{self.unreadable[0]}.')
+
+    def _warn_of_copies(self) -> Iterable[str]:
+        if self.copies:
+            surplus = sum(map(len, self.copies)) - len(self.copies)
+            yield (f'{surplus:,} are copies of others and count twice, such as {" and ".join(self.copies[0][:2])}.')
 
 
-def survey(data: str | os.PathLike) -> Survey:
+def survey(options: dict[str, Any]) -> Survey:
     """Look through the data.
 
     Args:
-        data (str | os.PathLike): A folder of images.
+        options (dict[str, Any]): As :func:`source_options` gives them.
+
+    Returns:
+        Survey: What was found.
 
     Raises:
-        UserError: There are no images, or none can be read.
+        UserError: There are no images, or none that can be read.
     """
-    root = os.path.abspath(os.fspath(data))
-    training = ImageFolder(data_root=root, split='train')
-    everything = ImageFolder(data_root=root)
-    paths = [everything.get_data_info(idx)['img_path'] for idx in range(len(everything))]
-    step = max(1, len(paths) // SAMPLE)
-    sizes, formats, unreadable = [], Counter(), []
-    for path in paths[::step]:
-        try:
-            with open_image(path) as image:
-                sizes.append(image.size)
-                formats[image.format] += 1
-        except Exception as error:  # noqa: BLE001
-            unreadable.append(f'{Path(path).relative_to(root)} ({error})')
-    if not sizes:
-        raise UserError(f'None of the {len(paths)} images in {root} can be read. For example {unreadable[0]}.')
-    return Survey(dict(dataset_type='mmsimmim.ImageFolder', data_root=root), len(everything), len(training), sizes,
-                  dict(formats), unreadable)
+    settings = {key: value for key, value in options.items() if key != 'dataset_type'}
+    settings['type'] = options['dataset_type']
+    everything: ImageFolder = DATASETS.build(settings)
+    training = DATASETS.build(dict(settings, split='train'))
+    chosen = range(0, len(everything), max(1, len(everything) // HEADERS))
+    with ThreadPoolExecutor(THREADS) as pool:
+        headers = list(pool.map(lambda idx: _header(everything, idx), chosen))
+        copies = _find_copies(everything, pool) if len(everything) <= COPIES else None
+    known = [header for header in headers if isinstance(header, tuple)]
+    unreadable = [header for header in headers if not isinstance(header, tuple)]
+    if not known:
+        raise UserError(f'None of {len(headers)} images in {options["data_root"]} can be read. For example '
+                        f'{unreadable[0]}.')
+    return Survey(options, len(everything), len(training), len(headers), [size for size, _ in known],
+                  dict(Counter(kind for _, kind in known)), unreadable, copies)
+
+
+def _header(dataset: ImageFolder, idx: int) -> tuple[tuple[int, int], str] | str:
+    """Size and format of an image, or its name and why it cannot be read."""
+    try:
+        with dataset.open(idx) as file, open_image(file) as image:
+            return image.size, image.format
+    except Exception as error:  # Pillow's decoders raise many types for broken files
+        return f'{shown(dataset.name_of(idx))} ({shown(reason_of(error))})'
+
+
+def _find_copies(dataset: ImageFolder, pool: ThreadPoolExecutor) -> list[list[str]]:
+    """Names of files with the same content, of which only those of the same length are read."""
+    by_length: dict[int, list[int]] = defaultdict(list)
+    for idx, length in enumerate(pool.map(lambda idx: _length(dataset, idx), range(len(dataset)))):
+        by_length[length].append(idx)
+    alike = [idx for length, group in by_length.items() if length > 0 and len(group) > 1 for idx in group]
+    by_content: dict[bytes | None, list[str]] = defaultdict(list)
+    for idx, digest in zip(alike, pool.map(lambda idx: _digest(dataset, idx), alike)):
+        by_content[digest].append(shown(dataset.name_of(idx)))
+    return [names for digest, names in by_content.items() if digest is not None and len(names) > 1]
+
+
+def _length(dataset: ImageFolder, idx: int) -> int:
+    """Bytes of a file; 0 if it cannot be read."""
+    try:
+        with dataset.open(idx) as file:
+            return file.seek(0, os.SEEK_END)
+    except (OSError, UnreadableImage):
+        return 0
+
+
+def _digest(dataset: ImageFolder, idx: int) -> bytes | None:
+    """A hash of a file's content; None if it cannot be read."""
+    digest = hashlib.blake2b()
+    try:
+        with dataset.open(idx) as file:
+            while block := file.read(2**20):
+                digest.update(block)
+    except (OSError, UnreadableImage):
+        return None
+    return digest.digest()
