@@ -74,10 +74,10 @@ def write_summary(out: Path, content: dict[str, Any]) -> Path:
     return path
 
 
-def next_commands(config: Path, checkpoint: Path, data: str, backbone: str) -> list[str]:
+def next_commands(config: Path, checkpoint: Path, backbone: str) -> list[str]:
     """Three commands that use what was trained."""
     return [
-        f'mmsimmim reconstruct {data} {config} {checkpoint} --out-dir {config.parent / "reconstructions"}',
+        f'mmsimmim reconstruct IMAGES {config} {checkpoint} --out-dir {config.parent / "reconstructions"}',
         f'mmsimmim probe {config} {checkpoint} FOLDER_WITH_train_AND_val',
         f'mmsimmim train YOUR_DETECTOR.py --cfg-options model.backbone.init_cfg.checkpoint={backbone}',
     ]

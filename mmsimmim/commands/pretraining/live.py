@@ -52,7 +52,7 @@ class LiveLine:
         left = record['time'] * (self.max_iters - record['iter'])
         held_out = '' if self._held_out is None else f', held out {self._held_out:.4f}'
         return (f'{record["iter"]}/{self.max_iters}  loss {record["loss"]:.4f}{held_out}  '
-                f'{self.batch_size / record["time"]:.0f} images/s  {_duration(left)} left')
+                f'{self.batch_size / record["time"]:.0f} images/s  {duration(left)} left')
 
     def _write(self, text: str) -> None:
         if not self._changes:
@@ -67,7 +67,8 @@ class LiveLine:
             self._length = 0
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A time in words."""
     minutes = round(seconds / 60)
     if minutes < 1:
         return f'{seconds:.0f} s'

@@ -9,14 +9,16 @@ from typing import Any
 
 from ... import __version__
 from ...errors import UserError
+from ..config.loading import read_config
 from .architectures import architecture
 from .choose import choose, options_of, this_machine
 from .finish import export, figures, last_checkpoint, next_commands, write_summary
 from .follow import OUTPUT, ending_with_us, records, start
 from .live import LiveLine
+from .show import PAGE, Page, draw_inputs
 from .source import Data, source_options
 from .survey import survey
-from .write import NAME, as_command_line, write_config
+from .write import NAME, as_command_line, read_notes, write_config
 
 
 @dataclass(frozen=True)
@@ -90,12 +92,14 @@ def pretrain(data: Data,
         print(*found.lines(), sep='\n')
         encoder, machine = architecture(arch), this_machine(devices, precision)
         recipe = choose(found, encoder, machine, img_size=img_size, epochs=epochs, hours=hours, batch_size=batch_size)
-        print(*recipe.reasons, *(f'WARNING: {warning}' for warning in recipe.warnings), sep='\n')
+        notes = [*found.lines(), *recipe.reasons, *(f'WARNING: {warning}' for warning in recipe.warnings)]
+        print(*notes[len(found.lines()):], sep='\n')
         options = {**found.options, **options_of(recipe, encoder), **_start(start_from), 'randomness.seed': seed,
                    **(settings or {})}
-        _write(out, config or encoder.config, options, [*found.lines(), *recipe.reasons])
+        base = config or encoder.config
+        write_config(base, options, out, [as_command_line(base, options), *notes])
     _train(out / NAME, devices, resume)
-    return _finish(out / NAME, str(data))
+    return _finish(out / NAME)
 
 
 def _start(checkpoint: str | os.PathLike | None) -> dict[str, Any]:
@@ -105,36 +109,37 @@ def _start(checkpoint: str | os.PathLike | None) -> dict[str, Any]:
             'model.backbone.init_cfg.checkpoint': os.path.abspath(checkpoint)}
 
 
-def _write(out: Path, base: str, options: dict[str, Any], notes: list[str]) -> None:
-    comments = [f'Written by mmsimmim {__version__} pretrain.', *notes,
-                f'The same by hand: {as_command_line(base, options)}']
-    write_config(base, options, out, comments)
-
-
 def _train(config: Path, devices: int, resume: bool) -> None:
-    from ..config.loading import read_config
     cfg = read_config(str(config))
-    line = LiveLine(cfg.train_cfg.max_iters, cfg.train_dataloader.batch_size * devices)
+    out = config.parent
+    max_iters, batch_size = cfg.train_cfg.max_iters, cfg.train_dataloader.batch_size * devices
+    print(f'Crops and masks: {draw_inputs(cfg, out)}')
+    line = LiveLine(max_iters, batch_size)
+    page = Page(f'SimMIM pre-training: {out.name}', out, read_notes(config)[1:], max_iters, batch_size)
+    print(f'Curves and pictures while it runs: {out / PAGE}', flush=True)
     process = start(config, devices, resume)
     with ending_with_us(process):
-        for record in records(process, config.parent / 'train'):
+        for record in records(process, out / 'train'):
             if record is not None:
                 line.show(record)
+                page.show(record)
     line.close()
     if process.returncode:
-        raise RuntimeError(f'The training ended with status {process.returncode}:\n{_tail(config.parent / OUTPUT)}\n'
-                           f'All that it printed is in {config.parent / OUTPUT}.')
+        page.write(f'Stopped with status {process.returncode}; mmsimmim pretrain --out {out} --resume goes on.',
+                   running=False)
+        raise RuntimeError(f'The training ended with status {process.returncode}:\n{_tail(out / OUTPUT)}\n'
+                           f'All that it printed is in {out / OUTPUT}.')
 
 
-def _finish(config: Path, data: str) -> Pretrained:
+def _finish(config: Path) -> Pretrained:
     out = config.parent
     checkpoint = last_checkpoint(out / 'train')
     files = export(checkpoint, out)
-    commands = next_commands(config, checkpoint, data, files['backbone'])
+    commands = next_commands(config, checkpoint, files['backbone'])
     summary = dict(version=__version__, config=str(config), checkpoint=str(checkpoint), files=files,
                    **figures(out / 'train'), next_commands=commands)
     write_summary(out, summary)
-    print(f'Held-out loss {summary["held_out_loss"]}. The encoder for mmdet, mmsegmentation and mmpretrain: '
+    print(f'Held-out loss {summary["held_out_loss"]:.4f}. The encoder for mmdet, mmsegmentation and mmpretrain: '
           f'{files["backbone"]}', 'Next:', *commands, sep='\n')
     return Pretrained(out, config, checkpoint, files, summary)
 

@@ -42,6 +42,16 @@ def write_config(base: str, options: dict[str, Any], out: Path, comments: list[s
     return path
 
 
+def read_notes(config: Path) -> list[str]:
+    """What :func:`write_config` was given to say at the top of a config."""
+    notes = []
+    for line in config.read_text(encoding='utf-8').splitlines():
+        if not line.startswith('# '):
+            break
+        notes.append(line[2:])
+    return notes
+
+
 def as_command_line(base: str, options: dict[str, Any]) -> str:
     """The command that trains the same without this file."""
     return f'mmsimmim train mmsimmim::{base} --cfg-options ' + ' '.join(

@@ -1,0 +1,145 @@
+"""What a person looks at: the masked inputs before the first step, and a page and pictures while the run goes on."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from ...datasets.seeding import SampleIndex
+from ...errors import UserError
+from ...registry import DATASETS, FUNCTIONS
+from ...visualization.files import write_file, write_picture
+from ...visualization.panels import draw_row, hide_masked, stack_rows
+from ...visualization.report import HELD_OUT, PANELS, Report, draw_curves, write_report
+from ...visualization.training_log import Training, read_training
+from .live import duration
+
+PICTURES = 'pictures'
+PAGE = 'report.html'
+# Images in the grid of masked inputs, and in a row of it.
+INPUTS, COLUMNS = 8, 4
+
+
+def draw_inputs(cfg: Config, out: Path) -> Path:
+    """Draw crops of training images, and what the encoder sees of them.
+
+    Args:
+        cfg (Config): Of the run, without whose model it does.
+        out (Path): Folder of the run.
+
+    Returns:
+        Path: ``pictures/inputs.png`` in it.
+    """
+    init_default_scope(cfg.default_scope)
+    loader = cfg.train_dataloader
+    dataset = DATASETS.build(loader.dataset)
+    seed = cfg.randomness.seed
+    samples = [dataset[SampleIndex(index, key=(seed, 0, index))] for index in range(min(INPUTS, len(dataset)))]
+    collate = dict(loader.collate_fn)
+    batch = FUNCTIONS.get(collate.pop('type'))(samples, **collate)
+    pairs = [_pair(image, mask) for image, mask in zip(batch['inputs'], batch['data_samples'].mask)]
+    rows = [_row(pairs[start:start + COLUMNS]) for start in range(0, len(pairs), COLUMNS)]
+    path = out / PICTURES / 'inputs.png'
+    write_picture(str(path), stack_rows(rows))
+    return path
+
+
+def _pair(image, mask) -> tuple[np.ndarray, np.ndarray]:
+    picture = np.ascontiguousarray(image.numpy().transpose(1, 2, 0)[..., ::-1])
+    return picture, hide_masked(picture, np.asarray(mask))
+
+
+def _row(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    tiles = [tile for pair in pairs for tile in pair]
+    return draw_row(tiles, ['crop', 'what the encoder sees'] * len(pairs))
+
+
+class Page:
+    """The page of a run, and the pictures beside it, written anew whenever there is something to show.
+
+    Args:
+        title (str): Its heading.
+        out (Path): Folder of the run.
+        notes (Sequence[str]): What was found, and what was chosen and why.
+        max_iters (int): Iterations of the run.
+        batch_size (int): Images of an iteration, of all processes.
+    """
+
+    def __init__(self, title: str, out: Path, notes: Sequence[str], max_iters: int, batch_size: int) -> None:
+        self.title = title
+        self.out = out
+        self.notes = notes
+        self.max_iters = max_iters
+        self.batch_size = batch_size
+        self._last: dict = {}
+        self.write('Reading the images.', running=True)
+
+    def show(self, record: dict) -> None:
+        """Take in a line of the log; a new page is written with each measure of held-out images."""
+        if 'loss' in record:
+            self._last = record
+        elif HELD_OUT in record and self._last:
+            left = self._last['time'] * (self.max_iters - self._last['iter'])
+            self.write(f'Step {self._last["iter"]:,} of {self.max_iters:,}; {duration(left)} left.', running=True)
+
+    def write(self, status: str, running: bool, commands: Sequence[str] = ()) -> Path:
+        """Write the page.
+
+        Args:
+            status (str): One sentence.
+            running (bool): Whether more will come.
+            commands (Sequence[str]): What to do next. Defaults to none.
+
+        Returns:
+            Path: It.
+        """
+        training = _training(self.out / 'train')
+        self._write_pictures(training)
+        done = self._last.get('iter', 0) / self.max_iters
+        return write_report(self.out / PAGE, Report(
+            title=self.title, status=status, progress=done, running=running, figures=self._figures(training),
+            notes=[note for note in self.notes if not note.startswith('WARNING')],
+            warnings=[note for note in self.notes if note.startswith('WARNING')], training=training,
+            pictures=self._pictures(), commands=commands))
+
+    def _figures(self, training: Training | None) -> dict[str, str]:
+        figures = {}
+        if self._last:
+            figures = {'loss': f'{self._last["loss"]:.4f}',
+                       'images per second': f'{self.batch_size / self._last["time"]:.0f}'}
+        held_out = [values[HELD_OUT] for _, values in training.records if HELD_OUT in values] if training else []
+        if held_out:
+            figures['held-out loss'] = f'{held_out[-1]:.4f}'
+        return figures
+
+    def _write_pictures(self, training: Training | None) -> None:
+        folder = self.out / PICTURES
+        folder.mkdir(parents=True, exist_ok=True)
+        drawn = _drawn(self.out / 'train')
+        if drawn:
+            shutil.copyfile(drawn[-1], folder / 'reconstruction.png')
+        if training is not None:
+            keys = [key for key in PANELS if key in training.keys]
+            write_file(folder / 'curves.png', draw_curves(training, keys, 'png'))
+
+    def _pictures(self) -> list[tuple[str, Path]]:
+        captions = {'reconstruction.png': 'Held-out images: original, what the encoder sees, what it makes of it, and '
+                                          'that with the visible pixels put back.',
+                    'inputs.png': 'Crops of training images, and what the encoder sees of them.'}
+        places = [(caption, self.out / PICTURES / name) for name, caption in captions.items()]
+        return [(caption, path) for caption, path in places if path.is_file()]
+
+
+def _training(work_dir: Path) -> Training | None:
+    try:
+        return read_training(str(work_dir))
+    except UserError:  # nothing was logged yet
+        return None
+
+
+def _drawn(work_dir: Path) -> list[Path]:
+    """Pictures of reconstructions that the training has drawn, the newest last."""
+    return sorted(work_dir.glob('*/vis_data/vis_image/reconstruction_*.png'), key=lambda path: path.stat().st_mtime)
