@@ -1,6 +1,6 @@
 """Sizes of the encoders, under mmpretrain's names.
 
-The three smallest Swins are ours, for what a CPU or a laptop's GPU trains: no paper has them, and there are no published
+The three smallest Swins are ours, for what a CPU or a laptop's GPU trains: no paper has them, and nobody has published
 weights. Their names are those of ConvNeXt's small sizes in timm. ViT-Ti and ViT-S are 'deit-tiny' and 'deit-small'.
 """
 

@@ -4,6 +4,7 @@ import argparse
 import difflib
 import os
 import os.path as osp
+from copy import deepcopy
 from typing import Any
 
 from mmengine.config import Config
@@ -12,6 +13,7 @@ from mmengine.device import get_device
 from ...checkpoints.storage import check_folder
 from ...errors import UserError, why_missing
 from ..common.warnings_once import show_warnings_once
+from .encoder_size import follow_encoder, spell_out_archs
 from .options import added_keys, merge_options
 from .reading import ConfigReading
 from .values import check_values
@@ -88,13 +90,17 @@ def read_with_options(path: str, options: dict[str, Any]) -> tuple[Config, list[
         UserError: The config is missing or broken, or an option does not fit into it.
     """
     reading = ConfigReading(path)
-    cfg = _read(reading)
-    messages = added_keys(cfg, options)
-    options = keep_slashes(cfg, options)
-    merge_options(cfg.copy(), options)  # an option that does not fit is reported before any file
-    cfg, more = set_variables(cfg, reading, options)
+    before = _read(reading)
+    trial, given = deepcopy(before), options
+    options = spell_out_archs(trial, given)
+    messages = added_keys(trial, options)
+    options = keep_slashes(trial, options)
+    merge_options(trial, options)  # an option that does not fit is reported before any file
+    cfg, more = set_variables(before, reading, options)
+    cfg = deepcopy(cfg)
+    spell_out_archs(cfg, given)
     merge_options(cfg, options)
-    return cfg, messages + more
+    return cfg, messages + more + follow_encoder(before, cfg, options)
 
 
 def drop_disabled_hooks(cfg: Config) -> None:

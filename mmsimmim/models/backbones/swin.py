@@ -78,8 +78,8 @@ class SwinTransformer(HierarchicalEncoder):
     State-dict keys are those of mmpretrain, mmdet and mmsegmentation. Bias tables of other windows are resized while
     loading; index buffers in a file are ignored.
 
-    Named architectures, with the parameters of the encoder alone, at window 7. The first three are ours and in no paper:
-    for CPUs and the GPUs of laptops.
+    Named architectures, with the parameters of the encoder alone, at window 7. The first three are ours and in no
+    paper: for CPUs and the GPUs of laptops.
 
     ===== === =========== ============= ==========
     name  C   depths      heads         parameters
