@@ -12,6 +12,8 @@ __version__ = '0.2.0'
 
 # Subpackages that can be used as attributes without being imported.
 _PACKAGES = ('analysis', 'checkpoints', 'datasets', 'engine', 'evaluation', 'layers', 'models', 'visualization')
+# Functions of the package, each imported when it is first asked for.
+_CALLS = {'load': '.models.pretrained'}
 
 mmengine_loading.take_over()
 
@@ -19,8 +21,10 @@ mmengine_loading.take_over()
 def __getattr__(name: str):
     if name in _PACKAGES:
         return importlib.import_module(f'.{name}', __name__)
+    if name in _CALLS:
+        return getattr(importlib.import_module(_CALLS[name], __name__), name)
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_PACKAGES})
+    return sorted({*globals(), *_PACKAGES, *_CALLS})

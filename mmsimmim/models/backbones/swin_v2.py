@@ -179,7 +179,7 @@ class SwinTransformerV2(HierarchicalEncoder):
     def _compare_windows(self, state_dict: dict[str, Tensor]) -> None:
         """Warn of a file that was trained with other windows than the arguments say."""
         own = {i: stage.blocks[0].attn.w_msa.pretrained_window_size for i, stage in enumerate(self.stages)}
-        trained = {**own, **_trained_windows(state_dict)}
+        trained = {**own, **trained_windows(state_dict)}
         if trained != own:
             print_log(f'{type(self).__name__}: the position bias of the checkpoint was trained with windows '
                       f'{tuple(trained.values())}, but is read as if with {tuple(own.values())}: set '
@@ -200,7 +200,7 @@ def _initialise(module: nn.Module) -> None:
             nn.init.zeros_(norm.weight)
 
 
-def _trained_windows(state_dict: dict[str, Tensor]) -> dict[int, int]:
+def trained_windows(state_dict: dict[str, Tensor]) -> dict[int, int]:
     """The window of each stage in pre-training, as far as a file has mmpretrain's or official coordinate tables."""
     windows = {}
     for key, table in state_dict.items():
