@@ -45,8 +45,9 @@ def _value(node: ast.AST) -> Any:
         return {key.value: _value(value) for key, value in zip(node.keys, node.values) if isinstance(key, ast.Constant)}
     if isinstance(node, (ast.List, ast.Tuple)):
         return [_value(element) for element in node.elts]
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and isinstance(_value(node.operand), (int, float)):
-        return -_value(node.operand)
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        number = _value(node.operand)
+        return -number if isinstance(number, (int, float)) else None
     return node.value if isinstance(node, ast.Constant) else None
 
 

@@ -1,8 +1,8 @@
 """What stands in a checkpoint, or beside it, about windows, image size and preprocessing.
 
-Parameters do not tell all of it. Three places may: the config that MMEngine writes into its checkpoints, the recipe of the
-official scripts, and the ``config.json`` and ``preprocessor_config.json`` beside a file of timm or Hugging Face. None of
-them is run.
+Parameters do not tell all of it. Three places may: the config that MMEngine writes into its checkpoints, the recipe of
+the official scripts, and the ``config.json`` and ``preprocessor_config.json`` beside a file of timm or Hugging Face.
+None of them is run.
 """
 
 import json

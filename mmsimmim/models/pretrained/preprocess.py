@@ -85,7 +85,7 @@ class Preprocess:
                 raise UserError(f'{type(image).__name__} is no image. Give a PIL image, an array (H, W, C), a tensor '
                                 '(C, H, W) or (B, C, H, W), or a list of these.')
             array = np.repeat(array[..., None], self.in_channels, axis=-1) if array.ndim == 2 else array
-            tensor = torch.from_numpy(np.ascontiguousarray(array)).permute(2, 0, 1)
+            tensor = torch.from_numpy(np.array(array)).permute(2, 0, 1)
         if tensor.ndim not in (3, 4) or tensor.shape[-3] != self.in_channels:
             raise UserError(f'An image of shape {tuple(tensor.shape)} does not fit: the model takes '
                             f'{self.in_channels} channels, tensors as (C, H, W) or (B, C, H, W), arrays as (H, W, C).')
@@ -107,8 +107,9 @@ class Preprocess:
 
     def _scale_and_crop(self, image: Tensor) -> Tensor:
         height, width = self.size
-        scale = max(round(height * SCALE) / image.shape[1], round(width * SCALE) / image.shape[2])
-        scaled = [max(side, round(given * scale)) for side, given in zip(self.size, image.shape[1:])]
+        scale = max(int(SCALE * height) / image.shape[1], int(SCALE * width) / image.shape[2])
+        # the small addition: 110 / 200 * 200 is not to become 109
+        scaled = [max(side, int(given * scale + 1e-6)) for side, given in zip(self.size, image.shape[1:])]
         image = F.interpolate(image[None], scaled, mode='bicubic', antialias=True, align_corners=False)[0]
-        top, left = (scaled[0] - height) // 2, (scaled[1] - width) // 2
+        top, left = round((scaled[0] - height) / 2), round((scaled[1] - width) / 2)
         return image[:, top:top + height, left:left + width].clamp(0, 255)

@@ -31,7 +31,8 @@ def simmim_settings(contents: Contents, notes: Notes, ours: dict[str, Tensor],
         UserError: If the file has no decoder, or its target cannot be told.
     """
     encoder = dict(backbone, type=f'mmsimmim.{CLASSES[contents.encoder]}')
-    preprocessor = dict(type='mmsimmim.SimMIMDataPreprocessor', mean=notes.mean, std=notes.std, bgr_to_rgb=not notes.bgr)
+    preprocessor = dict(
+        type='mmsimmim.SimMIMDataPreprocessor', mean=notes.mean, std=notes.std, bgr_to_rgb=not notes.bgr)
     if notes.model:
         encoder = {**notes.model['backbone'], **encoder}
         encoder.pop('init_cfg', None)
