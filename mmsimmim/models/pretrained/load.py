@@ -105,6 +105,7 @@ def load(path: str,
     _move(model, device)
     model.contents, model.settings = file.contents, own
     model.preprocess = _preprocess(model, file.notes, own, mean, std)
+    assumed.append(f'Mean and deviation of the colours: {model.preprocess.source}')
     bad = first_not_finite(file.ours)
     assumed += [f'There are values that are infinite or no numbers, first in {bad}'] if bad else []
     model.report = '. '.join([f'{path}: {describe(file.contents)}', said, *assumed]) + '.'

@@ -9,6 +9,7 @@ from ...checkpoints import Contents
 from ...checkpoints.sizes import CLASSES
 from ...errors import UserError
 from .notes import Notes
+from .preprocess import IMAGENET_MEAN, IMAGENET_STD
 
 DECODER = 'neck.decoder.0.weight'
 
@@ -31,8 +32,8 @@ def simmim_settings(contents: Contents, notes: Notes, ours: dict[str, Tensor],
         UserError: If the file has no decoder, or its target cannot be told.
     """
     encoder = dict(backbone, type=f'mmsimmim.{CLASSES[contents.encoder]}')
-    preprocessor = dict(
-        type='mmsimmim.SimMIMDataPreprocessor', mean=notes.mean, std=notes.std, bgr_to_rgb=not notes.bgr)
+    mean, std = (notes.mean, notes.std) if notes.mean or contents.in_channels != 3 else (IMAGENET_MEAN, IMAGENET_STD)
+    preprocessor = dict(type='mmsimmim.SimMIMDataPreprocessor', mean=mean, std=std, bgr_to_rgb=not notes.bgr)
     if notes.model:
         encoder = {**notes.model['backbone'], **encoder}
         encoder.pop('init_cfg', None)
