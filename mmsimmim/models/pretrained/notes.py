@@ -20,6 +20,8 @@ from ...errors import UserError
 # Of training alone, or of the place where the model was built.
 NOT_KEPT = ('type', 'init_cfg', 'with_cp', 'frozen_stages', 'sequential_stages', '_delete_')
 OFFICIAL = 'model.backbone.'
+# What timm and Hugging Face call their files; of others in the folder the JSON files say nothing.
+SAVED = ('model.safetensors', 'pytorch_model.bin')
 
 
 @dataclass
@@ -116,10 +118,9 @@ def _read_recipe(notes: Notes, checkpoint: Mapping[str, Any], contents: Contents
 
 def _read_beside(notes: Notes, path: str, contents: Contents) -> None:
     """From the JSON files that timm and Hugging Face save with their weights."""
-    if contents.family not in ('timm', 'hf', 'official'):
-        return
-    config, images = (_read_json(osp.join(osp.dirname(osp.expanduser(path)), name))
-                      for name in ('config.json', 'preprocessor_config.json'))
+    folder, name = osp.split(osp.expanduser(path))
+    config, images = (_read_json(osp.join(folder, beside)) if name in SAVED else {}
+                      for beside in ('config.json', 'preprocessor_config.json'))
     if contents.family == 'hf':
         names = dict(img_size='image_size', window_size='window_size', num_heads='num_attention_heads',
                      pretrained_window_sizes='pretrained_window_sizes')

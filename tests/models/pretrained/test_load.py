@@ -1,6 +1,7 @@
 """A checkpoint alone gives the numbers of the model that it is of, whatever code base it comes from."""
 
 import mmsimmim  # noqa: F401  (repairs before the frameworks)  # isort: skip
+import copy
 import json
 
 import pytest
@@ -9,6 +10,7 @@ from mmdet.models.backbones.swin import SwinTransformer as DetSwin
 from mmengine.config import Config
 from mmpretrain.models.backbones import BEiTViT
 from mmpretrain.models.backbones import SwinTransformer as PretrainSwin
+from mmseg.models.backbones import BEiT as SegBEiT
 from timm.models.beit import Beit
 from timm.models.swin_transformer import SwinTransformer as TimmSwin
 from timm.models.swin_transformer_v2 import SwinTransformerV2 as TimmSwinV2
@@ -180,6 +182,23 @@ def test_mmpretrain(saved):
                             drop_path_rate=0.))
     found = mmsimmim.load(saved(vit.state_dict()), features='pooled', **F64)
     assert relative_error(found(images()), vit(images())[-1]) < 1e-9
+
+
+def test_beit_of_mmsegmentation(saved):
+    model = randomise(SegBEiT(img_size=(SIZE, SIZE), embed_dims=16, num_layers=3, num_heads=4, mlp_ratio=4,
+                              out_indices=(0, 1, 2), init_values=0.1, norm_cfg=dict(type='LN', eps=1e-6)))
+    path = saved({f'backbone.{name}': value for name, value in model.state_dict().items()})
+    encoder = mmsimmim.load(path, out_indices=(0, 1, 2), **F64)
+    for found, expected in zip(encoder(images()), model(images()), strict=True):
+        assert relative_error(found, expected) < 1e-9
+
+
+def test_a_copy_is_a_model_of_its_own(saved):
+    encoder = mmsimmim.load(saved(SwinTransformer(HIERARCHY, img_size=SIZE, window_size=6).state_dict()))
+    again = copy.deepcopy(encoder).double()
+    assert again.preprocess(torch.zeros(3, 96, 96)).dtype == torch.float64
+    assert encoder.preprocess(torch.zeros(3, 96, 96)).dtype == torch.float32
+    assert not [name for name in again.state_dict() if not name.startswith('backbone.')]
 
 
 def test_a_detector_of_mmdet(saved):
