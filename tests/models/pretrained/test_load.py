@@ -3,6 +3,7 @@
 import mmsimmim  # noqa: F401  (repairs before the frameworks)  # isort: skip
 import copy
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -27,6 +28,7 @@ from transformers import (
 from mmsimmim.checkpoints import convert_state_dict
 from mmsimmim.errors import UserError
 from mmsimmim.models import SwinTransformer, SwinTransformerV2
+from mmsimmim.registry import MODELS
 from tests.checkpoints.official_files import (
     SHRUNK,
     as_deepspeed_saves,
@@ -40,6 +42,7 @@ from tests.golden import below, load, relative_error, simmim_swin, simmim_swinv2
 
 F64 = dict(dtype=torch.float64)
 STAGES = (0, 1, 2, 3)
+ABLATIONS = Path(__file__).parents[3] / 'configs' / 'pretrain' / 'ablations'
 
 
 @pytest.fixture
@@ -294,3 +297,19 @@ def test_refusals(name, kwargs, message, saved):
 def test_a_missing_file():
     with pytest.raises(UserError, match='no-such.pth does not exist'):
         mmsimmim.load('no-such.pth')
+
+
+@pytest.mark.parametrize('name', ['head-mlp', 'head-inverse-swin-tiny', 'target-bins-8'])
+def test_heads_and_targets_of_our_own(name, saved):
+    """From the config in the file, as parameters do not tell a target."""
+    config = Config.fromfile(next(ABLATIONS.glob(f'*{name}.py')))
+    config.model.backbone.arch, config.model.neck.in_channels = HIERARCHY, 64
+    if 'arch' in config.model.neck:
+        config.model.neck.arch = HIERARCHY
+    model = MODELS.build(dict(config.model, data_preprocessor=config.data_preprocessor)).eval()
+    path = saved(dict(state_dict=model.state_dict(), meta=dict(cfg=config.pretty_text)))
+    found, whole = mmsimmim.load(path, 'simmim'), images(192).float()
+    mask = torch.zeros(2, 48, 48)
+    mask[:, :24] = 1
+    with torch.no_grad():
+        assert torch.equal(found.masked_loss(whole, mask), model.masked_loss(whole, mask))
