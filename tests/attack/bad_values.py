@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 LONG = f'[{",".join(["1"] * 300)}]'
 NUMBERS = ('0', '-1', '1', '3', '0.5', '-0.5', 'nan', 'inf', '-inf', '1e30', '1e-30', '1e9')
-WORDS = ('abc', 'NoSuchName', 'mmsimmim.NoSuchName', '/no/such/path', '\x1b[2Jred', '')
+WORDS = ('abc', 'NoSuchName', 'mmsimmim.NoSuchName', '/dev/null/no/such/path', '\x1b[2Jred', '')
 OTHERS = ('None', 'True', 'False', '[]', '()', '[1,2,3]', '[abc]', LONG)
 # A large number here asks for more processes, memory or time than there is, as it says.
 COSTLY = ('num_workers', 'opencv_num_threads', 'prefetch_factor')
@@ -31,9 +31,9 @@ class Option(NamedTuple):
 def draw(generator: random.Random, settings: dict) -> Option:
     """An option for any part of a config."""
     # First a section, or the hundreds of keys of models and pipelines would leave few tries to all others.
-    section = generator.choice(sorted(settings))
-    places = list(_places(settings[section], section))
-    key, before = generator.choice(places)
+    sections = {name: list(_places(settings[name], name)) for name in sorted(settings)}
+    section = generator.choices(list(sections), [len(places)**0.5 for places in sections.values()])[0]
+    key, before = generator.choice(sections[section])
     way = generator.choices(('value', 'misspelt', 'nested', 'deleted'), (8, 2, 1, 1))[0]
     if way == 'misspelt' and '.' in key and not key.rsplit('.', 1)[1].isdigit():
         return Option(_misspelt(generator, key), _text(before), before, way)

@@ -17,7 +17,8 @@ FAMILIES = {
     'pre-training, Swin': 'pretrain/simmim_swin-tiny-w6_1xb128-amp-coslr-100e_folder-192px.py',
     'pre-training, Swin V2': 'pretrain/simmim_swinv2-base-w12_16xb128-amp-steplr-800e_in1k-192px.py',
     'pre-training, ViT': 'pretrain/simmim_vit-base-p16_16xb128-amp-steplr-800e_in1k-224px.py',
-    'pre-training, data scaling': 'pretrain/data_scaling/simmim_swinv2-base-w12_16xb128-amp-steplr-125k_in1k-10pct-192px.py',
+    'pre-training, data scaling':
+        'pretrain/data_scaling/simmim_swinv2-base-w12_16xb128-amp-steplr-125k_in1k-10pct-192px.py',
     'pre-training, FSDP': 'pretrain/simmim_swinv2-huge-w12_32xb64-amp-fsdp-steplr-125k_in1k-192px.py',
     'classifier, Swin': 'cls/swin-tiny-w7_1xb128-amp-coslr-100e_folder-224px_simmim-100e.py',
     'classifier, ViT': 'cls/vit-base-p16_1xb64-amp-coslr-100e_folder-224px_simmim-800e.py',
@@ -28,6 +29,7 @@ FAMILIES = {
     'UPerNet, ViT': 'seg/upernet_vit-base-p16_8xb2-amp-160k_ade20k-512px_simmim-800e.py',
 }
 SWIN = dict(embed_dims=8, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2])
+VIT = dict(embed_dims=8, num_layers=12, num_heads=2, feedforward_channels=16)
 NAMES = ('cell', 'nucleus', 'debris')
 # Widths of heads, and numbers of boxes.
 SMALL = dict(out_channels=16, in_channels=16, feat_channels=16, conv_out_channels=16, fc_out_channels=16, channels=16,
@@ -63,7 +65,7 @@ def _shrink(cfg: Config, data: Path) -> None:
                                              if cfg.get(f'{side}_dataloader')]
     vit = backbone.type == 'mmsimmim.VisionTransformer'
     extra = dict(extra_norm_every_n_blocks=2) if backbone.arch in ('huge', 'giant') else {}
-    backbone.arch = dict(embed_dims=8, num_layers=12, num_heads=2, feedforward_channels=16) if vit else {**SWIN, **extra}
+    backbone.arch = VIT if vit else {**SWIN, **extra}
     widths = [8] * 4 if vit else [8, 16, 32, 64]
     dict(mmpretrain=_shrink_mmpretrain, mmdet=_shrink_mmdet, mmseg=_shrink_mmseg)[cfg.default_scope](cfg, widths, data)
     for loader in loaders:

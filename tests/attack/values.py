@@ -14,12 +14,12 @@ from functools import partial
 from pathlib import Path
 from unittest import mock
 
-import torch
 from mmengine.config import Config
 from mmengine.runner import FlexibleRunner, Runner
 
 import mmsimmim  # noqa: F401  (repairs before the frameworks)
 from mmsimmim.commands import check_dataset, get_flops, test, train
+from mmsimmim.commands.config.option_values import parse_value
 
 from .apart import run_apart
 from .bad_values import Option, draw
@@ -68,7 +68,7 @@ def _prepare() -> None:
     import mmdet.utils
     import mmpretrain.utils
     import mmseg.utils
-    import torch.utils.tensorboard  # noqa: F401
+    import torch.utils.tensorboard
     torch.set_num_threads(1)
     for framework in (mmpretrain, mmdet, mmseg):
         framework.utils.register_all_modules(init_default_scope=False)
@@ -90,7 +90,7 @@ def _run(command: str, config: Path, option: Option | None, folder: Path) -> Non
     with mock.patch.object(sys, 'argv', arguments), _quick(), contextlib.suppress(Stepped):
         COMMANDS[command]()
     if option:
-        _judge(option, sys.stdout.getvalue() + sys.stderr.getvalue())
+        _judge(option, sys.stdout.getvalue() + sys.stderr.getvalue(), command)
 
 
 @contextlib.contextmanager
@@ -118,7 +118,13 @@ def _quick() -> Iterator[None]:
         yield
 
 
-def _judge(option: Option, output: str) -> None:
+def _judge(option: Option, output: str, command: str) -> None:
     """AssertionError if a command took an option that means nothing, without a word."""
     if option.way == 'misspelt':
         assert 'had no such key' in output, 'a misspelt key was accepted without a word'
+    value, before = parse_value(option.text), option.before
+    if option.way == 'value' and command == 'train' and not option.key.startswith(('test_', 'tta_')):
+        kind = 'a switch' if isinstance(before, bool) else 'a number' if isinstance(before, (int, float)) else ''
+        fits = isinstance(value, (bool, type(None))) if kind == 'a switch' else not isinstance(value, (str, bool))
+        assert not kind or fits, f'{value!r} was taken for {kind}, {before!r}'
+        assert 'nan' not in option.text.lower().split(','), 'NaN was taken'

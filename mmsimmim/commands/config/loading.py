@@ -8,11 +8,13 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.device import get_device
+from mmengine.utils import import_modules_from_strings
 
 from ...checkpoints.storage import check_folder
 from ...errors import UserError, why_missing
 from ..common.warnings_once import show_warnings_once
-from .options import added_keys, merge_options
+from .kinds import check_kinds
+from .options import added_keys, merge_options, top
 from .reading import ConfigReading
 from .values import check_values
 from .variables import keep_slashes, set_variables
@@ -89,12 +91,23 @@ def read_with_options(path: str, options: dict[str, Any]) -> tuple[Config, list[
     """
     reading = ConfigReading(path)
     cfg = _read(reading)
+    check_kinds(cfg, options)
     messages = added_keys(cfg, options)
     options = keep_slashes(cfg, options)
     merge_options(cfg.copy(), options)  # an option that does not fit is reported before any file
     cfg, more = set_variables(cfg, reading, options)
     merge_options(cfg, options)
+    if any(top(key) == 'custom_imports' for key in options):
+        _import(cfg)
     return cfg, messages + more
+
+
+def _import(cfg: Config) -> None:
+    """Import what ``custom_imports`` names, which MMEngine does as it reads a file, before there are options."""
+    try:
+        import_modules_from_strings(**(cfg.get('custom_imports') or dict(imports=[])))
+    except Exception as error:  # the user's own modules can raise anything
+        raise UserError(f'custom_imports={cfg.custom_imports}: {type(error).__name__}: {error}') from error
 
 
 def drop_disabled_hooks(cfg: Config) -> None:
