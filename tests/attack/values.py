@@ -41,7 +41,7 @@ def attack(seed: int, tries: int, folder: Path) -> Iterator[Attempt]:
         tries (int): How many.
         folder (Path): For configs, data and work folders.
     """
-    _prepare()
+    prepare()
     generator = random.Random(f'values {seed}')
     families = sorted(FAMILIES)
     for number in range(tries):
@@ -63,7 +63,7 @@ def run_option(command: str, config: Path, option: Option | None, folder: Path, 
     return run_apart(partial(_run, command, config, option, folder / name), SECONDS, folder)
 
 
-def _prepare() -> None:
+def prepare() -> None:
     """Import what a training imports, once."""
     import mmdet.utils
     import mmpretrain.utils
