@@ -15,6 +15,7 @@ from tests.attack.values import prepare, run_option
 BAD = {
     'pre-training, ViT': [
         ('model.backbone.arch.num_layers', '0', ''),
+        ('model.backbone.arch.embed_dims', '[8,8]', ''),
         ('model.backbone.arch.num_heads', '3', ''),
         ('model.backbone.patch_size', '0', ''),
         ('model.backbone.img_size', 'abc', ''),

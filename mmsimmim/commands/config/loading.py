@@ -48,6 +48,8 @@ def load_config(args: argparse.Namespace, needed: tuple[str, ...]) -> tuple[Conf
     cfg.launcher = args.launcher
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or osp.join(
         'work_dirs', osp.splitext(osp.basename(args.config))[0])
+    if cfg.get('default_scope') is None:
+        cfg.pop('default_scope', None)  # MMEngine's default goes for a missing one alone
     check_values(cfg)
     check_folder(cfg.work_dir)
     drop_disabled_hooks(cfg)
