@@ -37,8 +37,10 @@ def failing_part(error: BaseException) -> str | None:
     parts = list(_parts(runner))
     for frame in reversed(frames):
         worker = frame.f_locals.get('self')
-        # What iterates over a data loader with processes knows the data set that they read.
-        for one in (worker, vars(worker).get('_dataset') if type(worker).__name__.endswith('DataLoaderIter') else None):
+        # What iterates over a data loader with processes knows the data set that they read. MMEngine raises anew in
+        # call_hook, which has the hook.
+        for one in (worker, vars(worker).get('_dataset') if type(worker).__name__.endswith('DataLoaderIter') else None,
+                    frame.f_locals.get('hook') if frame.f_code.co_name == 'call_hook' else None):
             for key, part in parts:
                 if one is not None and part is one:
                     return _sentence(key, runner.cfg, error, frames)

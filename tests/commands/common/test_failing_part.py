@@ -25,11 +25,16 @@ class Crop:
         raise ValueError('of the transform')
 
 
+class Looks:
+    pass
+
+
 class Run:
     """What the functions look at in a runner."""
 
     def __init__(self, workers=0):
         self.cfg = Config(dict(
+            default_hooks=dict(picture=dict(type='mmsimmim.Looks')),
             model=dict(roi_head=dict(heads=[dict(type='Other'), dict(type='Head')])),
             train_dataloader=dict(dataset=dict(type='Set', pipeline=[dict(type='Load'), dict(type='Crop')]))))
         self.model = nn.ModuleDict(dict(roi_head=nn.ModuleDict(dict(
@@ -37,10 +42,11 @@ class Run:
         dataset = BaseDataset(lazy_init=True, pipeline=[dict, Crop()])
         dataset.data_list, dataset._fully_initialized, dataset.serialize_data = [dict(a=1)] * 2, True, False
         loader = DataLoader(dataset, num_workers=workers)
+        self.hooks = [Looks()]
         self._train_loop = SimpleNamespace(dataloader=loader)
 
-    def call_hook(self):
-        raise LookupError('of nothing')
+    def call_hook(self, hook=None):
+        raise LookupError('of a hook' if hook else 'of nothing')
 
     def forward(self):
         self.model.roi_head.heads[1](0)
@@ -72,6 +78,12 @@ def test_parts_of_models_and_pipelines():
 def test_the_dataset_that_a_worker_reads():
     assert failing_part(error_of(Run(workers=1).load)) == (
         'train_dataloader.dataset (Set) failed: ValueError: of the transform')
+
+
+def test_a_hook():
+    run = Run()
+    assert failing_part(error_of(lambda: run.call_hook(run.hooks[0]))) == (
+        'default_hooks.picture (mmsimmim.Looks) failed: LookupError: of a hook')
 
 
 def test_no_run_or_no_part():
