@@ -26,6 +26,7 @@ multiples of 8, and begin with two machines.
 import argparse
 import json
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -187,7 +188,8 @@ def main(argv: list[str] | None = None) -> None:
     rows, loads = read_rows(args.step_times), {}
     for path in args.config:
         args.config = path
-        cfg, _ = load_config(args, needed=('model', 'train_dataloader', 'optim_wrapper'))
+        cfg, messages = load_config(args, needed=('model', 'train_dataloader', 'optim_wrapper'))
+        print(*messages, sep='\n', end='\n' if messages else '', file=sys.stderr)
         stem = Path(path).stem
         short = stem.removeprefix('simmim_').split('_')[0]
         loads[stem if short in loads else short] = load_of(cfg, rows, args.model, args.tflops)

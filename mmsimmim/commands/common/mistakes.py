@@ -1,6 +1,7 @@
 """A mistake of the user ends a command with a message in place of a traceback."""
 
 import sys
+import traceback
 from collections.abc import Callable
 from functools import wraps
 
@@ -11,8 +12,9 @@ from .refusals import refusal
 def report_mistakes(main: Callable) -> Callable:
     """Let a tool end on a :class:`UserError` with its message and exit code 1, instead of a traceback.
 
-    So do errors with which code refuses a value of a config that it is built from (:mod:`.refusals`). All others are
-    faults of the program, and are shown whole, except for those of a disk that is full or read-only.
+    So do errors with which code refuses a value of a config that it is built from (:mod:`.refusals`). All others may be
+    faults of the program, and are shown whole, except for those of a disk that is full or read-only; if one came out
+    of a part of the config in a step, a last line names that part (:mod:`.failing_part`).
 
     Args:
         main (Callable): The tool.
@@ -31,10 +33,20 @@ def report_mistakes(main: Callable) -> Callable:
         except Exception as error:
             sentence = refusal(error) or _of_the_disk(error)
             if sentence is None:
-                raise
+                sentence = _of_a_part(error)
+                if sentence is None:
+                    raise
+                traceback.print_exc()
             sys.exit(f'error: {shown_lines(sentence)}')
 
     return wrapped
+
+
+def _of_a_part(error: Exception) -> str | None:
+    if 'torch' not in sys.modules:  # without it there was no step, and importing it takes seconds
+        return None
+    from .failing_part import failing_part
+    return failing_part(error)
 
 
 def _of_the_disk(error: Exception) -> str | None:
