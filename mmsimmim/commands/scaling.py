@@ -24,7 +24,6 @@ multiples of 8, and begin with two machines.
 """
 
 import argparse
-import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +35,7 @@ from mmengine.registry import init_default_scope
 from ..analysis.image_size import image_size, pipeline_of
 from ..analysis.scaling import KINDS, Load, first_at_fixed_batch, first_to_dominate, first_to_show
 from ..errors import UserError
+from ..json_text import parse_json
 from ..registry import MODELS
 from .common.mistakes import report_mistakes
 from .config.options import add_config_options
@@ -151,7 +151,7 @@ def read_rows(path: str | None) -> list[dict]:
         return []
     try:
         with open(path, encoding='utf-8') as file:
-            rows = json.load(file)['rows']
+            rows = parse_json(file.read())['rows']
         for row in rows:
             row['arch'], row['model'], row['dtype'], row['device'], row['batch_size'] / row['step_ms']
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -1,10 +1,10 @@
 """iNaturalist as it is distributed: a list in COCO's format, and images in a folder per category."""
 
-import json
 import os
 from typing import Any
 
 from ..errors import UserError, why_missing
+from ..json_text import parse_json
 from ..registry import DATASETS
 from .image_folder import ImageFolder
 
@@ -63,7 +63,7 @@ class INaturalist(ImageFolder):
                             'the folder that holds it, and ann_file to its name, such as train2018.json.')
         try:
             with open(self.ann_file, encoding='utf-8') as file:
-                content = json.load(file)
+                content = parse_json(file.read())
         except ValueError as error:
             raise self._mistake(f'it is no JSON file ({error}). Unpack or download it anew') from error
         for part, keys in KEYS.items():

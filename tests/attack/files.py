@@ -12,7 +12,7 @@ import torch
 
 from .apart import run_apart
 from .damage import damage_bytes
-from .data_files import FILES
+from .data_files import FILES, import_all
 from .image_files import image_files, photograph, use_image, with_other_header
 from .outcomes import Attempt, Outcome
 
@@ -76,6 +76,7 @@ def _damage_image(data: bytes, random: np.random.Generator) -> tuple[bytes, str]
 
 
 def _data_files(folder: Path) -> Iterator[tuple]:
+    import_all()
     for number, (name, kind) in enumerate(FILES.items()):
         place = folder / f'data{number}'
         place.mkdir()

@@ -90,6 +90,8 @@ def _fill(image: Image.Image, which: int) -> int | tuple | None:
         value = _BEFORE['single'][which]
     else:
         value = _BEFORE['several'][which][:len(image.getbands())]
+    if which == 0 and image.format == 'GIF':  # what has no data is background, and stays what Pillow makes of it
+        return image.info.get('transparency', 0)
     if which == 0 and image.width * image.height > _MAX_PIXELS:
         value = 0 if len(image.getbands()) == 1 else (0, ) * len(image.getbands())
         return value

@@ -161,6 +161,8 @@ def test_the_background_of_a_gif_needs_no_data(tmp_path):
     data = bytearray(encode(IMAGE.convert('P'), format='GIF'))
     struct.pack_into('<HH', data, 6, SIZE[1] + 30, SIZE[0] + 40)
     assert set(refusals(bytes(data), tmp_path / 'image')) == {None}
+    with Image.open(io.BytesIO(data)) as image:
+        assert np.array_equal(LoadImage()(dict(img_bytes=bytes(data)))['img'][..., ::-1], image.convert('RGB'))
 
 
 @pytest.mark.parametrize('suffix', ['WEBP', 'PPM', 'TGA', 'PCX', 'SGI', 'JPEG2000', 'AVIF', 'ICO'])
