@@ -24,6 +24,7 @@ multiples of 8, and begin with two machines.
 """
 
 import argparse
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -153,8 +154,10 @@ def read_rows(path: str | None) -> list[dict]:
         with open(path, encoding='utf-8') as file:
             rows = parse_json(file.read())['rows']
         for row in rows:
-            row['arch'], row['model'], row['dtype'], row['device'], row['batch_size'] / row['step_ms']
-    except (OSError, ValueError, KeyError, TypeError) as error:
+            row['arch'], row['model'], row['dtype'], row['device']
+            if not 0 < row['batch_size'] / row['step_ms'] < math.inf:
+                raise ValueError(f'{row["batch_size"]} images in {row["step_ms"]} ms')
+    except (OSError, ValueError, KeyError, TypeError, ArithmeticError) as error:
         raise UserError(f'--step-times {path} is no file of tools/benchmarks/step/throughput.py --json: '
                         f'{type(error).__name__}: {error}') from error
     return rows

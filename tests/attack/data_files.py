@@ -309,8 +309,8 @@ FILES = {
     'zip archive': DataFile(make_archive, unpack, named=False),
     'last_checkpoint': DataFile(make_note, follow_note, damage_text),
     'lock file': DataFile(make_lock, take_lock, damage_text),
-    'config, Python': DataFile(make_config('.py'), read_config, damage_text),
-    'config, JSON': DataFile(make_config('.json'), read_config, damage_json),
-    'config, YAML': DataFile(make_config('.yaml'), read_config, damage_text),
+    'config, Python': DataFile(make_config('.py'), read_config, damage_text, named=False),
+    'config, JSON': DataFile(make_config('.json'), read_config, damage_json, named=False),
+    'config, YAML': DataFile(make_config('.yaml'), read_config, damage_text, named=False),
     'encoders.json': DataFile(make_encoders, find_encoder, damage_json, named=False),
 }

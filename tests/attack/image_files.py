@@ -130,7 +130,8 @@ def _from_folder(folder: Path, name: str, loader: dict) -> np.ndarray | None:
 def _reference(path: Path) -> np.ndarray | None:
     """What decoders make of it, blue, green, red; None where they refuse it or complain that data are missing."""
     data = path.read_bytes()
-    if data.startswith(b'\x89PNG') and _png_lacks_rows(data) or data.startswith(b'\xff\xd8') and _complains(data):
+    if data.startswith(b'\x89PNG') and (_png_lacks_rows(data) or cv2.imdecode(
+            np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) is None) or data.startswith(b'\xff\xd8') and _complains(data):
         return None
     try:
         with Image.open(io.BytesIO(data), formats=[form for form in RASTER_FORMATS if form in Image.OPEN]) as image:

@@ -1,9 +1,11 @@
 """Loading an image with Pillow, or an error where the file does not hold all of its pixels.
 
 Pillow reports data that end before the file says so. Where they end as if they were complete, the rest of the image
-stays as it was before: black.
+stays as it was before: black. Of a PNG file it does not compare the checksums of the pixels, which others do.
 """
 
+import struct
+import zlib
 from typing import BinaryIO
 
 import numpy as np
@@ -41,8 +43,25 @@ def load_all_pixels(image: Image.Image, source: str | BinaryIO, data: bytes | No
             raise ValueError(fault)
     elif image.format not in _PIECEWISE:
         image.load()
+    elif image.format == 'PNG' and not _has_right_checksums(_read(source) if data is None else data):
+        raise ValueError('the checksum of its pixels is another one: the file is damaged')
     elif not _covers_all(image) or _may_lack(image) and _depends_on_before(image, source):
         raise ValueError(INCOMPLETE)
+
+
+def _has_right_checksums(data: bytes) -> bool:
+    """Whether those of all pieces of pixels in a PNG file are right, as far as the file goes."""
+    place, view = 8, memoryview(data)
+    while place + 12 <= len(data):
+        length, kind = struct.unpack_from('>I4s', data, place)
+        end = place + 8 + length
+        if kind == b'IDAT' and end + 4 <= len(data) and \
+                zlib.crc32(view[place + 4:end]) != struct.unpack_from('>I', data, end)[0]:
+            return False
+        if kind == b'IEND':
+            break
+        place = end + 4
+    return True
 
 
 def _covers_all(image: Image.Image) -> bool:
@@ -106,6 +125,9 @@ def _read(source: str | BinaryIO) -> bytes:
     if isinstance(source, str):
         with open(source, 'rb') as file:
             return file.read()
+    place = source.tell()  # where Pillow goes on
     source.seek(0)
-    return source.read()
+    content = source.read()
+    source.seek(place)
+    return content
 

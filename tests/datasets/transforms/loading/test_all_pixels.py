@@ -169,3 +169,14 @@ def test_the_background_of_a_gif_needs_no_data(tmp_path):
 def test_other_formats_are_read_as_before(suffix, tmp_path):
     image = IMAGE.resize((64, 64))
     assert set(refusals(encode(image, format=suffix), tmp_path / 'image')) == {None}
+
+
+def test_a_png_whose_last_pixels_are_others_is_refused(tmp_path):
+    whole = encode(IMAGE, format='PNG')
+    places = [found.start() for found in re.finditer(b'IDAT', whole)]
+    start = places[-1] + 4 + struct.unpack_from('>I', whole, places[-1] - 4)[0] - 400
+    for seed in range(20):
+        data = whole[:start] + np.random.default_rng(seed).bytes(300) + whole[start + 300:]
+        assert None not in set(refusals(data, tmp_path / 'image'))
+    data = whole[:start + 390] + bytes(10) + whole[start + 400:]
+    assert None not in set(refusals(data, tmp_path / 'image'))
