@@ -1,6 +1,5 @@
 """What MMEngine logged of a training, runs that were resumed joined."""
 
-import math
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field

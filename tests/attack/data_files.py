@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from mmengine.config import Config
 
+from mmsimmim.checkpoints.resuming.finder import find_checkpoint
 from mmsimmim.commands import check_dataset, pack_images, plot_curves, prepare_dataset, scaling
 from mmsimmim.commands.checks.data_files import check_data_files
 from mmsimmim.commands.common.folder_lock import NAME as LOCK
 from mmsimmim.commands.common.folder_lock import locked
 from mmsimmim.commands.config.index import Index, make_index
 from mmsimmim.commands.config.loading import read_with_options
-from mmsimmim.checkpoints.resuming.finder import find_checkpoint
 from mmsimmim.datasets import ImageFolder, ImageNetReaL, INaturalist, PackedImageFolder
 from mmsimmim.datasets.packed.packing import pack
 from mmsimmim.models.targets.colour_clusters import read_palette
@@ -304,7 +304,7 @@ FILES = {
     'palette': DataFile(make_palette, use_palette),
     'training log': DataFile(make_log, plot_log, damage_json_lines, named=False),
     'training log, --against': DataFile(make_log, plot_against, damage_json_lines, named=False),
-    "config of a run": DataFile(make_run_config, lambda path: read_run(str(path.parents[1])), damage_text),
+    'config of a run': DataFile(make_run_config, lambda path: read_run(str(path.parents[1])), damage_text),
     'step times': DataFile(make_step_times, read_step_times, damage_json),
     'zip archive': DataFile(make_archive, unpack, named=False),
     'last_checkpoint': DataFile(make_note, follow_note, damage_text),

@@ -130,8 +130,10 @@ def _from_folder(folder: Path, name: str, loader: dict) -> np.ndarray | None:
 def _reference(path: Path) -> np.ndarray | None:
     """What decoders make of it, blue, green, red; None where they refuse it or complain that data are missing."""
     data = path.read_bytes()
-    if data.startswith(b'\x89PNG') and (_png_lacks_rows(data) or cv2.imdecode(
-            np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) is None) or data.startswith(b'\xff\xd8') and _complains(data):
+    if data.startswith(b'\xff\xd8') and _complains(data):
+        return None
+    if data.startswith(b'\x89PNG') and (_png_lacks_rows(data) or b'IEND' in data and cv2.imdecode(
+            np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) is None):
         return None
     try:
         with Image.open(io.BytesIO(data), formats=[form for form in RASTER_FORMATS if form in Image.OPEN]) as image:
@@ -162,7 +164,7 @@ def _complains(data: bytes) -> bool:
 
 
 def _lacks_units(data: bytes) -> bool:
-    """Whether more data at the end change more than the last unit, of 16 x 16 pixels at most."""
+    """Whether more data at the end change more than the last unit, of 16 x 16 pixels at most, and what is interpolated."""
     longer = data[:data.rfind(b'\xff\xd9')] + bytes(range(1, 200)) + b'\xff\xd9'
     try:
         one, two = (np.asarray(Image.open(io.BytesIO(content)).convert('RGB')) for content in (data, longer))
@@ -171,7 +173,7 @@ def _lacks_units(data: bytes) -> bool:
     if b'\xff\xc2' in data and (one[-8:, -8:] != one[-1, -1]).any():
         return False  # progressive, and less is missing than a scan of its last unit: detail
     height, width = one.shape[:2]
-    rows, columns = (slice(0, (side - 1) // 16 * 16) for side in (height, width))
+    rows, columns = (slice(0, (side - 1) // 16 * 16 - 2) for side in (height, width))
     return not (np.array_equal(one[rows], two[rows]) and np.array_equal(one[:, columns], two[:, columns]))
 
 

@@ -115,9 +115,9 @@ def chunks(data):
         place += 12 + length
 
 
-def png_with_rows_missing(image, interlaced=False):
+def png_with_rows_missing(image):
     """As a program writes it that was wrong about the size: all checksums are right."""
-    data, pixels = encode(image, format='PNG'), b''
+    data = encode(image, format='PNG')
     pieces = [data[:8]]
     for kind, content in chunks(data):
         if kind == b'IHDR':
