@@ -41,7 +41,7 @@ class INaturalist(ImageFolder):
 
     def _list(self) -> list[str]:
         content = self._read()
-        categories = sorted(content['categories'], key=lambda category: (isinstance(category['id'], str), category['id']))
+        categories = sorted(content['categories'], key=lambda one: (isinstance(one['id'], str), one['id']))
         self._metainfo['classes'] = tuple(str(category['name']) for category in categories)
         number_of = {category['id']: number for number, category in enumerate(categories)}
         category_of = self._categories_of_images(content['annotations'])
@@ -71,7 +71,7 @@ class INaturalist(ImageFolder):
         for part, keys in KEYS.items():
             entries = content.get(part) if isinstance(content, dict) else None
             if not isinstance(entries, list) or not all(
-                    isinstance(entry, dict) and all(_is_good(key, entry.get(key)) for key in keys) for entry in entries):
+                    isinstance(one, dict) and all(_is_good(key, one.get(key)) for key in keys) for one in entries):
                 raise self._mistake(f'it has no list {part!r} of entries with {" and ".join(keys)}, as the lists of '
                                     'training and validation images have')
         return content

@@ -65,7 +65,11 @@ def _images(folder: Path) -> Iterator[tuple]:
         place = folder / f'images{number}'
         place.mkdir()
         photograph(9, (40, 40)).save(place / 'good.png')
-        yield name, place / f'damaged{suffix}', data, _damage_image, lambda path: use_image(path.parent, path.name), True
+        yield name, place / f'damaged{suffix}', data, _damage_image, _use_image, True
+
+
+def _use_image(path: Path) -> None:
+    use_image(path.parent, path.name)
 
 
 def _damage_image(data: bytes, random: np.random.Generator) -> tuple[bytes, str]:

@@ -164,7 +164,7 @@ def _complains(data: bytes) -> bool:
 
 
 def _lacks_units(data: bytes) -> bool:
-    """Whether more data at the end change more than the last unit, of 16 x 16 pixels at most, and what is interpolated."""
+    """Whether more data at the end change more than the last unit, of 16 x 16 pixels, and its border."""
     longer = data[:data.rfind(b'\xff\xd9')] + bytes(range(1, 200)) + b'\xff\xd9'
     try:
         one, two = (np.asarray(Image.open(io.BytesIO(content)).convert('RGB')) for content in (data, longer))

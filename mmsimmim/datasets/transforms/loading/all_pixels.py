@@ -44,7 +44,7 @@ def load_all_pixels(image: Image.Image, source: str | BinaryIO, data: bytes | No
     elif image.format not in _PIECEWISE:
         image.load()
     elif image.format == 'PNG' and not _has_right_checksums(_read(source) if data is None else data):
-        raise ValueError('the checksum of its pixels is another one: the file is damaged')
+        raise ValueError('a piece of it is cut off, or has another checksum: the file is damaged')
     elif not _covers_all(image) or _may_lack(image) and _depends_on_before(image, source):
         raise ValueError(INCOMPLETE)
 
@@ -55,6 +55,8 @@ def _has_right_checksums(data: bytes) -> bool:
     while place + 12 <= len(data):
         length, kind = struct.unpack_from('>I4s', data, place)
         end = place + 8 + length
+        if end > len(data):  # for a length of gigabytes Pillow would take the memory
+            return False
         if kind == b'IDAT' and end + 4 <= len(data) and \
                 zlib.crc32(view[place + 4:end]) != struct.unpack_from('>I', data, end)[0]:
             return False

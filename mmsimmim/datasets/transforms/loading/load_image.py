@@ -19,9 +19,9 @@ class LoadImage(BaseTransform):
     An image that is in the results already, as the inferencers of OpenMMLab put it there, takes the place of a file.
 
     A truncated file of any format is reported, where other readers fill in grey, also if it ends as if it were whole or
-    its header claims more pixels than there are. The rotation written in the EXIF data is applied. Greyscale, palette and CMYK images are converted to RGB; an alpha
-    channel is dropped. Whole JPEG files of 8 bits in one or three components are decoded by OpenCV, which takes less
-    time for the same pixels; Pillow decodes all else.
+    its header claims more pixels than there are. The rotation written in the EXIF data is applied. Greyscale, palette
+    and CMYK images are converted to RGB; an alpha channel is dropped. Whole JPEG files of 8 bits in one or three
+    components are decoded by OpenCV, which takes less time for the same pixels; Pillow decodes all else.
 
     More than 8 bits: colour images keep the upper 8 bits of each channel. Single-channel images of 16 or 32 bits and
     of floating point are scaled so that ``max_value`` becomes 255, and clipped to 0..255.

@@ -171,6 +171,14 @@ def test_other_formats_are_read_as_before(suffix, tmp_path):
     assert set(refusals(encode(image, format=suffix), tmp_path / 'image')) == {None}
 
 
+def test_a_piece_of_a_png_that_claims_gigabytes_takes_no_memory(tmp_path, monkeypatch):
+    data = encode(IMAGE, format='PNG')
+    place = data.rindex(b'IDAT') - 4
+    data = data[:place] + b'\xff\xff\xff\xf0' + data[place + 4:]
+    monkeypatch.setattr('PIL.PngImagePlugin.PngImageFile.load', None)
+    assert all('cut off' in text for text in refusals(data, tmp_path / 'image'))
+
+
 def test_a_png_whose_last_pixels_are_others_is_refused(tmp_path):
     whole = encode(IMAGE, format='PNG')
     places = [found.start() for found in re.finditer(b'IDAT', whole)]
