@@ -178,6 +178,8 @@ def _lacks_units(data: bytes) -> bool:
 
 
 def _png_lacks_rows(data: bytes) -> bool:
+    if len(data) < 29:
+        return True
     width, height, bits, colour, _, _, order = struct.unpack_from('>IIBBBBB', data, 16)
     depth = bits * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(colour, 1)
     if order or height * width > MAX_PIXELS:
