@@ -32,7 +32,7 @@ def run_apart(function: Callable[[], None], seconds: float = 20, folder: Path | 
     """
     context = multiprocessing.get_context('fork')
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_child, args=(function, sender, folder), daemon=True)
+    process = context.Process(target=_child, args=(function, sender, folder))  # which may have children
     process.start()
     sender.close()
     answer = None
@@ -86,6 +86,8 @@ def _is_forbidden(event: str, args: tuple, folder: Path | None) -> bool:
     if event in FORBIDDEN:
         return True
     if folder is None or event not in ('os.remove', 'os.rename', 'os.rmdir', 'shutil.rmtree'):
+        return False
+    if event != 'os.rename' and isinstance(args[1], int) and args[1] >= 0:  # inside of a folder told of before
         return False
     return not Path(os.fsdecode(args[0])).resolve().is_relative_to(folder.resolve())
 
