@@ -66,8 +66,9 @@ def _require_numbers(model: nn.Module, state_dict: Mapping[str, Any]) -> None:
     """Refuse parameters that PyTorch would round, or whose imaginary part it would drop, or that are no tensors."""
     for name, parameter in model.named_parameters():
         value = state_dict.get(name)
+        path = origin_of(state_dict) if name in state_dict and not isinstance(value, Tensor) else None
         if name in state_dict and not isinstance(value, Tensor):
-            raise CheckpointMismatch(f'{name} of the checkpoint is a {type(value).__name__} and no tensor')
+            raise CheckpointMismatch(f'{name} of {path or "the checkpoint"} is a {type(value).__name__} and no tensor')
         if isinstance(value, Tensor) and value.is_complex() and not parameter.is_complex():
             raise CheckpointMismatch(f'{name} of the checkpoint has complex values')
 

@@ -71,9 +71,21 @@ def find_state_misfits(state: Any, param_groups: Sequence[Mapping[str, Any]], na
     if not known.issuperset(values):
         return ['it has values of parameters that are in none of its groups']
     pairs = [pair for group in zip(numbers, groups) for pair in zip(*group)]
-    return [*find_group_misfits(state['param_groups'], param_groups)] or [
+    return [*find_group_misfits(state['param_groups'], param_groups)] or [*_gaps(values, pairs, names)] or [
         text for number, parameter in pairs
         for text in _misfits(values.get(number, {}), parameter, names.get(id(parameter), f'number {number}'))]
+
+
+def _gaps(values: Mapping[Any, Any], pairs: Sequence[tuple[Any, Tensor]], names: Mapping[int, str]) -> Iterator[str]:
+    """Moments that a parameter lacks, and others with as many dimensions have."""
+    kinds = {}
+    for number, parameter in pairs:
+        if isinstance(values.get(number), Mapping):
+            kinds.setdefault(parameter.ndim, set()).update(values[number])
+    for number, parameter in pairs:
+        if isinstance(values.get(number), Mapping) and values[number]:
+            for key in kinds[parameter.ndim] - set(values[number]):
+                yield f'that of {names.get(id(parameter), f"number {number}")} lacks {key}'
 
 
 def _misfits(values: Any, parameter: Tensor, name: str) -> Iterator[str]:
