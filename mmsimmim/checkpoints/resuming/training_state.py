@@ -41,7 +41,7 @@ def missing_parts(checkpoint: Mapping[str, Any], schedules: bool) -> list[str]:
              'the state of the schedules': checkpoint.get('param_schedulers') or not schedules,
              'the log (message_hub)': checkpoint.get('message_hub'),
              'epoch and iteration': isinstance(meta, Mapping) and {'epoch', 'iter'} <= set(meta)}
-    return [name for name, value in parts.items() if not value]
+    return [name for name, value in parts.items() if isinstance(value, Tensor) or not value]
 
 
 def find_state_misfits(state: Any, param_groups: Sequence[Mapping[str, Any]], names: Mapping[int, str]) -> list[str]:
