@@ -90,6 +90,20 @@ def writing(path: str, temporary: str) -> Iterator[None]:
         raise UserError(sentence) from error
 
 
+def sync_folder(path: str) -> None:
+    """Force the names in a folder to the disk: without it a power loss may take back that a file was renamed.
+
+    Args:
+        path (str): The folder; '' for the working folder. Systems and file systems that cannot do it are left alone.
+    """
+    with suppress(OSError):
+        descriptor = os.open(path or '.', os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 def _existing(path: str) -> str:
     """The path, or the nearest folder above it that there is."""
     while path and not os.path.lexists(path):

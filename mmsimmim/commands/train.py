@@ -49,6 +49,7 @@ def train(args: argparse.Namespace) -> None:
     from ..engine.hooks.resuming.follow_schedule import follow_schedule
     from ..engine.hooks.resuming.keep_implementation import keep_implementation
     from ..engine.hooks.resuming.own_folder import keep_to_own_folder
+    from ..engine.hooks.resuming.validate_again import validate_again
     from .checks.data_files import check_data_files, naming_packed_files
     from .checks.encoder_outputs import check_encoder_outputs
     from .checks.finished import describe_finished
@@ -86,6 +87,7 @@ def train(args: argparse.Namespace) -> None:
             keep_implementation(runner)
             keep_to_own_folder(runner)
             follow_schedule(runner)
+            validate_again(runner)
         for warning in warnings:
             runner.logger.warning(warning)
         for message in messages:
