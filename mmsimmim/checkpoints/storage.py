@@ -81,7 +81,7 @@ def writing(path: str, temporary: str) -> Iterator[None]:
     """
     try:
         yield
-    except Exception as error:
+    except BaseException as error:
         with suppress(OSError):
             os.remove(temporary)
         sentence = why_not_written(error, path)

@@ -9,6 +9,7 @@ from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
 from ...checkpoints.storage import sync_folder, writing
 from ...registry import HOOKS
 from ..finite import require_finite
+from .resuming.accumulated import GRADIENTS, accumulated_gradients, restore_gradients
 from .resuming.leftovers import note_outdated, remove_leftovers
 from .resuming.own_folder import forget_files_of_others, lies_in
 from .resuming.validate_again import VALIDATED
@@ -63,6 +64,17 @@ class CheckpointHook(MMEngineCheckpointHook):
             backend_args = dict(backend='AtomicLocalBackend')
         super().__init__(*args, out_dir=out_dir, backend_args=backend_args, **kwargs)
         self._replaced: list[str] = []  # the best checkpoints, while better ones are being written
+        self._gradients: dict = {}  # on their way into a checkpoint, or out of one
+
+    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Note the gradients of an update that the checkpoint falls into, and let nobody else hold them."""
+        gradients = checkpoint.pop(GRADIENTS, {})
+        self._gradients = gradients if getattr(runner, '_resume', False) else {}
+
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Add such gradients to a checkpoint from which a training can go on."""
+        if self._gradients and 'optimizer' in checkpoint:
+            checkpoint[GRADIENTS] = self._gradients
 
     def before_train(self, runner) -> None:
         """As MMEngine's; of a resumed run's best checkpoints those in its own folder are known.
@@ -72,6 +84,8 @@ class CheckpointHook(MMEngineCheckpointHook):
         """
         forget_files_of_others(runner, self.out_dir)
         super().before_train(runner)
+        restore_gradients(runner, self._gradients)
+        self._gradients = {}
         if is_main_process() and isinstance(self.file_backend, AtomicLocalBackend):
             if names := remove_leftovers(self.out_dir, runner.message_hub):
                 runner.logger.info(f'Removed what an interrupted run has left: {", ".join(names)}')
@@ -116,7 +130,9 @@ class CheckpointHook(MMEngineCheckpointHook):
         require_finite(runner)
         outdated = self._make_room(step)
         note_outdated(runner.message_hub, [*outdated, *self._replaced])
+        self._gradients = accumulated_gradients(runner)
         super()._save_checkpoint_with_step(runner, step, meta)
+        self._gradients = {}
         if is_main_process():
             for path in outdated:
                 self._remove(path)

@@ -32,6 +32,15 @@ class ValidateAgainHook(Hook):
             runner.logger.info(f'Validation of the resumed checkpoint, after iteration {runner.iter}.')
             runner.val_loop.run()
 
+    def after_val_epoch(self, runner: Runner | FlexibleRunner, metrics: dict | None = None) -> None:
+        """Note that it is done.
+
+        Args:
+            runner (Runner | FlexibleRunner): The runner.
+            metrics (dict, optional): Not used.
+        """
+        runner.message_hub.update_info(VALIDATED, runner.iter)
+
 
 def _is_due(runner: Runner | FlexibleRunner) -> bool:
     """Whether the loop has a validation at the position of the runner."""
