@@ -86,6 +86,9 @@ class CheckpointHook(MMEngineCheckpointHook):
         super().before_train(runner)
         restore_gradients(runner, self._gradients)
         self._gradients = {}
+        last = runner.message_hub.runtime_info.get('last_ckpt')
+        if isinstance(last, str) and lies_in(last, self.out_dir):
+            self.last_ckpt = last  # without which a better score is not noted in it
         if is_main_process() and isinstance(self.file_backend, AtomicLocalBackend):
             if names := remove_leftovers(self.out_dir, runner.message_hub):
                 runner.logger.info(f'Removed what an interrupted run has left: {", ".join(names)}')
@@ -133,6 +136,9 @@ class CheckpointHook(MMEngineCheckpointHook):
         self._gradients = accumulated_gradients(runner)
         super()._save_checkpoint_with_step(runner, step, meta)
         self._gradients = {}
+        last = runner.message_hub.runtime_info.get('last_ckpt')
+        if isinstance(last, str) and lies_in(last, self.out_dir):
+            self.last_ckpt = last  # without which a better score is not noted in it
         if is_main_process():
             for path in outdated:
                 self._remove(path)
