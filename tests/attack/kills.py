@@ -15,12 +15,15 @@ from typing import NamedTuple
 from mmsimmim.errors import UserError
 
 from . import moments, state
+from .command_line import CommandRun
 from .outcomes import Attempt, Outcome
 from .runs import CONFIG, Progress, Run, warm_up
 from .setups import SETUPS, SetUp, arguments, draw_images
 
 # Kills of one run before it is left to end, at most; seconds after which a run hangs.
 CHAIN, SECONDS = 5, 90
+# One chain of so many begins with the real command in a process of its own, and a kill while it starts or trains.
+COMMAND_EVERY, START_UP = 8, 8.0
 # Data workers look for their parent every 5 seconds.
 WORKERS_END = 12
 
@@ -60,7 +63,8 @@ def attack(seed: int, tries: int, folder: Path) -> Iterator[Attempt]:
         if number not in wholes:
             wholes[number] = run_whole(setup, images, folder / f'whole_{number}')
         source = random.Random(f'{seed}, {chains}')
-        chain = Chain(setup, wholes[number], images, folder / f'chain_{chains}', source, f'seed {seed}, chain {chains}')
+        chain = Chain(setup, wholes[number], images, folder / f'chain_{chains}', source, f'seed {seed}, chain {chains}',
+                      by_command=chains % COMMAND_EVERY == COMMAND_EVERY - 1)
         for attempt in chain.run(min(tries - done, CHAIN)):
             done += 1
             yield attempt
@@ -93,15 +97,16 @@ class Chain:
         folder (Path): The work folder.
         source (random.Random): Of the moments.
         name (str): Enough to repeat it.
+        by_command (bool): Begin with the real command. Defaults to False.
     """
 
-    def __init__(self, setup: SetUp, whole: Whole, images: Path, folder: Path, source: random.Random,
-                 name: str) -> None:
+    def __init__(self, setup: SetUp, whole: Whole, images: Path, folder: Path, source: random.Random, name: str,
+                 by_command: bool = False) -> None:
         self.setup, self.whole, self.images, self.folder = setup, whole, images, folder
         self.source, self.name, self.log = source, name, folder.with_suffix('.log')
-        self.progress = Progress()
+        self.progress, self.by_command = Progress(), by_command
         self.attempts: list[Attempt] = []
-        self.runs: list[Run] = []
+        self.runs: list[Run | CommandRun] = []
 
     def run(self, kills: int) -> list[Attempt]:
         """Kill at most so many times, and compare; one attempt for each kill."""
@@ -128,6 +133,9 @@ class Chain:
 
     def _choose(self) -> tuple[str, float]:
         """A kind of moment, and which one, of those that are left."""
+        if self.by_command and not self.runs:
+            kind = self.source.choice(['command starts', 'command trains'])
+            return kind, round(self.source.uniform(0, START_UP if kind == 'command starts' else 1.5), 2)
         kinds = [kind for kind, number in self.whole.counts.items() if number]
         kind = self.source.choice([*kinds, 'file', 'time'])
         left = 1 - 0.8 * min(self.progress.done, self.setup.steps) / self.setup.steps
@@ -135,7 +143,13 @@ class Chain:
             return kind, round(self.source.uniform(0, self.whole.seconds * left), 2)
         return kind, self.source.randint(1, max(1, round(self.whole.counts[kind] * left)))
 
-    def _start(self, moment: tuple[str, float] | None) -> Run:
+    def _start(self, moment: tuple[str, float] | None) -> Run | CommandRun:
+        given = arguments(self.setup, CONFIG, self.images, self.folder, bool(self.runs))
+        if moment and moment[0].startswith('command'):
+            run = CommandRun(given, self.log, self.progress, self.setup.processes)
+            self.runs.append(run)
+            return run
+
         def prepare(rank: int) -> None:
             if moment and moment[0] != 'time':
                 moments.dying(*moment, self.folder, victim, rank)
@@ -143,15 +157,19 @@ class Chain:
         # Only the first process writes files.
         file = moment and moment[0] in ('file', 'half-written')
         victim = 0 if file else self.source.randrange(self.setup.processes)
-        run = Run(arguments(self.setup, CONFIG, self.images, self.folder, bool(self.runs)), self.log, self.progress,
-                  prepare, self.setup.processes)
+        run = Run(given, self.log, self.progress, prepare, self.setup.processes)
         self.runs.append(run)
         return run
 
-    def _wait(self, run: Run, moment: tuple[str, float] | None) -> bool:
-        if moment and moment[0] == 'time' and not run.wait(moment[1]):
+    def _wait(self, run: Run | CommandRun, moment: tuple[str, float] | None) -> bool:
+        if moment and moment[0] == 'command trains':
+            run.wait_for_steps(SECONDS)
+        if moment and moment[0] in ('time', 'command starts', 'command trains') and not run.wait(moment[1]):
             run.kill()
-        return run.wait(SECONDS)
+        ended = run.wait(SECONDS)
+        if isinstance(run, CommandRun):
+            run.note_progress()
+        return ended
 
     def _check_begin(self, before: int) -> int:
         """What the run that has just ended did again; returns the iterations done by now."""

@@ -20,9 +20,8 @@ from mmengine.runner import Runner
 import mmsimmim  # noqa: F401  (repairs before what follows)
 from mmsimmim.commands import train as command
 
-MAIN = os.getpid()
 CONFIG = Path(__file__).parents[1] / 'commands' / 'tiny_config.py'
-# The number of processes of a run in its environment, as a launcher sets it.
+# Of a run in several processes; a launcher sets it.
 RENDEZVOUS = dict(MASTER_ADDR='127.0.0.1')
 
 
@@ -84,7 +83,7 @@ class Run:
         torch.set_num_threads(1)
         self.log, self.begin = log, time.monotonic()
         progress.begun = -1
-        port = _free_port() if processes > 1 else 0
+        port = free_port() if processes > 1 else 0
         self.processes = []
         for rank in range(processes):
             variables = dict(RENDEZVOUS, MASTER_PORT=str(port), RANK=str(rank), LOCAL_RANK=str(rank),
@@ -144,8 +143,8 @@ def _train(arguments: list[str], log: Path, progress: Progress | None, prepare: 
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     sys.stdout, sys.stderr = open(1, 'w', buffering=1, closefd=False), open(2, 'w', buffering=1, closefd=False)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if progress is not None:
         _report_to(progress)
     config.FormatCode = lambda text, **kwargs: (text, True)  # laying out the config takes most of a short training
@@ -175,7 +174,8 @@ def _session(number: int) -> int | None:
     return None
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as listener:
         listener.bind(('127.0.0.1', 0))
         return listener.getsockname()[1]
