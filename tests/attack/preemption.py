@@ -1,8 +1,8 @@
 """A day of a spot machine against one run: 24 hours of kills, signals, full disks, lost data workers.
 
 Time is simulated: a step of training stands for ten minutes. The run is started again whenever it has ended, as a
-scheduler does. At the end it must equal, bit for bit, the run that had a quiet day, and no event may have cost more than
-the steps between two checkpoints; a signal that announces the end, none.
+scheduler does. At the end it must equal, bit for bit, the run that had a quiet day, and no event may have cost
+more than the steps between two checkpoints; a signal that announces the end, none.
 """
 
 import contextlib

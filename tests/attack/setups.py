@@ -64,7 +64,8 @@ SETUPS = [
           workers(2, True) + iterations('mmsimmim.IterBasedTrainLoop', 4) + accumulated(2), STEPS, 4),
     SetUp('epochs, 2 processes, EMA', workers(0) + EMA + ['train_dataloader.batch_size=2'], STEPS, INTERVAL, 2),
     SetUp('iterations, 2 processes with a worker each, best kept',
-          workers(0) + ['train_dataloader.num_workers=1'] + iterations('mmsimmim.IterBasedTrainLoop', 5) + BEST + ['train_dataloader.batch_size=2'],
+          workers(0) + ['train_dataloader.num_workers=1'] + iterations('mmsimmim.IterBasedTrainLoop', 5) + BEST +
+          ['train_dataloader.batch_size=2'],
           STEPS, 5, 2),
 ]
 

@@ -7,7 +7,7 @@ import pytest
 from .outcomes import FAULTS
 
 # Subject -> tries that fit into the minute that they all have together.
-TRIES = dict(kills=5, preemption=3)
+TRIES = dict(kills=4, preemption=2)
 
 
 @pytest.mark.parametrize('subject', TRIES)

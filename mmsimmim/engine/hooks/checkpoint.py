@@ -48,7 +48,8 @@ class CheckpointHook(MMEngineCheckpointHook):
 
     MMEngine deletes the outdated checkpoint before it writes the new one, and writes it in place. Here a file is
     written under a temporary name, renamed when it is complete, and only then the outdated one is deleted. The same
-    holds for the best checkpoint; what a kill in between leaves is removed when the run is resumed. Nothing outside the folder of the run is deleted, whatever a resumed checkpoint says.
+    holds for the best checkpoint; what a kill in between leaves is removed when the run is resumed.
+    Nothing outside the folder of the run is deleted, whatever a resumed checkpoint says.
     A model or an optimizer with values that are not finite is not written: the training stops.
 
     Args:
