@@ -4,6 +4,7 @@ import contextlib
 import mmap
 import multiprocessing
 import os
+import random
 import signal
 import socket
 import sys
@@ -176,6 +177,9 @@ def _session(number: int) -> int | None:
 
 def free_port() -> int:
     """A port that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(('127.0.0.1', 0))
-        return listener.getsockname()[1]
+    while True:
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            # Below those that the system gives to connections, which could take it before the run does.
+            number = random.SystemRandom().randrange(12_000, 30_000)
+            listener.bind(('127.0.0.1', number))
+            return number
