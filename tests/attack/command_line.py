@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from .runs import Progress, free_port
+from .runs import Progress, descendants, free_port
 
 REPO = Path(__file__).parents[2]
 STEP = re.compile(r'(?:Epoch|Iter)\(train\)\s+(?:\[(\d+)\])?\[\s*(\d+)/\s*(\d+)\]')
@@ -50,8 +50,10 @@ class CommandRun:
 
     def kill(self) -> None:
         """SIGKILL to all its processes, as when a machine is taken away."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        # A launcher gives its processes sessions of their own: killed alone it would leave them at work.
+        for number in descendants(self.process.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
         self.process.wait()
 
     @property

@@ -6,6 +6,7 @@ and no process may be left. At the end no file may be missing, too many, or diff
 
 import random
 import shutil
+import signal
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -124,6 +125,9 @@ class Chain:
                 break
             if moment is None:
                 self._blame(Outcome.CRASH, f'status {run.statuses} of a run that nobody killed: {self._last_words()}')
+                break
+            if moment[0] not in ('image', 'worker') and -signal.SIGKILL not in run.statuses:
+                self._blame(Outcome.CRASH, f'status {run.statuses} before {moment}: {self._last_words()}')
                 break
             self._note(moment, *self._look())
         if self.attempts and all(attempt.outcome is Outcome.FINE for attempt in self.attempts):

@@ -175,6 +175,18 @@ def _session(number: int) -> int | None:
     return None
 
 
+def descendants(number: int) -> list[int]:
+    """A process, its children and theirs."""
+    parents = {}
+    for name in filter(str.isdigit, os.listdir('/proc')):
+        with contextlib.suppress(OSError):
+            parents[int(name)] = int(Path(f'/proc/{name}/stat').read_text().rpartition(')')[2].split()[1])
+    found = [number]
+    for parent in found:
+        found += [child for child, its in parents.items() if its == parent]
+    return found
+
+
 def free_port() -> int:
     """A port that nobody listens on."""
     while True:
