@@ -53,3 +53,24 @@ class KillDuringSave(Hook):
             die()
 
         checkpoint.os.fsync = cut
+
+
+@HOOKS.register_module()
+class SignalAfterIteration(Hook):
+    """Send a signal to this process after a number of iterations, or in the validation after them.
+
+    In a run of several processes the last one alone gets it.
+    """
+
+    def __init__(self, iteration, number=signal.SIGTERM, validating=False):
+        self.iteration = iteration
+        self.number = number
+        self.validating = validating
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if runner.iter + 1 == self.iteration and not self.validating and runner.rank + 1 == runner.world_size:
+            os.kill(os.getpid(), self.number)
+
+    def before_val_iter(self, runner, batch_idx, data_batch=None):
+        if runner.iter == self.iteration and self.validating:
+            os.kill(os.getpid(), self.number)

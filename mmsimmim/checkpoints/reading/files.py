@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ...errors import UserError, shown
+from ..storage import sync_folder
 from .checksums import require_checksums
 from .deepspeed import OPTIMIZER_FILE, require_whole, what_folder
 from .other_files import TAR, is_tar, what_else
@@ -141,6 +142,7 @@ def _write(path: str, save: Callable[[str], None]) -> None:
         with open(temporary, 'rb+') as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
+        sync_folder(osp.dirname(path))
     except Exception as error:  # torch and safetensors wrap the errors of the disk in types of their own.
         raise UserError(f'{path} could not be written: {_first_sentence(error)}. Nothing was changed.') from error
     finally:
