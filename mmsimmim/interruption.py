@@ -1,8 +1,8 @@
 """Signals that end a run: what Slurm and spot instances send before they kill, and the user's Ctrl-C.
 
-Exit statuses of a command that trains: 0 it finished; 1 a mistake or a fault; 2 wrong arguments; :data:`RESUMABLE` it was
-interrupted by SIGTERM, SIGHUP or SIGUSR1 and ``--resume`` goes on where it stopped; 130 it was ended by SIGINT; 128 + n
-it was ended at once by a second signal, of number n.
+Exit statuses of a command that trains: 0 it finished; 1 a mistake or a fault; 2 wrong arguments; :data:`RESUMABLE` it
+was interrupted by SIGTERM, SIGHUP or SIGUSR1 and ``--resume`` goes on where it stopped; 130 it was ended by SIGINT;
+128 + n it was ended at once by a second signal, of number n.
 """
 
 import os

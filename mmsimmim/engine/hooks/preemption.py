@@ -15,7 +15,6 @@ from ...registry import HOOKS
 from ..agreement import StopAgreement
 from ..finite import require_finite, wrappers_of
 from ..fsdp import free_whole, is_sharded
-from .resuming.own_folder import checkpoint_folder
 from .resuming.within_epoch import MARK, WithinEpochHook
 
 NAME = 'interrupted_iter_{}.pth'
