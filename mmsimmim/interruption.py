@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -46,6 +47,7 @@ class _Watch:
         # Whether the program looks at requested() itself, and is not to be stopped where it is.
         self.looks = False
         self.before: dict[signal.Signals, object] = {}
+        self.excepthook = sys.excepthook
 
 
 _watch: _Watch | None = None
@@ -69,7 +71,11 @@ def handled_signals(with_sigint: bool = True) -> Iterator[None]:
     take_signals(with_sigint)
     try:
         yield
+    except (Interrupted, KeyboardInterrupt) as end:
+        traceback.clear_frames(end.__traceback__)  # iterators over data end their processes then
+        raise
     finally:
+        sys.excepthook = _watch.excepthook
         for number, handler in _watch.before.items():
             signal.signal(number, handler)
         _watch = None
@@ -81,6 +87,7 @@ def take_signals(with_sigint: bool = False) -> None:
     if _watch is not None and _watch.process == os.getpid():
         return
     _watch = _Watch()
+    sys.excepthook = _show_error
     for number in (*SAVING, *([signal.SIGINT] if with_sigint else [])):
         before = signal.getsignal(number)
         if before not in (signal.SIG_DFL, signal.default_int_handler):
@@ -118,6 +125,12 @@ def is_first_process() -> bool:
     return all(os.environ.get(name, '0') == '0' for name in RANK_VARIABLES.values())
 
 
+def _show_error(kind: type, error: BaseException, trace: object) -> None:
+    """As before, except that a process that loads data does not complain that nobody takes it any more."""
+    if os.getpid() == _watch.process or not issubclass(kind, (ConnectionError, EOFError)):
+        _watch.excepthook(kind, error, trace)
+
+
 def _handle(number: int, frame: FrameType | None) -> None:
     if _watch is None or os.getpid() != _watch.process:
         # A process that loads data: its run decides, unless it gets no end otherwise.
@@ -133,7 +146,7 @@ def _handle(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
     if not _watch.looks:
         if is_first_process():
-            os.write(sys.__stderr__.fileno(), (
+            os.write(2, (
                 f'\nInterrupted by {_watch.first.name} outside the training: there is nothing new to save, and '
                 '--resume goes on from the last checkpoint.\n').encode())
         raise Interrupted
