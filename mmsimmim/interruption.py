@@ -10,9 +10,10 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 # EX_TEMPFAIL of sysexits.h: try again.
 RESUMABLE = 75
@@ -74,6 +75,12 @@ def handled_signals(with_sigint: bool = True) -> Iterator[None]:
     except (Interrupted, KeyboardInterrupt) as end:
         traceback.clear_frames(end.__traceback__)  # iterators over data end their processes then
         raise
+    except Exception as error:
+        # Code with a bare except, such as the formatter of configs, makes another error of the end that was asked for.
+        if requested() is None or _watch.looks and requested() is not signal.SIGINT:
+            raise
+        traceback.clear_frames(error.__traceback__)
+        raise (KeyboardInterrupt if requested() is signal.SIGINT else Interrupted) from None
     finally:
         sys.excepthook = _watch.excepthook
         for number, handler in _watch.before.items():
@@ -118,6 +125,36 @@ def ignore_signals() -> None:
     """Let nothing disturb the last moments of a process: a launcher ends all when one has ended."""
     for number in _watch.before if _watch is not None else ():
         signal.signal(number, signal.SIG_IGN)
+
+
+class LoadingProcess:
+    """A ``worker_init_fn`` after which a process that loads data lets the first signal of each number pass.
+
+    PyTorch has it die of a SIGTERM that does not come from the training, and with it the training.
+
+    Args:
+        then (Callable, optional): Another such function.
+    """
+
+    def __init__(self, then: Callable[[int], None] | None) -> None:
+        self.then = then
+
+    def __call__(self, worker_id: int) -> None:
+        for number in (*SAVING, signal.SIGINT):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, _handle)
+        if self.then is not None:
+            self.then(worker_id)
+
+
+def let_loader_live(loader: Any) -> None:
+    """Let the processes of a data loader that has not begun outlive the first signal.
+
+    Args:
+        loader (DataLoader): Changed in place.
+    """
+    if not isinstance(loader.worker_init_fn, LoadingProcess):
+        loader.worker_init_fn = LoadingProcess(loader.worker_init_fn)
 
 
 def is_first_process() -> bool:

@@ -35,6 +35,15 @@ def test_sigint_never_waits():
         os.kill(os.getpid(), signal.SIGINT)
 
 
+@pytest.mark.parametrize('number, end', [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Interrupted)])
+def test_code_that_swallows_the_end_does_not_turn_it_into_an_error(number, end):
+    with pytest.raises(end), handled_signals():
+        try:
+            os.kill(os.getpid(), number)
+        except:  # noqa: E722
+            raise SyntaxError('as yapf does') from None
+
+
 def test_signals_that_are_ignored_or_handled_otherwise_are_left_alone(monkeypatch):
     seen = []
     before = [signal.signal(signal.SIGHUP, signal.SIG_IGN), signal.signal(signal.SIGUSR1, lambda *_: seen.append(1))]
@@ -48,13 +57,13 @@ def test_signals_that_are_ignored_or_handled_otherwise_are_left_alone(monkeypatc
             signal.signal(number, handler)
 
 
-PROGRAM = '''
+PROGRAM = """
 import os, signal, sys, time
 from mmsimmim import interruption
 with interruption.handled_signals():
     interruption.looks_for_signals(True)
     {}
-'''
+"""
 
 
 def run(lines):

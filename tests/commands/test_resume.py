@@ -211,3 +211,24 @@ def test_interrupted_runs_go_on_at_the_next_step(epochs_here, undisturbed, tmp_p
     assert [end['meta'][key] for end in ends for key in ('epoch', 'iter')] == [3, 9, 3, 9]
     logs = ''.join(path.read_text() for path in tmp_path.glob('*/*.log'))
     assert logs.count('Interrupted by SIG') == 1 and 'Epoch(val) [2][1/1]' in logs  # was not left out
+
+
+@pytest.mark.slow
+def test_two_processes_stop_together_and_go_on(run_tool, tmp_path):
+    def train(folder, *arguments, options=()):
+        return run_tool('tools/dist_train.sh', CONFIG, 2, '--work-dir', tmp_path / folder, *arguments, PORT='29619',
+                        options=['train_dataloader.batch_size=4', 'train_cfg.max_epochs=2', 'param_scheduler.end=2',
+                                 *options])
+
+    assert train('whole')[0] == 0
+    moment = dict(iteration=2, number=int(signal.SIGUSR1), launcher=True)
+    code, output = train('parts', options=killer('SignalAfterIteration', **moment))
+    assert code == 75 and output.count('Interrupted by SIGUSR1') == 1 and 'Traceback' not in output, output
+    (file, ) = (tmp_path / 'parts').glob('*.pth*')
+    assert file.name in ('interrupted_iter_2.pth', 'interrupted_iter_3.pth')
+    code, output = train('parts', '--resume')
+    assert code == 0, output
+    ends = [torch.load(tmp_path / name / 'epoch_2.pth', weights_only=True) for name in ('parts', 'whole')]
+    for part in ('state_dict', 'optimizer', 'param_schedulers'):
+        assert_identical(*(end[part] for end in ends))
+    assert not file.exists()
