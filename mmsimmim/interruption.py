@@ -8,6 +8,7 @@ was interrupted by SIGTERM, SIGHUP or SIGUSR1 and ``--resume`` goes on where it 
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -140,11 +141,21 @@ class LoadingProcess:
         self.then = then
 
     def __call__(self, worker_id: int) -> None:
-        for number in (*SAVING, signal.SIGINT):
+        for number in {*SAVING, signal.SIGINT} - {signal.SIGTERM}:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, _handle)
+        if hasattr(signal, 'sigwaitinfo'):  # Linux
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+            threading.Thread(target=_await_sigterm, args=(os.getppid(), ), daemon=True).start()
         if self.then is not None:
             self.then(worker_id)
+
+
+def _await_sigterm(parent: int) -> None:
+    """End a process that loads data when the training says so, or at the second signal of others."""
+    if signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent:
+        signal.sigwaitinfo({signal.SIGTERM})
+    os._exit(0)
 
 
 def let_loader_live(loader: Any) -> None:
