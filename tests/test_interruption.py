@@ -91,7 +91,7 @@ def test_processes_that_load_data_let_the_first_signal_pass():
     os.read(reader, 1)
     for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM):
         os.kill(child, number)
-        time.sleep(0.05)
+        time.sleep(0.2)
     assert os.waitpid(child, os.WNOHANG) == (0, 0)
     os.kill(child, signal.SIGTERM)  # of a data loader that lost patience
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGTERM
