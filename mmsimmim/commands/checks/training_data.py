@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 
 from ...datasets.checks.steps import describe_batches, describe_length
 from ...errors import UserError
+from ...interruption import let_loader_live
 from ...registry import LOOPS
 
 
@@ -71,6 +72,7 @@ def load_training_data(runner: Runner | FlexibleRunner) -> None:
         raise UserError(_without_samples(runner._train_dataloader))
     if not _has_batches(loader, runner.cfg.get('train_cfg') or {}):
         raise UserError('train_dataloader: ' + describe_batches(number, loader.batch_size, get_world_size()))
+    let_loader_live(loader)
     runner._train_dataloader = loader
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from mmengine.dist import barrier, is_main_process
 from mmengine.hooks import CheckpointHook, EMAHook
 from mmengine.runner import EpochBasedTrainLoop, FlexibleRunner, Runner
+from torch.utils.data import DataLoader
 
 from ... import interruption
 from ...checkpoints.storage import writing
@@ -15,7 +16,6 @@ from ...registry import HOOKS
 from ..agreement import StopAgreement
 from ..finite import require_finite, wrappers_of
 from ..fsdp import free_whole, is_sharded
-from .resuming.own_folder import checkpoint_folder
 from .resuming.within_epoch import MARK, WithinEpochHook
 
 NAME = 'interrupted_iter_{}.pth'
@@ -66,6 +66,9 @@ class PreemptionHook(WithinEpochHook):
         self._regular = runner.message_hub.runtime_info.get('last_ckpt')
         self._written = _find_written(runner) if getattr(runner, '_resume', False) else []
         self._averages = [_Averages(hook) for hook in runner.hooks if isinstance(hook, EMAHook)]
+        for loop in (runner.train_loop, runner.val_loop):
+            if isinstance(getattr(loop, 'dataloader', None), DataLoader):
+                interruption.let_loader_live(loop.dataloader)
         interruption.looks_for_signals(True)
         super().before_train(runner)
 

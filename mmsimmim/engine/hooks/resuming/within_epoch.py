@@ -1,4 +1,4 @@
-"""A run that was interrupted goes on at the next step, in the middle of an epoch too, and with the validation it was in."""
+"""A run that was interrupted goes on at the next step, also within an epoch, or with the validation it was in."""
 
 from collections.abc import Iterator
 from functools import wraps
@@ -25,8 +25,8 @@ def go_on_within_epoch(runner: Runner | FlexibleRunner) -> None:
 class WithinEpochHook(Hook):
     """Leave out the batches of the first epoch that were trained on before, without loading them.
 
-    Works with any loop of epochs that is MMEngine's or made from it, its samplers and batch samplers. The order of an
-    epoch is a function of seed and epoch there, and with :class:`mmsimmim.SeededSampler` the draws of a sample are, too.
+    Works with MMEngine's loop of epochs and those made from it, with any sampler. The order of an epoch is a function
+    of seed and epoch there, and with :class:`mmsimmim.SeededSampler` the draws of a sample are, too.
     """
 
     def __init__(self) -> None:
