@@ -10,10 +10,10 @@ from . import mmengine_loading, registry
 
 __version__ = '0.2.0'
 
-# What a person calls -> where it is.
-_CALLS = dict(pretrain='commands.pretraining')
 # Subpackages that can be used as attributes without being imported.
 _PACKAGES = ('analysis', 'checkpoints', 'datasets', 'engine', 'evaluation', 'layers', 'models', 'visualization')
+# Functions of the package, each imported when it is first asked for.
+_CALLS = {'load': '.models.pretrained', 'pretrain': '.commands.pretraining'}
 
 mmengine_loading.take_over()
 
@@ -22,7 +22,7 @@ def __getattr__(name: str):
     if name in _PACKAGES:
         return importlib.import_module(f'.{name}', __name__)
     if name in _CALLS:
-        return getattr(importlib.import_module(f'.{_CALLS[name]}', __name__), name)
+        return getattr(importlib.import_module(_CALLS[name], __name__), name)
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 
 

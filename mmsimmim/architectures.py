@@ -1,6 +1,13 @@
-"""Sizes of the published encoders, under mmpretrain's names."""
+"""Sizes of the encoders, under mmpretrain's names.
+
+The three smallest Swins are ours, for what a CPU or a laptop's GPU trains: no paper has them, and nobody has published
+weights. Their names are those of ConvNeXt's small sizes in timm. ViT-Ti and ViT-S are 'deit-tiny' and 'deit-small'.
+"""
 
 SWIN = {
+    'atto': dict(embed_dims=24, depths=[2, 2, 2, 2], num_heads=[1, 2, 4, 8]),
+    'femto': dict(embed_dims=48, depths=[2, 2, 2, 2], num_heads=[2, 4, 8, 16]),
+    'nano': dict(embed_dims=64, depths=[2, 2, 6, 2], num_heads=[2, 4, 8, 16]),
     'tiny': dict(embed_dims=96, depths=[2, 2, 6, 2], num_heads=[3, 6, 12, 24]),
     'small': dict(embed_dims=96, depths=[2, 2, 18, 2], num_heads=[3, 6, 12, 24]),
     'base': dict(embed_dims=128, depths=[2, 2, 18, 2], num_heads=[4, 8, 16, 32]),

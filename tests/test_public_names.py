@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import mmsimmim
 from mmsimmim import registry
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,6 +26,12 @@ def test_registered_classes_and_their_arguments(name):
     assert found is not None, f'{name} is not registered any more'
     parameters = inspect.signature(found.__init__ if inspect.isclass(found) else found).parameters
     assert set(NAMES['registered'][name]) <= set(parameters)
+
+
+@pytest.mark.parametrize('name', NAMES['calls'])
+def test_functions_of_the_package_and_their_arguments(name):
+    assert name in dir(mmsimmim)
+    assert set(NAMES['calls'][name]) <= set(inspect.signature(getattr(mmsimmim, name)).parameters)
 
 
 class Stop(Exception):

@@ -12,6 +12,7 @@ default_hooks = dict(
     sampler_seed=dict(type='DistSamplerSeedHook'),
     step_seed=dict(type='mmsimmim.SeedStepHook'),
     finite=dict(type='mmsimmim.FiniteHook', max_bad_steps=10),
+    preemption=dict(type='mmsimmim.PreemptionHook'),
     skipped_files=dict(type='mmsimmim.SkippedFilesHook'),
     reconstruction=dict(type='mmsimmim.ReconstructionHook', interval=10))
 

@@ -10,6 +10,7 @@ default_hooks = dict(
     checkpoint=dict(type='mmsimmim.CheckpointHook', max_keep_ckpts=3, save_best='coco/bbox_mAP'),
     step_seed=dict(type='mmsimmim.SeedStepHook'),
     finite=dict(type='mmsimmim.FiniteHook', max_bad_steps=10),
+    preemption=dict(type='mmsimmim.PreemptionHook'),
     classes=dict(type='mmsimmim.CheckClassesHook'))
 
 vis_backends = [dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]

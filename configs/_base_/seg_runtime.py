@@ -14,6 +14,7 @@ default_hooks = dict(
     sampler_seed=dict(type='DistSamplerSeedHook'),
     step_seed=dict(type='mmsimmim.SeedStepHook'),
     finite=dict(type='mmsimmim.FiniteHook', max_bad_steps=10),
+    preemption=dict(type='mmsimmim.PreemptionHook'),
     classes=dict(type='mmsimmim.CheckClassesHook'),
     visualization=dict(type='SegVisualizationHook'))
 

@@ -15,9 +15,15 @@ from urllib.parse import urlparse
 
 import torch
 from mmengine.dist import barrier, get_dist_info
+from torch import Tensor
+from torch.utils.weak import WeakIdKeyDictionary
 
+from ..errors import UserError
 from .reading.files import is_safetensors, read_file
 from .weights import find_weights, has_weights
+
+# File of each tensor, as long as there is the tensor.
+_ORIGINS = WeakIdKeyDictionary()
 
 
 def load_from_local(filename: str, map_location: Any = None, mmap: bool | None = None) -> Any:
@@ -36,7 +42,13 @@ def load_from_local(filename: str, map_location: Any = None, mmap: bool | None =
     Raises:
         UserError: If it cannot be read.
     """
-    content = read_file(filename, map_location, get_dist_info()[1] > 1 if mmap is None else mmap)
+    content = _as_mmengine_looks(filename, read_file(filename, map_location,
+                                                     get_dist_info()[1] > 1 if mmap is None else mmap))
+    _note_origin(filename, content)
+    return content
+
+
+def _as_mmengine_looks(filename: str, content: Any) -> Any:
     if is_safetensors(filename):
         return dict(state_dict=content)
     _drop_program(content)
@@ -44,6 +56,27 @@ def load_from_local(filename: str, map_location: Any = None, mmap: bool | None =
         weights = find_weights(content)
         return content if weights is content else {**content, 'state_dict': weights}
     return content
+
+
+def _note_origin(filename: str, content: Any) -> None:
+    """Remember of which file tensors are, and refuse what MMEngine would take for parameters and fail on."""
+    weights = content.get('state_dict', content) if isinstance(content, Mapping) else {}
+    if not isinstance(weights, Mapping) or not all(isinstance(key, str) for key in weights):
+        raise UserError(f'{filename} has no parameters with names under state_dict. Give a checkpoint of a model.')
+    if weights and not any(isinstance(value, Tensor) for value in weights.values()):
+        try:
+            find_weights(weights)
+        except UserError as error:
+            raise UserError(f'{filename}: {error}') from error
+    for value in weights.values():
+        if isinstance(value, Tensor):
+            _ORIGINS[value] = filename
+
+
+def origin_of(state_dict: Mapping[str, Any]) -> str | None:
+    """The file that tensors were read from by :func:`load_from_local`; None if that is not known."""
+    return next((_ORIGINS[value] for value in state_dict.values() if isinstance(value, Tensor) and value in _ORIGINS),
+                None)
 
 
 def _drop_program(content: Any) -> None:

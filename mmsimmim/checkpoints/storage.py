@@ -81,13 +81,27 @@ def writing(path: str, temporary: str) -> Iterator[None]:
     """
     try:
         yield
-    except Exception as error:
+    except BaseException as error:
         with suppress(OSError):
             os.remove(temporary)
         sentence = why_not_written(error, path)
         if sentence is None:
             raise
         raise UserError(sentence) from error
+
+
+def sync_folder(path: str) -> None:
+    """Force the names in a folder to the disk: without it a power loss may take back that a file was renamed.
+
+    Args:
+        path (str): The folder; '' for the working folder. Systems and file systems that cannot do it are left alone.
+    """
+    with suppress(OSError):
+        descriptor = os.open(path or '.', os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _existing(path: str) -> str:

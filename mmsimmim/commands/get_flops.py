@@ -18,6 +18,7 @@ the two products of attention, so these are shown separately. No weights are loa
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,8 @@ def main(argv: list[str] | None = None) -> None:
     costs = {}
     for path in args.config:
         args.config = path
-        cfg, _ = load_config(args, needed=('model', ))
+        cfg, messages = load_config(args, needed=('model', ))
+        print(*messages, sep='\n', end='\n' if messages else '', file=sys.stderr)
         costs[Path(path).stem] = cost_of(cfg, args.shape and tuple(args.shape))
     print(make_table(costs))
     for name, cost in costs.items():

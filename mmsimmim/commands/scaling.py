@@ -24,8 +24,9 @@ multiples of 8, and begin with two machines.
 """
 
 import argparse
-import json
+import math
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +37,7 @@ from mmengine.registry import init_default_scope
 from ..analysis.image_size import image_size, pipeline_of
 from ..analysis.scaling import KINDS, Load, first_at_fixed_batch, first_to_dominate, first_to_show
 from ..errors import UserError
+from ..json_text import parse_json
 from ..registry import MODELS
 from .common.mistakes import report_mistakes
 from .config.options import add_config_options
@@ -151,10 +153,12 @@ def read_rows(path: str | None) -> list[dict]:
         return []
     try:
         with open(path, encoding='utf-8') as file:
-            rows = json.load(file)['rows']
+            rows = parse_json(file.read())['rows']
         for row in rows:
-            row['arch'], row['model'], row['dtype'], row['device'], row['batch_size'] / row['step_ms']
-    except (OSError, ValueError, KeyError, TypeError) as error:
+            row['arch'], row['model'], row['dtype'], row['device']
+            if not 0 < row['batch_size'] / row['step_ms'] < math.inf:
+                raise ValueError(f'{row["batch_size"]} images in {row["step_ms"]} ms')
+    except (OSError, ValueError, KeyError, TypeError, ArithmeticError) as error:
         raise UserError(f'--step-times {path} is no file of tools/benchmarks/step/throughput.py --json: '
                         f'{type(error).__name__}: {error}') from error
     return rows
@@ -187,7 +191,8 @@ def main(argv: list[str] | None = None) -> None:
     rows, loads = read_rows(args.step_times), {}
     for path in args.config:
         args.config = path
-        cfg, _ = load_config(args, needed=('model', 'train_dataloader', 'optim_wrapper'))
+        cfg, messages = load_config(args, needed=('model', 'train_dataloader', 'optim_wrapper'))
+        print(*messages, sep='\n', end='\n' if messages else '', file=sys.stderr)
         stem = Path(path).stem
         short = stem.removeprefix('simmim_').split('_')[0]
         loads[stem if short in loads else short] = load_of(cfg, rows, args.model, args.tflops)

@@ -4,6 +4,7 @@ import argparse
 
 from mmengine.config import Config
 
+from ..interruption import handled_signals
 from .common.launching import spread
 from .common.mistakes import report_mistakes
 from .common.threads import limit_thread_spinning
@@ -37,10 +38,11 @@ def main() -> None:
     args = parse_args()
     limit_thread_spinning()
     spread('train', args.devices, args.launcher)
-    from .common.distributed import ending_connection
+    with handled_signals():
+        from .common.distributed import ending_connection
 
-    with ending_connection():
-        train(args)
+        with ending_connection():
+            train(args)
 
 
 def train(args: argparse.Namespace) -> None:
@@ -51,6 +53,8 @@ def train(args: argparse.Namespace) -> None:
     from ..engine.hooks.resuming.follow_schedule import follow_schedule
     from ..engine.hooks.resuming.keep_implementation import keep_implementation
     from ..engine.hooks.resuming.own_folder import keep_to_own_folder
+    from ..engine.hooks.resuming.validate_again import validate_again
+    from ..engine.hooks.resuming.within_epoch import go_on_within_epoch
     from .checks.data_files import check_data_files, naming_packed_files
     from .checks.encoder_outputs import check_encoder_outputs
     from .checks.finished import describe_finished
@@ -87,7 +91,9 @@ def train(args: argparse.Namespace) -> None:
             skip_initial_weights(runner)
             keep_implementation(runner)
             keep_to_own_folder(runner)
+            go_on_within_epoch(runner)
             follow_schedule(runner)
+            validate_again(runner)
         for warning in warnings:
             runner.logger.warning(warning)
         for message in messages:

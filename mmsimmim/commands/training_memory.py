@@ -26,6 +26,7 @@ import argparse
 import copy
 import itertools
 import math
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -225,7 +226,8 @@ def main(argv: list[str] | None = None) -> None:
     sizes, steps = {}, {}
     for path in args.config:
         args.config = path
-        config, _ = load_config(args, needed=('model', ))
+        config, messages = load_config(args, needed=('model', ))
+        print(*messages, sep='\n', end='\n' if messages else '', file=sys.stderr)
         init_default_scope(config.get('default_scope', 'mmengine'))
         blocks = (config.get('strategy') or {}).get('units', BLOCKS)
         with torch.device('meta'):

@@ -1,10 +1,10 @@
 """iNaturalist as it is distributed: a list in COCO's format, and images in a folder per category."""
 
-import json
 import os
 from typing import Any
 
-from ..errors import UserError, why_missing
+from ..errors import UserError, shown, why_missing
+from ..json_text import parse_json
 from ..registry import DATASETS
 from .image_folder import ImageFolder
 
@@ -41,13 +41,15 @@ class INaturalist(ImageFolder):
 
     def _list(self) -> list[str]:
         content = self._read()
-        categories = sorted(content['categories'], key=lambda category: category['id'])
+        categories = sorted(content['categories'], key=lambda one: (isinstance(one['id'], str), one['id']))
         self._metainfo['classes'] = tuple(str(category['name']) for category in categories)
         number_of = {category['id']: number for number, category in enumerate(categories)}
         category_of = self._categories_of_images(content['annotations'])
         self._label_of: dict[str, int] = {}
         for image in content['images']:
             self._number_folder(image['file_name'], number_of, category_of.get(image['id']))
+            if os.path.isabs(image['file_name']) or '..' in image['file_name'].split('/'):
+                raise self._mistake(f'image {shown(image["file_name"])} is not below {self.data_root!r}')
         paths = sorted(image['file_name'] for image in content['images'])
         if paths and not os.path.exists(os.path.join(self.data_root, paths[0])):
             raise self._mistake(f'its images, such as {paths[0]}, are not below {self.data_root!r}. Unpack their '
@@ -63,13 +65,13 @@ class INaturalist(ImageFolder):
                             'the folder that holds it, and ann_file to its name, such as train2018.json.')
         try:
             with open(self.ann_file, encoding='utf-8') as file:
-                content = json.load(file)
+                content = parse_json(file.read())
         except ValueError as error:
             raise self._mistake(f'it is no JSON file ({error}). Unpack or download it anew') from error
         for part, keys in KEYS.items():
             entries = content.get(part) if isinstance(content, dict) else None
             if not isinstance(entries, list) or not all(
-                    isinstance(entry, dict) and all(key in entry for key in keys) for entry in entries):
+                    isinstance(one, dict) and all(_is_good(key, one.get(key)) for key in keys) for one in entries):
                 raise self._mistake(f'it has no list {part!r} of entries with {" and ".join(keys)}, as the lists of '
                                     'training and validation images have')
         return content
@@ -99,3 +101,8 @@ class INaturalist(ImageFolder):
 
     def _mistake(self, what: str) -> UserError:
         return UserError(f'{self.ann_file}: {what}.')
+
+
+def _is_good(key: str, value: Any) -> bool:
+    """Whether a value is one that the key may have: names are text, ids numbers or text."""
+    return isinstance(value, str if key == 'file_name' else (int, str))

@@ -10,6 +10,7 @@ from .hooks import (
     FeatureProbeHook,
     FiniteHook,
     LoggerHook,
+    PreemptionHook,
     ReconstructionHook,
     RuntimeInfoHook,
     SeedStepHook,
@@ -23,6 +24,6 @@ from .test_loop import MultiSetTestLoop
 __all__ = [
     'CheckClassesHook', 'CheckpointHook', 'CompileHook', 'CompressGradientsHook', 'EMAHook', 'FSDPStrategy',
     'FeatureProbeHook', 'FiniteHook', 'IterBasedTrainLoop', 'LearningRateDecayOptimWrapperConstructor', 'LoggerHook',
-    'MultiSetTestLoop', 'ReconstructionHook', 'RuntimeInfoHook', 'SeedStepHook', 'SkippedFilesHook', 'WarmupCosineLR',
-    'WarmupMultiStepLR'
+    'MultiSetTestLoop', 'PreemptionHook', 'ReconstructionHook', 'RuntimeInfoHook', 'SeedStepHook', 'SkippedFilesHook',
+    'WarmupCosineLR', 'WarmupMultiStepLR'
 ]

@@ -14,8 +14,10 @@ from mmengine.model import BaseTTAModel, is_model_wrapper
 from torch import Tensor, nn
 
 from ..checkpoints import UnknownCheckpoint, convert_state_dict, known_part, recognise
+from ..checkpoints.loading import origin_of
 from ..checkpoints.report import describe
 from ..checkpoints.weights import find_weights, unwrap_names
+from ..errors import UserError
 from .backbones.encoder import Encoder
 from .backbones.loading import CheckpointMismatch, elsewhere, shorten
 from .rest_report import RestReport, has_report
@@ -39,6 +41,7 @@ def convert_for(model: nn.Module, state_dict: Mapping[str, Tensor], report: bool
     """
     while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
         model = model.module
+    _require_numbers(model, state_dict)
     encoders = {name: module for name, module in model.named_modules() if isinstance(module, Encoder)}
     if len(encoders) != 1:
         return state_dict
@@ -57,6 +60,17 @@ def convert_for(model: nn.Module, state_dict: Mapping[str, Tensor], report: bool
             return state_dict
         raise CheckpointMismatch(f"the checkpoint has nothing for the {type(model).__name__}'s {name}: {error}"
                                  f'{elsewhere(state_dict)}. Give one of its architecture') from error
+
+
+def _require_numbers(model: nn.Module, state_dict: Mapping[str, Any]) -> None:
+    """Refuse parameters that PyTorch would round, or whose imaginary part it would drop, or that are no tensors."""
+    for name, parameter in model.named_parameters():
+        value = state_dict.get(name)
+        path = origin_of(state_dict) if name in state_dict and not isinstance(value, Tensor) else None
+        if name in state_dict and not isinstance(value, Tensor):
+            raise CheckpointMismatch(f'{name} of {path or "the checkpoint"} is a {type(value).__name__} and no tensor')
+        if isinstance(value, Tensor) and value.is_complex() and not parameter.is_complex():
+            raise CheckpointMismatch(f'{name} of the checkpoint has complex values')
 
 
 def _is_named(state_dict: Mapping[str, Tensor], name: str) -> bool:
@@ -92,6 +106,17 @@ def load_converted(load: Callable, module: nn.Module, state_dict: Mapping[str, T
         strict (bool): Raise where the names do not match.
         logger (Any): For what does not match, in a model without an encoder of this package.
     """
+    try:
+        _load_converted(load, module, state_dict, strict, logger)
+    except UserError as error:
+        path = origin_of(state_dict)
+        if path is None or path in str(error):
+            raise
+        raise type(error)(f'{path}: {error}') from error
+
+
+def _load_converted(load: Callable, module: nn.Module, state_dict: Mapping[str, Tensor], strict: bool,
+                    logger: Any) -> None:
     state_dict = convert_for(module, state_dict)
     model = module.module if is_model_wrapper(module) or isinstance(module, BaseTTAModel) else module
     if strict or not has_report(model):

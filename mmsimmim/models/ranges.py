@@ -13,6 +13,13 @@ def require_whole(**values: Any) -> None:
                              f'{" each" if numbers is value else ""}, got {value!r}')
 
 
+def require_number(**values: Any) -> None:
+    """ValueError unless each value is one integer of at least 1."""
+    for name, value in values.items():
+        if not _is_whole(value) or value < 1:
+            raise ValueError(f'{name} must be at least 1, a whole number, got {value!r}')
+
+
 def require_image_size(img_size: Any) -> None:
     """ValueError unless a size is None or one integer or two, in pixels, of at least 1."""
     if img_size is None:

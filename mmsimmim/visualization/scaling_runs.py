@@ -13,7 +13,7 @@ from mmengine.config import Config
 
 from ..errors import UserError
 from ..registry import MODELS
-from .training_log import NUM_IMAGES, Training, find_files, is_number, read_training
+from .training_log import NUM_IMAGES, Training, find_files, is_position, read_training
 
 CONFIG = 'config.py'  # of MMEngine's LocalVisBackend
 PRE_TRAINING = ('SimMIM', )
@@ -91,7 +91,7 @@ def _length_of(training: Training | None) -> tuple[int | None, int | None]:
     """Images and iterations of a training; no number of images if it was resumed on others."""
     if training is None:
         return None, None
-    images = {int(values[NUM_IMAGES]) for _, values in training.records if is_number(values.get(NUM_IMAGES))}
+    images = {int(values[NUM_IMAGES]) for _, values in training.records if is_position(values.get(NUM_IMAGES))}
     iterations = [values['iter'] for _, values in training.records if 'iter' in values]
     return (images.pop() if len(images) == 1 else None), int(iterations[-1])
 

@@ -1,6 +1,5 @@
 """What MMEngine logged of a training, runs that were resumed joined."""
 
-import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
+from ..json_text import parse_json
 
 # What a line of a log says of itself rather than of the training.
 POSITIONS = ('iter', 'epoch', 'step')
@@ -88,15 +88,18 @@ def read_rows(path: Path) -> list[dict]:
     rows = []
     for number, line in enumerate(lines, 1):
         try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
+            row = parse_json(line)
+        except ValueError as error:
             if number == len(lines) > 1:
                 break
             raise UserError(f'{path}, line {number} is no JSON: {line[:60]!r}. A log has one JSON object per line, as '
                             'in vis_data/scalars.json.') from error
-        if not isinstance(row, dict) or not is_number(row.get('step')):
+        if not isinstance(row, dict) or not is_position(row.get('step')):
             raise UserError(f'{path}, line {number} does not say its step: {line[:60]!r}. A log of a training, such as '
                             'vis_data/scalars.json, does on every line.')
+        wrong = [key for key in POSITIONS if key in row and not is_position(row[key])]
+        if wrong:
+            raise UserError(f'{path}, line {number}: {wrong[0]} must be a number from 0 on, not {row[wrong[0]]!r:.60}.')
         rows.append(row)
     if not rows:
         raise UserError(f'{path} is empty: nothing was logged yet.')
@@ -171,6 +174,11 @@ def place(rows: Iterable[dict], epoch_length: float | None) -> list[tuple[float,
             at = max(row['step'] * (epoch_length or 0), last)
         records.append((at, row))
     return records
+
+
+def is_position(value: object) -> bool:
+    """Whether a value of a log can say where in a training its line belongs."""
+    return is_number(value) and 0 <= value < 2**53
 
 
 def is_number(value: object) -> bool:

@@ -5,6 +5,7 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -31,25 +32,26 @@ def main() -> None:
     args = parse_args()
     attempts = []
     for subject in args.subjects or SUBJECTS:
-        attempts += run(subject, args.seed, args.tries)
-    if args.out:
-        rows = [attempt._asdict() for attempt in attempts]
-        args.out.write_text(json.dumps(rows, indent=1), encoding='utf-8')
+        for attempt in run(subject, args.seed, args.tries):
+            attempts.append(attempt)
+            if args.out:  # a campaign may be ended at any time
+                rows = [attempt._asdict() for attempt in attempts]
+                args.out.write_text(json.dumps(rows, indent=1), encoding='utf-8')
     print(table(attempts))
     sys.exit(int(any(attempt.outcome in FAULTS for attempt in attempts)))
 
 
-def run(subject: str, seed: int, tries: int) -> list[Attempt]:
+def run(subject: str, seed: int, tries: int) -> Iterator[Attempt]:
     """All attempts of a subject; faults are printed as they are found."""
-    attempts = []
+    number = 0
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix='attack-') as folder:
         for attempt in import_module(f'.{subject}', __package__).attack(seed, tries, Path(folder)):
-            attempts.append(attempt)
+            number += 1
             if attempt.outcome in FAULTS:
                 print(f'{attempt.outcome.value}: {attempt.subject}, {attempt.name}\n{attempt.detail}\n', flush=True)
-    print(f'{subject}: {len(attempts)} attempts in {time.monotonic() - begin:.0f} s\n', flush=True)
-    return attempts
+            yield attempt
+    print(f'{subject}: {number} attempts in {time.monotonic() - begin:.0f} s\n', flush=True)
 
 
 if __name__ == '__main__':

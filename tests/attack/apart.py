@@ -4,6 +4,7 @@ import contextlib
 import io
 import multiprocessing
 import os
+import resource
 import signal
 import sys
 import traceback
@@ -16,15 +17,18 @@ from .outcomes import Outcome
 
 # Events of the interpreter that reading a file or a config has no business with.
 FORBIDDEN = ('os.system', 'os.exec', 'os.posix_spawn', 'os.spawn', 'subprocess.Popen', 'socket.connect', 'pty.spawn')
+WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 
-def run_apart(function: Callable[[], None], seconds: float = 20, folder: Path | None = None) -> tuple[Outcome, str]:
+def run_apart(function: Callable[[], None], seconds: float = 20, folder: Path | None = None,
+              memory: int | None = None) -> tuple[Outcome, str]:
     """Call a function in a forked process.
 
     Args:
         function (Callable): Returns if the result was the right one, and raises ``AssertionError`` if it was another.
         seconds (float): After this long it hangs.
         folder (Path | None): Files outside it must not be removed, renamed or opened for writing; None allows that.
+        memory (int | None): Bytes of address space that it may take beyond what the process has; None for any number.
 
     Returns:
         tuple[Outcome, str]: ``FINE``; ``CLEAR`` with the sentence of a :class:`UserError`, or of the ``SystemExit``
@@ -32,7 +36,7 @@ def run_apart(function: Callable[[], None], seconds: float = 20, folder: Path | 
     """
     context = multiprocessing.get_context('fork')
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_child, args=(function, sender, folder), daemon=True)
+    process = context.Process(target=_child, args=(function, sender, folder, memory))  # which may have children
     process.start()
     sender.close()
     answer = None
@@ -49,8 +53,11 @@ def run_apart(function: Callable[[], None], seconds: float = 20, folder: Path | 
     return answer
 
 
-def _child(function: Callable[[], None], sender, folder: Path | None) -> None:
+def _child(function: Callable[[], None], sender, folder: Path | None, memory: int | None) -> None:
     forbidden = []
+    if memory is not None:
+        limit = memory + int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
     def note(event: str, args: tuple) -> None:
         if _is_forbidden(event, args, folder):
@@ -85,7 +92,12 @@ def _answer(function: Callable[[], None]) -> tuple[Outcome, str]:
 def _is_forbidden(event: str, args: tuple, folder: Path | None) -> bool:
     if event in FORBIDDEN:
         return True
-    if folder is None or event not in ('os.remove', 'os.rename', 'os.rmdir', 'shutil.rmtree'):
+    if folder is None or event not in ('os.remove', 'os.rename', 'os.rmdir', 'shutil.rmtree', 'open'):
+        return False
+    if event == 'open' and (not isinstance(args[0], (str, bytes)) or not (args[2] or 0) & WRITES
+                            or os.fsdecode(args[0]) == os.devnull):
+        return False
+    if event != 'os.rename' and isinstance(args[1], int) and args[1] >= 0:  # inside of a folder told of before
         return False
     return not Path(os.fsdecode(args[0])).resolve().is_relative_to(folder.resolve())
 

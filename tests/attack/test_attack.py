@@ -7,7 +7,7 @@ import pytest
 from .outcomes import FAULTS
 
 # Subject -> tries that fit into the minute that they all have together.
-TRIES = {}
+TRIES = dict(files=60, checkpoints=30, values=8, kills=4, preemption=2)
 
 
 @pytest.mark.parametrize('subject', TRIES)

@@ -30,7 +30,8 @@ def test_resolution_by_a_shift_mask():
 
 
 @pytest.mark.parametrize('backbone, arch', [
-    (SwinTransformer, 'base'), (SwinTransformerV2, 'tiny'), (SwinTransformerV2, 'huge'), (VisionTransformer, 'base')])
+    (SwinTransformer, 'base'), (SwinTransformer, 'nano'), (SwinTransformerV2, 'atto'), (SwinTransformerV2, 'tiny'),
+    (SwinTransformerV2, 'huge'), (VisionTransformer, 'base')])
 def test_a_named_architecture(backbone, arch):
     with torch.device('meta'):
         state = backbone(arch).state_dict()

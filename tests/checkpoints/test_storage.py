@@ -6,8 +6,10 @@ import resource
 import sys
 
 import pytest
+import torch
 from mmengine.visualization import LocalVisBackend
 
+from mmsimmim.checkpoints.reading.files import write_checkpoint
 from mmsimmim.checkpoints.storage import check_folder, why_not_written
 from mmsimmim.commands import train
 from mmsimmim.commands.common.mistakes import report_mistakes
@@ -101,3 +103,15 @@ def test_training_goes_on_without_a_log_and_ends_without_a_checkpoint(tmp_path, 
     assert not [name for name in os.listdir(tmp_path) if 'pth' in name]
     log = next(tmp_path.rglob('*.log')).read_text()
     assert log.count('cannot be written') == 1 and 'Training goes on' in log
+
+
+def test_content_and_name_are_forced_to_the_disk_in_this_order(tmp_path, monkeypatch):
+    """Before anything else is removed: a power loss must not take back the name and leave the removal."""
+    events, fsync, replace = [], os.fsync, os.replace
+    monkeypatch.setattr(os, 'fsync', lambda number: events.append(os.path.basename(
+        os.readlink(f'/proc/self/fd/{number}'))) or fsync(number))
+    monkeypatch.setattr(os, 'replace', lambda *paths: events.append('rename') or replace(*paths))
+    checkpoint.AtomicLocalBackend().put(b'1', tmp_path / 'a.pth')
+    write_checkpoint(str(tmp_path / 'b.pth'), {'w': torch.zeros(1)})
+    assert events[:3] == ['a.pth.tmp', 'rename', tmp_path.name]
+    assert events[3].startswith('b.pth') and events[4:] == ['rename', tmp_path.name]

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 from mmengine.fileio import LocalBackend
 from mmengine.hooks import Hook
@@ -53,3 +54,26 @@ class KillDuringSave(Hook):
             die()
 
         checkpoint.os.fsync = cut
+
+
+@HOOKS.register_module()
+class SignalAfterIteration(Hook):
+    """Send a signal to this process after a number of iterations, or in the validation after them.
+
+    In a run of several processes the last one alone gets it.
+    """
+
+    def __init__(self, iteration, number=signal.SIGTERM, validating=False, launcher=False):
+        self.iteration = iteration
+        self.number = number
+        self.validating = validating
+        self.launcher = launcher
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if runner.iter + 1 == self.iteration and not self.validating and runner.rank + 1 == runner.world_size:
+            os.kill(os.getppid() if self.launcher else os.getpid(), self.number)
+            time.sleep(self.launcher)  # which passes it on meanwhile
+
+    def before_val_iter(self, runner, batch_idx, data_batch=None):
+        if runner.iter == self.iteration and self.validating:
+            os.kill(os.getpid(), self.number)

@@ -42,12 +42,12 @@ BAD = {
     BACKBONE + 'with_cp': ['maybe', '3'],
     BACKBONE + 'bias_resize': ['nearest', '3'],
     BACKBONE + 'arch': ['huger', '5'],
-    BACKBONE + 'arch.embed_dims': ['0', '-8'],
+    BACKBONE + 'arch.embed_dims': ['0', '-8', '[8,8]'],
     BACKBONE + 'arch.depths': ['[-1,1,1,1]', '[0,1,1,1]'],
     BACKBONE + 'arch.num_heads': ['[0,1,2,2]', '[0]'],
     'model.neck': ['None', '5'],
     'model.neck.type': ['NoNeck', 'mmsimmim.NoNeck'],
-    'model.neck.in_channels': ['65', '0'],
+    'model.neck.in_channels': ['65', '0', '[64,64]'],
     'model.neck.encoder_stride': ['0', '-16'],
     'model.head.type': ['NoHead'],
     'model.head.patch_size': ['0', '-2'],
@@ -109,6 +109,9 @@ BAD = {
     'randomness.seed': ['abc', '-1'],
     'randomness.oops': ['1'],
     'env_cfg.dist_cfg': ['5'],
+    'auto_scale_lr': ['5', '[1,2]'],
+    'model_wrapper_cfg.type': ['NoWrapper'],
+    'val_evaluator': ['5'],
 }
 CASES = [(key, value) for key, values in BAD.items() for value in values]
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 import torch
-from mmengine.logging import MessageHub
+from mmengine.logging import MessageHub, MMLogger
 from mmengine.runner.loops import _InfiniteDataloaderIterator
 
 import mmsimmim  # noqa: F401  lets torch read MMEngine's checkpoints
@@ -54,6 +54,10 @@ def killer(name, **moment):
     """Options that add a hook of killers.py."""
     return [f'default_hooks.killer.type=mmsimmim.{name}',
             *(f'default_hooks.killer.{key}={value}' for key, value in moment.items())]
+
+
+def read_logs(folder):
+    return ''.join(path.read_text() for path in folder.glob('*/*.log'))
 
 
 def assert_same_end(folder, uninterrupted):
@@ -161,3 +165,75 @@ def test_a_longer_run_follows_its_own_schedule_and_a_finished_one_says_so(train_
     assert 'The run has finished' not in logs()
     train_here(tmp_path / 'parts', '--resume', options=length(6))
     assert 'The run has finished' in logs()
+
+
+@pytest.fixture
+def epochs_here(monkeypatch, images):
+    """A function that runs tools/train.py in this process, in the tiny config's loop of epochs; the exit status."""
+
+    def epochs_here(folder, *arguments, options=()):
+        MessageHub._instance_dict.clear()
+        MMLogger._instance_dict.clear()  # likewise
+        monkeypatch.setattr(sys, 'argv', [
+            'train.py', str(CONFIG), '--work-dir', str(folder), *arguments, '--cfg-options',
+            f'train_dataloader.dataset.data_root={images}', f'val_dataloader.dataset.data_root={images}',
+            'train_dataloader.num_workers=0', 'train_cfg.max_epochs=3', 'param_scheduler.end=3',
+            'default_hooks.checkpoint.max_keep_ckpts=-1', 'default_hooks.ema.type=EMAHook', *options])
+        try:
+            runpy.run_path(str(REPO / 'tools' / 'train.py'), run_name='__main__')
+        except SystemExit as end:
+            return end.code
+
+    return epochs_here
+
+
+@pytest.fixture(scope='module')
+def undisturbed(tmp_path_factory):
+    """A place for whole runs, by their options."""
+    return tmp_path_factory.mktemp('undisturbed')
+
+
+@pytest.mark.parametrize('moment, iteration, options', [
+    (dict(iteration=5, number=int(signal.SIGHUP)), 5, ['train_dataloader.num_workers=1']),
+    (dict(iteration=6, number=int(signal.SIGUSR1)), 6, []),  # the last of an epoch
+    (dict(iteration=6, validating=True), 6, []),
+    # gradients of half an update would be lost
+    (dict(iteration=5), 6, ['optim_wrapper.accumulative_counts=2']),
+])
+def test_interrupted_runs_go_on_at_the_next_step(epochs_here, undisturbed, tmp_path, moment, iteration, options):
+    whole = undisturbed / ('accumulated' if 'optim_wrapper.accumulative_counts=2' in options else 'plain')
+    if not whole.exists():
+        assert epochs_here(whole, options=options) is None
+    assert epochs_here(tmp_path, options=[*options, *killer('SignalAfterIteration', **moment)]) == 75
+    assert read_logs(tmp_path).count('Interrupted by SIG') == 1
+    regular = {f'epoch_{epoch}.pth' for epoch in (1, 2) if 3 * epoch < iteration + moment.get('validating', False)}
+    assert {path.name for path in tmp_path.glob('*.pth*')} == regular | {f'interrupted_iter_{iteration}.pth'}
+
+    assert epochs_here(tmp_path, '--resume', options=options) is None
+    assert {path.name for path in tmp_path.glob('*.pth*')} == {'epoch_1.pth', 'epoch_2.pth', 'epoch_3.pth'}
+    ends = [torch.load(folder / 'epoch_3.pth', weights_only=True) for folder in (tmp_path, whole)]
+    for part in ('state_dict', 'ema_state_dict', 'optimizer', 'param_schedulers'):
+        assert_identical(*(end[part] for end in ends))
+    assert [end['meta'][key] for end in ends for key in ('epoch', 'iter')] == [3, 9, 3, 9]
+    assert 'Epoch(val) [2][1/1]' in read_logs(tmp_path)  # was not left out
+
+
+@pytest.mark.slow
+def test_two_processes_stop_together_and_go_on(run_tool, tmp_path):
+    def train(folder, *arguments, options=()):
+        return run_tool('tools/dist_train.sh', CONFIG, 2, '--work-dir', tmp_path / folder, *arguments, PORT='29619',
+                        options=['train_dataloader.batch_size=4', 'train_cfg.max_epochs=2', 'param_scheduler.end=2',
+                                 *options])
+
+    assert train('whole')[0] == 0
+    moment = dict(iteration=2, number=int(signal.SIGUSR1), launcher=True)
+    code, output = train('parts', options=killer('SignalAfterIteration', **moment))
+    assert code == 75 and output.count('Interrupted by SIGUSR1') == 1 and 'Traceback' not in output, output
+    (file, ) = (tmp_path / 'parts').glob('*.pth*')
+    assert file.name in ('interrupted_iter_2.pth', 'interrupted_iter_3.pth')
+    code, output = train('parts', '--resume')
+    assert code == 0, output
+    ends = [torch.load(tmp_path / name / 'epoch_2.pth', weights_only=True) for name in ('parts', 'whole')]
+    for part in ('state_dict', 'optimizer', 'param_schedulers'):
+        assert_identical(*(end[part] for end in ends))
+    assert not file.exists()

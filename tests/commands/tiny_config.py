@@ -64,6 +64,7 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=1),
     param_scheduler=dict(type='ParamSchedulerHook'),
     finite=dict(type='mmsimmim.FiniteHook'),
+    preemption=dict(type='mmsimmim.PreemptionHook'),
     checkpoint=dict(type='mmsimmim.CheckpointHook', interval=1, max_keep_ckpts=1),
     sampler_seed=dict(type='DistSamplerSeedHook'))
 custom_hooks = [dict(type='mmsimmim.SeedStepHook'), dict(type='mmsimmim.SkippedFilesHook')]

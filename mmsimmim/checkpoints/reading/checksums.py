@@ -8,6 +8,7 @@ import os
 import zipfile
 
 from ...errors import UserError
+from .archives import require_plain
 
 # Set to anything but 0, it leaves the comparison out.
 SWITCH = 'MMSIMMIM_SKIP_CHECKSUMS'
@@ -49,6 +50,7 @@ def find_broken_part(path: str) -> str | None:
     """
     state = _state(path)
     with zipfile.ZipFile(path) as archive:
+        require_plain(archive, os.path.getsize(path))
         if os.environ.get(SWITCH, '0') not in ('', '0'):
             return None
         part = archive.testzip()

@@ -3,7 +3,6 @@
 A file is recognised by its content; its name only decides the format for writing.
 """
 
-import argparse
 import json
 import operator
 import os
@@ -11,17 +10,18 @@ import os.path as osp
 import pickle
 import re
 import zipfile
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ...errors import UserError
+from ...errors import UserError, shown
+from ..storage import sync_folder
 from .checksums import require_checksums
 from .deepspeed import OPTIMIZER_FILE, require_whole, what_folder
 from .other_files import TAR, is_tar, what_else
+from .torch_files import read_legacy, read_zip
 
 SUFFIXES = ('.pth', '.pt', '.bin', '.safetensors')
 # A header of names and shapes; more is no header.
@@ -34,22 +34,6 @@ class UnsafeCheckpoint(UserError, pickle.UnpicklingError):
 
 class MissingCheckpoint(UserError, FileNotFoundError):
     """No such file; a FileNotFoundError like MMEngine's own."""
-
-
-class CfgNode:
-    """A stand-in for the settings that official files contain beside the weights: plain data.
-
-    ``torch.load`` looks an admitted class up by the module and name that it carries, and fills no other dictionaries
-    than its own kinds; therefore what is made is one of them.
-    """
-
-    __module__ = 'yacs.config'
-
-    def __new__(cls) -> OrderedDict:
-        return OrderedDict()
-
-
-torch.serialization.add_safe_globals([CfgNode, argparse.Namespace])
 
 
 def read_checkpoint(path: str, map_location: Any = 'cpu', mmap: bool = False) -> dict[str, Any]:
@@ -158,6 +142,7 @@ def _write(path: str, save: Callable[[str], None]) -> None:
         with open(temporary, 'rb+') as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
+        sync_folder(osp.dirname(path))
     except Exception as error:  # torch and safetensors wrap the errors of the disk in types of their own.
         raise UserError(f'{path} could not be written: {_first_sentence(error)}. Nothing was changed.') from error
     finally:
@@ -211,36 +196,31 @@ def _read_zip(path: str, map_location: Any, mmap: bool) -> Any:
         raise UserError(f'{path} is a TorchScript program and no checkpoint. Save the state_dict() of the model that '
                         'it was made of.')
     require_checksums(path)
-    return _load(path, map_location, mmap)
+    return _load(path, lambda: read_zip(path, map_location, mmap))
 
 
 def _read_pickle(path: str, map_location: Any, mmap: bool) -> Any:
-    if is_tar(path):  # torch.load may open it with no care, whatever it begins with.
+    if is_tar(path):  # whatever it begins with
         raise UserError(f'{path} {TAR}')
-    return _load(path, map_location)
+    return _load(path, lambda: read_legacy(path, map_location))
 
 
-def _load(path: str, map_location: Any, mmap: bool = False) -> Any:
-    # From 2.13 on torch believes this suffix, whatever is in the file; a stream has none.
-    misnamed = path.endswith('.safetensors')
+def _load(path: str, read: Callable[[], Any]) -> Any:
     try:
-        with open(path, 'rb') as file:
-            return torch.load(file if misnamed else path, map_location, weights_only=True, mmap=mmap and not misnamed)
+        return read()
     except pickle.UnpicklingError as error:
-        reason, unknown = _reason(error), re.search(r'GLOBAL ([\w.]+)', str(error))
+        reason, unknown = _first_sentence(error), re.search(r'GLOBAL ([\w.]+)', str(error))
         if unknown:
             advice = (OPTIMIZER_FILE if unknown[1].startswith('deepspeed.') else
                       'If you trust the file, open it where that comes from, and save the state_dict alone')
             raise UnsafeCheckpoint(f'{path} can be read only with {unknown[1]}, which may run code; it was not run. '
                                    f'{advice}.') from error
-        if 'EOF' in reason:
-            raise _broken(path, reason) from error
         raise UnsafeCheckpoint(f'{path} is not a checkpoint, or a broken one, or would run code, which it did not: '
-                               f'{reason}. Fetch it again, or from another source.') from error
-    except Exception as error:  # torch raises a dozen types for damaged files.
+                               f'{shown(reason)}. Fetch it again, or from another source.') from error
+    except Exception as error:  # Damage makes a dozen types.
         if 'CUDA' in str(error):  # the device's fault, not the file's
             raise
-        raise _broken(path, _first_sentence(error)) from error
+        raise _broken(path, shown(_first_sentence(error))) from error
 
 
 def _broken(path: str, reason: str) -> UserError:
@@ -273,11 +253,6 @@ def _require_whole_safetensors(path: str) -> None:
                             'again.') from error
     if size < needed:
         raise UserError(f'{path} is cut off: {size:,} bytes are here of at least {needed:,}. Fetch it again.')
-
-
-def _reason(error: Exception) -> str:
-    """What torch found, without its advice to read the file without care."""
-    return _first_sentence(str(error).partition('WeightsUnpickler error:')[2] or str(error))
 
 
 def _first_sentence(error: Exception | str) -> str:

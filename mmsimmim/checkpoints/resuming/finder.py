@@ -95,7 +95,8 @@ def _read_note(folder: str) -> str | None:
     if not os.path.isfile(note):
         return None
     with open(note, errors='replace') as file:
-        return file.read().strip() or None
+        path = file.read().strip()
+    return path if path and '\0' not in path else None  # no path has zeros, and a look at one with them raises
 
 
 def _step(path: str) -> int | None:

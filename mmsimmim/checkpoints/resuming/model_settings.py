@@ -22,17 +22,17 @@ def changed_settings(config: Any, model: Any) -> list[str]:
         list[str]: Key, value in the checkpoint and value in the model, of each that differs. Empty, too, if the text is
         none or cannot be read.
     """
-    was, now = dict(_settings(_read_model(config), 'model')), dict(_settings(model, 'model'))
+    was, now = dict(_settings(read_section(config, 'model'), 'model')), dict(_settings(model, 'model'))
     return [f'{key}={was[key]} in the checkpoint, {now[key]} in the config'
             for key in was if key in now and _plain(was[key]) != _plain(now[key])]
 
 
-def _read_model(config: Any) -> Any:
-    """The value of ``model`` in a config without references."""
+def read_section(config: Any, name: str) -> Any:
+    """The value of a variable such as ``model`` in the text of a config without references; None if there is none."""
     try:
         statements = ast.parse(config).body if isinstance(config, str) else []
         return next((_value(one.value) for one in statements if isinstance(one, ast.Assign)
-                     and [getattr(target, 'id', None) for target in one.targets] == ['model']), None)
+                     and [getattr(target, 'id', None) for target in one.targets] == [name]), None)
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return None
 
@@ -45,6 +45,9 @@ def _value(node: ast.AST) -> Any:
         return {key.value: _value(value) for key, value in zip(node.keys, node.values) if isinstance(key, ast.Constant)}
     if isinstance(node, (ast.List, ast.Tuple)):
         return [_value(element) for element in node.elts]
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        number = _value(node.operand)
+        return -number if isinstance(number, (int, float)) else None
     return node.value if isinstance(node, ast.Constant) else None
 
 

@@ -9,6 +9,7 @@ from mmengine.config import Config
 from ...errors import UserError, why_missing
 from ..reading.files import read_checkpoint
 from .finder import find_checkpoint, find_fault
+from .state_forms import find_malformed
 from .training_state import missing_parts, start_anew
 
 
@@ -92,6 +93,9 @@ def _require_state(cfg: Config, path: str, content: Mapping[str, Any]) -> None:
         raise UserError(f'{path} holds no state of a training that could go on: it lacks '
                         f'{", ".join(missing)}. (A best_*.pth, and what save_optimizer=False writes, has weights '
                         f'alone.) {start_anew(path)}')
+    faults = find_malformed(content)
+    if faults:
+        raise UserError(f'The checkpoint {path} cannot be resumed: {"; ".join(faults[:3])}. {start_anew(path)}')
 
 
 def _take_seed(cfg: Config, content: Mapping[str, Any] | None) -> list[str]:

@@ -5,6 +5,8 @@ from typing import Any
 
 from torch import Tensor
 
+from .state_forms import find_bad_values, find_group_misfits, is_counter
+
 # States of PyTorch's optimizers that have a value for each value of a parameter.
 MOMENTS = frozenset((
     'exp_avg', 'exp_avg_sq', 'max_exp_avg_sq', 'exp_inf', 'momentum_buffer', 'square_avg', 'grad_avg', 'acc_delta',
@@ -39,10 +41,10 @@ def missing_parts(checkpoint: Mapping[str, Any], schedules: bool) -> list[str]:
              'the state of the schedules': checkpoint.get('param_schedulers') or not schedules,
              'the log (message_hub)': checkpoint.get('message_hub'),
              'epoch and iteration': isinstance(meta, Mapping) and {'epoch', 'iter'} <= set(meta)}
-    return [name for name, value in parts.items() if not value]
+    return [name for name, value in parts.items() if isinstance(value, Tensor) or not value]
 
 
-def find_state_misfits(state: Any, groups: Sequence[Sequence[Tensor]], names: Mapping[int, str]) -> list[str]:
+def find_state_misfits(state: Any, param_groups: Sequence[Mapping[str, Any]], names: Mapping[int, str]) -> list[str]:
     """Compare the state of an optimizer with the parameters that it is for.
 
     PyTorch compares the number of parameters only; moments of another shape then end in an error of a step, in a crash
@@ -50,13 +52,14 @@ def find_state_misfits(state: Any, groups: Sequence[Sequence[Tensor]], names: Ma
 
     Args:
         state (Any): Of a file, as of :meth:`torch.optim.Optimizer.state_dict`.
-        groups (Sequence[Sequence[Tensor]]): The optimizer's parameters, by group. Those that are sharded have the shape
-            of the whole.
+        param_groups (Sequence[Mapping[str, Any]]): The optimizer's. Parameters that are sharded have the shape of the
+            whole.
         names (Mapping[int, str]): The name of a parameter by its ``id``.
 
     Returns:
         list[str]: The first misfits in words; empty if there are none.
     """
+    groups = [group['params'] for group in param_groups]
     try:
         numbers, values = [list(group['params']) for group in state['param_groups']], dict(state['state'])
         known = {number for group in numbers for number in group}
@@ -68,8 +71,21 @@ def find_state_misfits(state: Any, groups: Sequence[Sequence[Tensor]], names: Ma
     if not known.issuperset(values):
         return ['it has values of parameters that are in none of its groups']
     pairs = [pair for group in zip(numbers, groups) for pair in zip(*group)]
-    return [text for number, parameter in pairs
-            for text in _misfits(values.get(number, {}), parameter, names.get(id(parameter), f'number {number}'))]
+    return [*find_group_misfits(state['param_groups'], param_groups)] or [*_gaps(values, pairs, names)] or [
+        text for number, parameter in pairs
+        for text in _misfits(values.get(number, {}), parameter, names.get(id(parameter), f'number {number}'))]
+
+
+def _gaps(values: Mapping[Any, Any], pairs: Sequence[tuple[Any, Tensor]], names: Mapping[int, str]) -> Iterator[str]:
+    """Moments that a parameter lacks, and others with as many dimensions have."""
+    kinds = {}
+    for number, parameter in pairs:
+        if isinstance(values.get(number), Mapping):
+            kinds.setdefault(parameter.ndim, set()).update(values[number])
+    for number, parameter in pairs:
+        if isinstance(values.get(number), Mapping) and values[number]:
+            for key in kinds[parameter.ndim] - set(values[number]):
+                yield f'that of {names.get(id(parameter), f"number {number}")} lacks {key}'
 
 
 def _misfits(values: Any, parameter: Tensor, name: str) -> Iterator[str]:
@@ -80,7 +96,9 @@ def _misfits(values: Any, parameter: Tensor, name: str) -> Iterator[str]:
         expected = _expected_shapes(key, tuple(parameter.shape))
         if isinstance(value, Tensor) and expected and tuple(value.shape) not in expected:
             yield f'{key} of {name} has the shape {tuple(value.shape)} instead of {expected[0]}'
-        elif key in MOMENTS and value is not None and not isinstance(value, Tensor):
+        elif key in MOMENTS and isinstance(value, Tensor):
+            yield from find_bad_values(key, value, name)
+        elif key in MOMENTS and value is not None or key in COUNTERS and not is_counter(value):
             yield f'{key} of {name} is a {type(value).__name__}'
 
 

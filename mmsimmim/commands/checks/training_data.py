@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 
 from ...datasets.checks.steps import describe_batches, describe_length
 from ...errors import UserError
+from ...interruption import let_loader_live
 from ...registry import LOOPS
 
 
@@ -31,6 +32,13 @@ class DataFirstRunner(Runner):
 
     It is the same data loader that the training then takes, so nothing is read twice.
     """
+
+    def build_val_loop(self, loop: Any) -> Any:
+        """As MMEngine's; a set without samples would end in a division by zero after the first epoch."""
+        built = super().build_val_loop(loop)
+        if isinstance(self.cfg.get('val_dataloader'), dict) and _is_empty(built.dataloader.dataset):
+            raise UserError(_without_samples(self.cfg.val_dataloader, 'val_dataloader', 'validate'))
+        return built
 
     def build_model(self, model: Any) -> Any:
         """As MMEngine's, afterwards."""
@@ -64,6 +72,7 @@ def load_training_data(runner: Runner | FlexibleRunner) -> None:
         raise UserError(_without_samples(runner._train_dataloader))
     if not _has_batches(loader, runner.cfg.get('train_cfg') or {}):
         raise UserError('train_dataloader: ' + describe_batches(number, loader.batch_size, get_world_size()))
+    let_loader_live(loader)
     runner._train_dataloader = loader
 
 
@@ -75,13 +84,17 @@ def _has_batches(loader: DataLoader, train_cfg: dict) -> bool:
     return len(loader) > 0 or by_iteration and isinstance(loader.sampler, InfiniteSampler)
 
 
-def _without_samples(loader: dict) -> str:
+def _is_empty(dataset: Any) -> bool:
+    return hasattr(dataset, '__len__') and len(dataset) == 0
+
+
+def _without_samples(loader: dict, name: str = 'train_dataloader', purpose: str = 'train') -> str:
     dataset = loader['dataset']
     while isinstance(dataset, dict) and isinstance(dataset.get('dataset'), dict):
         dataset = dataset['dataset']
-    where = ', '.join(f'{key}={dataset[key]!r}' for key in ('data_root', 'ann_file') if dataset.get(key))
+    where = ', '.join(f'{key}={dataset[key]!r}' for key in ('data_root', 'ann_file', 'indices') if dataset.get(key))
     filters = dataset.get('filter_cfg')
-    return (f'train_dataloader.dataset has no sample to train on ({where or dataset.get("type")}). '
+    return (f'{name}.dataset has no sample to {purpose} on ({where or dataset.get("type")}). '
             + (f'filter_cfg={dict(filters)} leaves none: there are no annotations of the classes of the config, or all '
                'images are smaller than min_size. ' if filters else '')
             + 'tools/dataset_converters/check_dataset.py tells what is in it.')

@@ -13,6 +13,7 @@ from mmengine.device import get_device
 from mmengine.logging import print_log
 
 from ...errors import UserError
+from ...interruption import Interrupted
 
 # The environment variable in which each launcher sets the number of processes.
 WORLD_SIZE_VARIABLES = dict(pytorch='WORLD_SIZE', slurm='SLURM_NTASKS', mpi='OMPI_COMM_WORLD_SIZE')
@@ -72,7 +73,7 @@ def connect_on_cpu(cfg: Config) -> None:
 
 @contextmanager
 def ending_connection() -> Iterator[None]:
-    """End the connection of the processes that a function made, if it goes well: ``@ending_connection()``.
+    """End the connection of the processes that a function made, if it goes well or all end together.
 
     A thread of gloo that lets go of its last tensor while the interpreter ends aborts the process, and the launcher
     calls the run failed (PyTorch's issue 190489). The threads end with the last reference to the connection, which
@@ -80,7 +81,16 @@ def ending_connection() -> Iterator[None]:
     collection is only the time that the thread needs.
     """
     before = torch.distributed.is_initialized()
-    yield
+    try:
+        yield
+    except Interrupted as end:
+        if end.together:
+            _end_connection(before)
+        raise
+    _end_connection(before)
+
+
+def _end_connection(before: bool) -> None:
     if torch.distributed.is_initialized() and not before:
         torch.distributed.destroy_process_group()
         gc.collect()

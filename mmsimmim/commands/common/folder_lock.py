@@ -15,10 +15,9 @@ except ImportError:  # Windows
     fcntl = None
 
 from ...errors import UserError
+from ...interruption import RANK_VARIABLES
 
 NAME = '.mmsimmim.lock'
-# The environment variable in which each launcher numbers the processes.
-RANK_VARIABLES = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')
 # What lockf raises where another process has the lock.
 TAKEN = (errno.EAGAIN, errno.EACCES)
 

@@ -1,4 +1,4 @@
-"""A command in several processes, through torchrun."""
+"""A command in several processes, through our launcher, which is torchrun with an ear for signals."""
 
 import os
 import sys
@@ -14,14 +14,14 @@ def command_line(name: str, arguments: Sequence[str], devices: int) -> list[str]
     Args:
         name (str): The command, such as 'train'.
         arguments (Sequence[str]): Its arguments.
-        devices (int): Processes; more than one are started by torchrun, on a free port.
+        devices (int): Processes; more than one are started by ``launch``, on a free port.
 
     Returns:
         list[str]: For :func:`os.execve` and :mod:`subprocess`, with :func:`environment`.
     """
     command = ['-m', 'mmsimmim', name, *arguments]
     if devices > 1:
-        command = ['-m', 'torch.distributed.run', '--standalone', f'--nproc_per_node={devices}', *command,
+        command = ['-m', 'mmsimmim', 'launch', '--standalone', f'--nproc_per_node={devices}', *command,
                    '--launcher', 'pytorch']
     return [sys.executable, *command]
 

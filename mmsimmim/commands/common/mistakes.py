@@ -1,18 +1,23 @@
-"""A mistake of the user ends a command with a message in place of a traceback."""
+"""A mistake of the user, or Ctrl-C, ends a command with a message in place of a traceback."""
 
+import logging
+import os
 import sys
+import traceback
 from collections.abc import Callable
 from functools import wraps
 
 from ...errors import UserError, shown_lines
+from ...interruption import ENDED_BY_USER, Interrupted, is_first_process
 from .refusals import refusal
 
 
 def report_mistakes(main: Callable) -> Callable:
-    """Let a tool end on a :class:`UserError` with its message and exit code 1, instead of a traceback.
+    """Let a tool end on a :class:`UserError` with its message and exit code 1, on Ctrl-C with 130, without a traceback.
 
-    So do errors with which code refuses a value of a config that it is built from (:mod:`.refusals`). All others are
-    faults of the program, and are shown whole, except for those of a disk that is full or read-only.
+    So do errors with which code refuses a value of a config that it is built from (:mod:`.refusals`). All others may be
+    faults of the program, and are shown whole, except for those of a disk that is full or read-only; if one came out
+    of a part of the config in a step, a last line names that part (:mod:`.failing_part`).
 
     Args:
         main (Callable): The tool.
@@ -25,16 +30,43 @@ def report_mistakes(main: Callable) -> Callable:
     def wrapped(*args, **kwargs):
         try:
             return main(*args, **kwargs)
+        except KeyboardInterrupt:
+            if is_first_process():
+                print('\nInterrupted: ended by SIGINT (Ctrl-C).', file=sys.stderr)
+            _leave(ENDED_BY_USER)
+        except Interrupted as end:
+            _leave(end.code)
         except UserError as error:
             # The message of an error in a data loading worker follows the worker's traceback.
             sys.exit(f'error: {shown_lines(str(error).rsplit("UserError: ", 1)[-1].strip())}')
         except Exception as error:
             sentence = refusal(error) or _of_the_disk(error)
             if sentence is None:
-                raise
+                sentence = _of_a_part(error)
+                if sentence is None:
+                    raise
+                traceback.print_exc()
             sys.exit(f'error: {shown_lines(sentence)}')
 
     return wrapped
+
+
+def _of_a_part(error: Exception) -> str | None:
+    if 'torch' not in sys.modules:  # without it there was no step, and importing it takes seconds
+        return None
+    from .failing_part import failing_part
+    return failing_part(error)
+
+
+def _leave(code: int) -> None:
+    """End, and where processes are connected do so without taking the connection down: others may be gone."""
+    torch = sys.modules.get('torch')
+    if torch is not None and torch.distributed.is_available() and torch.distributed.is_initialized():
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _of_the_disk(error: Exception) -> str | None:

@@ -19,6 +19,7 @@ PACKAGE = str(Path(__file__).parents[2])
 LIBRARIES = tuple(sysconfig.get_path(name) for name in ('purelib', 'platlib', 'stdlib'))
 KINDS = (ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError, RuntimeError, TypeError,
          ValueError)
+LENGTH = 100  # characters of a value that are shown
 # What an attribute is missed of when a word or a number stands where a dict or a list is needed.
 _PLAIN = re.compile(r"'(str|int|float|bool|list|tuple|NoneType|dict|ConfigDict)' object has no attribute")
 
@@ -37,7 +38,7 @@ def refusal(error: BaseException) -> str | None:
     builders = [i for i, frame in enumerate(frames) if _builds(frame)]
     if not builders or not isinstance(error, KINDS) or not _is_refused(error, steps, builders[-1]):
         return None
-    config, options = _config(frames), _options(frames)
+    config, options = _config(frames), options_of_command(frames)
     reason = _reason(error, frames[builders[-1]])
     key, section = _part(config, [_section(frames[i]) for i in reversed(builders)])
     return f'{_values(key, section, options, reason)}: {reason}'
@@ -49,8 +50,13 @@ def refusal(error: BaseException) -> str | None:
 def _builds(frame: FrameType) -> bool:
     """Whether MMEngine is making an object of a part of a config here."""
     code = frame.f_code
-    in_runner = code.co_filename.endswith(('runner.py', '_flexible_runner.py')) and code.co_name == '__init__'
-    return 'mmengine' in code.co_filename and (code.co_name.startswith('build_') or in_runner)
+    return 'mmengine' in code.co_filename and (code.co_name.startswith('build_') or _is_runner(frame))
+
+
+def _is_runner(frame: FrameType) -> bool:
+    """Whether MMEngine reads all of a config here."""
+    code = frame.f_code
+    return code.co_filename.endswith(('runner.py', '_flexible_runner.py')) and code.co_name == '__init__'
 
 
 def _is_refused(error: BaseException, steps: list[tuple[FrameType, int]], builder: int) -> bool:
@@ -86,6 +92,8 @@ def _raises(frame: FrameType, line: int) -> bool:
 
 def _section(frame: FrameType) -> Any:
     """What is being built in a frame."""
+    if _is_runner(frame):
+        return None
     first = frame.f_code.co_varnames[1:2]  # after self
     name = 'cfg' if frame.f_code.co_name.endswith('_from_cfg') else ''.join(first)
     return frame.f_locals.get(name)
@@ -128,7 +136,7 @@ def _config(frames: list[FrameType]) -> dict:
     return {}
 
 
-def _options(frames: list[FrameType]) -> dict[str, Any]:
+def options_of_command(frames: list[FrameType]) -> dict[str, Any]:
     """What ``--cfg-options`` gave to it."""
     for frame in frames:
         options = getattr(frame.f_locals.get('args'), 'cfg_options', None)
@@ -145,14 +153,22 @@ def _values(key: str, section: dict, options: dict[str, Any], reason: str) -> st
     inside = {name: value for name, value in options.items()
               if key and (f'{name}.'.startswith(f'{key}.') or f'{key}.'.startswith(f'{name}.'))}
     named = {f'{key}.{name}': value for name, value in section.items() if _names(reason, str(name), value)}
-    shown = {name: value for name, value in inside.items() if _names(reason, name.split('.')[-1], value)}
+    # Without a part, it is the whole config that was read.
+    shown = {name: value for name, value in (inside if key else options).items()
+             if _names(reason, name.split('.')[-1], value)}
     told = shown or inside or named
     if told:
-        place = ', '.join(f'{name}={value}' for name, value in told.items())
+        place = ', '.join(f'{name}={short(value)}' for name, value in told.items())
     else:
         place = f'{key} ({section["type"]})' if 'type' in section else key or 'The config cannot be used'
-    others = ' '.join(f'{name}={value}' for name, value in options.items() if name not in told)
+    others = ' '.join(f'{name}={short(value)}' for name, value in options.items() if name not in told)
     return f'{place} (with --cfg-options {others})' if others and not inside else place
+
+
+def short(value: Any) -> str:
+    """A value as far as it can be read in a sentence."""
+    text = str(value)
+    return text if len(text) <= LENGTH else f'{text[:LENGTH]}...'
 
 
 def _names(reason: str, name: str, value: Any) -> bool:
@@ -173,6 +189,7 @@ def _reason(error: BaseException, builder: FrameType) -> str:
 def _alternatives(builder: FrameType) -> str:
     """What a registry has in place of a name that it does not have."""
     registry, name = builder.f_locals.get('registry'), str(builder.f_locals.get('obj_type'))
-    known = [*getattr(registry, 'module_dict', ()), *getattr(getattr(registry, 'root', None), 'module_dict', ())]
+    known = list(dict.fromkeys([*getattr(registry, 'module_dict', ()),
+                                *getattr(getattr(registry, 'root', None), 'module_dict', ())]))
     similar = difflib.get_close_matches(name, known, 3, 0.5) or known[:8]
     return f' Known are, among others: {", ".join(similar)}.' if similar else ''

@@ -20,6 +20,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from ...json_text import parse_json
 from ...shipped import configs_folder
 
 NAME = 'encoders.json'
@@ -40,7 +41,7 @@ class Index:
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = (folder or configs_folder()).resolve()
         try:
-            content = json.loads((self.folder / NAME).read_text(encoding='utf-8'))
+            content = parse_json((self.folder / NAME).read_text(encoding='utf-8'))
             self._encoders = [ast.literal_eval(text) for text in content['encoders']]
             self._configs = content['configs']
         except (OSError, ValueError, KeyError, TypeError, SyntaxError):  # none, or a damaged one: all configs are read
@@ -52,10 +53,13 @@ class Index:
         Raises:
             Exception: Whatever MMEngine raises for a config that it cannot read.
         """
-        entry = self._configs.get(_name(path, self.folder))
-        if entry is not None and entry['fingerprint'] == fingerprint(path):
-            return None if entry['encoder'] is None else self._encoders[entry['encoder']]
-        return encoder_settings(path)
+        try:
+            entry = self._configs[_name(path, self.folder)]
+            known, number = entry['fingerprint'], entry['encoder']
+            encoder = None if number is None else self._encoders[number]
+        except (LookupError, TypeError):  # not in the index, or that is damaged
+            return encoder_settings(path)
+        return encoder if known == fingerprint(path) else encoder_settings(path)
 
 
 def encoder_settings(path: Path) -> dict | None:

@@ -4,15 +4,19 @@ import argparse
 import difflib
 import os
 import os.path as osp
+from copy import deepcopy
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.device import get_device
+from mmengine.utils import import_modules_from_strings
 
 from ...checkpoints.storage import check_folder
 from ...errors import UserError, why_missing
 from ..common.warnings_once import show_warnings_once
-from .options import added_keys, merge_options
+from .encoder_size import follow_encoder, spell_out_archs
+from .kinds import check_kinds
+from .options import added_keys, merge_options, top
 from .reading import ConfigReading
 from .values import check_values
 from .variables import keep_slashes, set_variables
@@ -46,6 +50,8 @@ def load_config(args: argparse.Namespace, needed: tuple[str, ...]) -> tuple[Conf
     cfg.launcher = args.launcher
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or osp.join(
         'work_dirs', osp.splitext(osp.basename(args.config))[0])
+    if cfg.get('default_scope') is None:
+        cfg.pop('default_scope', None)  # MMEngine's default goes for a missing one alone
     check_values(cfg)
     check_folder(cfg.work_dir)
     drop_disabled_hooks(cfg)
@@ -88,13 +94,28 @@ def read_with_options(path: str, options: dict[str, Any]) -> tuple[Config, list[
         UserError: The config is missing or broken, or an option does not fit into it.
     """
     reading = ConfigReading(path)
-    cfg = _read(reading)
-    messages = added_keys(cfg, options)
-    options = keep_slashes(cfg, options)
-    merge_options(cfg.copy(), options)  # an option that does not fit is reported before any file
-    cfg, more = set_variables(cfg, reading, options)
+    before = _read(reading)
+    trial, given = deepcopy(before), options
+    options = spell_out_archs(trial, given)
+    check_kinds(trial, options)
+    messages = added_keys(trial, options)
+    options = keep_slashes(trial, options)
+    merge_options(trial, options)  # an option that does not fit is reported before any file
+    cfg, more = set_variables(before, reading, options)
+    cfg = deepcopy(cfg)
+    spell_out_archs(cfg, given)
     merge_options(cfg, options)
-    return cfg, messages + more
+    if any(top(key) == 'custom_imports' for key in options):
+        _import(cfg)
+    return cfg, messages + more + follow_encoder(before, cfg, options)
+
+
+def _import(cfg: Config) -> None:
+    """Import what ``custom_imports`` names, which MMEngine does as it reads a file, before there are options."""
+    try:
+        import_modules_from_strings(**(cfg.get('custom_imports') or dict(imports=[])))
+    except Exception as error:  # the user's own modules can raise anything
+        raise UserError(f'custom_imports={cfg.custom_imports}: {type(error).__name__}: {error}') from error
 
 
 def drop_disabled_hooks(cfg: Config) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from mmengine.config import Config
 
 from ...errors import UserError
+from ..common.refusals import short
 
 LEVELS = ('CRITICAL', 'FATAL', 'ERROR', 'WARNING', 'WARN', 'INFO', 'DEBUG', 'NOTSET')
 
@@ -54,6 +55,12 @@ MEANS = ('a list of finite numbers', lambda value: value is None or _is_list(val
 SEED = ('a whole number from 0 to 2**32 - 1, or None', lambda value: value is None or _is_whole(value, 0) and (
     value < 2**32))
 LEVEL = (f'one of {", ".join(LEVELS)}', lambda value: value in LEVELS)
+METRICS = ('a dictionary of settings, a list of them, or None', lambda value: (
+    value is None or isinstance(value, dict) or isinstance(value, list) and value and all(
+        isinstance(one, dict) for one in value)))
+STEPS = ('a list of dictionaries', lambda value: isinstance(value, (list, tuple)) and all(
+    isinstance(one, dict) for one in value))
+KIND = ('the name of a class', lambda value: callable(value) or isinstance(value, str) and value.strip())
 WORD = ('a word', lambda value: value is None or isinstance(value, str) and value)
 
 _LOADER = r'(train|val|test)_dataloader\.'
@@ -63,12 +70,18 @@ RULES = [(re.compile(key), *allowed) for key, allowed in [
     (r'model|default_hooks', SECTION),
     (r'(train|val|test)_(dataloader|cfg)|optim_wrapper|randomness|log_processor', SECTION_OR_NONE),
     (r'env_cfg|env_cfg\.(dist_cfg|mp_cfg)', SECTION_OR_NONE),
+    (r'auto_scale_lr|model_wrapper_cfg|strategy|visualizer|custom_imports|tta_model', SECTION_OR_NONE),
+    (r'(val|test)_evaluator', METRICS),
     (r'custom_hooks', SECTIONS),
+    (r'\w+_dataloader\.(dataset\.)+backend_args', SECTION_OR_NONE),
+    (r'\w+_dataloader\.(dataset\.)+pipeline', STEPS),
+    (r'(.+\.)?type', KIND),
+    (r'env_cfg\.cudnn_benchmark|auto_scale_lr\.enable', SWITCH),
     (r'param_scheduler|model\.neck', PARTS),
     (r'default_hooks\.\w+|optim_wrapper\.(clip_grad|paramwise_cfg)', SECTION_OR_NONE),
     (r'optim_wrapper\.optimizer|model\.(backbone|data_preprocessor)|\w+_dataloader\.(dataset|sampler)', SECTION),
     (r'log_level', LEVEL),
-    (r'work_dir|load_from|default_scope|experiment_name', WORD),
+    (r'work_dir|load_from|default_scope|experiment_name|runner_type', WORD),
     (r'resume|find_unused_parameters|train_cfg\.by_epoch|(model\.)?data_preprocessor\.(bgr_to_rgb|rgb_to_bgr)', SWITCH),
     (r'train_cfg\.max_(epochs|iters)', LENGTH),
     (r'train_cfg\.val_interval', AT_LEAST_1),
@@ -112,7 +125,7 @@ def check_values(cfg: Config) -> None:
             raise UserError(f'{key}={value}: this is not a number.')
         for pattern, allowed, fits in RULES:
             if pattern.fullmatch(key) and not fits(value):
-                raise UserError(f'{key}={value}: it must be {allowed}.')
+                raise UserError(f'{key}={short(value)}: it must be {allowed}.')
 
 
 def _places(node: Any, key: str = '') -> Iterator[tuple[str, Any]]:

@@ -1,12 +1,14 @@
 """The categories of a COCO annotation file, compared with the classes of a config."""
 
-import json
 import mmap
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from ...errors import UserError
+from ...json_text import parse_json
 from .report import Section, some
 
 
@@ -20,23 +22,37 @@ def read_categories(path: str) -> list[dict]:
         list[dict]: Its section "categories".
 
     Raises:
-        ValueError: The file is no JSON.
-        KeyError: It has no such section.
+        UserError: The file is no JSON, or has no such section.
     """
+    if not os.path.getsize(path):
+        raise UserError(f'{path} is empty. Make or download it again.')
     with open(path, 'rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         for found in re.finditer(rb'"categories"\s*:\s*\[', content):
             end = content.find(b']', found.end())
             while end != -1 and end - found.end() < 2**24:
                 try:
-                    entries = json.loads(content[found.end() - 1:end + 1])
+                    entries = parse_json(content[found.end() - 1:end + 1])
                 except ValueError:  # a bracket inside, such as that of a skeleton
                     end = content.find(b']', end + 1)
                     continue
-                if entries and all(isinstance(entry, dict) and 'id' in entry and 'name' in entry for entry in entries):
+                if entries and _are_categories(entries):
                     return entries
                 break
-    with open(path, encoding='utf-8') as file:
-        return json.load(file)['categories']
+    try:
+        with open(path, encoding='utf-8') as file:
+            content = parse_json(file.read())
+    except ValueError as error:
+        raise UserError(f'{path} is no JSON, or only a part of it: {error}. Make or download it again.') from error
+    entries = content.get('categories') if isinstance(content, dict) else None
+    if not _are_categories(entries):
+        raise UserError(f'{path} has no list "categories" of entries with "id" and "name", as a file in the format of '
+                        'COCO has.')
+    return entries
+
+
+def _are_categories(entries: Any) -> bool:
+    return isinstance(entries, list) and all(
+        isinstance(entry, dict) and 'id' in entry and isinstance(entry.get('name'), str) for entry in entries)
 
 
 def compare_categories(section: Section, classes: Sequence[str], categories: Sequence[dict], dataset: Any) -> None:

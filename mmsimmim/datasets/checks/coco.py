@@ -1,12 +1,12 @@
 """Annotations in COCO format, and their images."""
 
-import json
 import math
 import os
 from collections import Counter, defaultdict
 from collections.abc import Callable
 
 from ...errors import why_missing
+from ...json_text import parse_json
 from ..image_folder import IMAGE_SUFFIXES, list_files
 from .categories import compare_categories, repeated
 from .coco_masks import NUMBER, check_masks, is_of
@@ -62,7 +62,7 @@ def _read(part: Part, section: Section) -> dict[str, list] | None:
         return None
     try:
         with open(path, encoding='utf-8') as file:
-            content = json.load(file)
+            content = parse_json(file.read())
     except ValueError as error:
         section.error(f'{path} is no JSON, or only a part of it: {error}', advice='Make or download it again.')
         return None

@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from PIL import Image
 
+from ..transforms.loading.all_pixels import load_all_pixels
 from ..transforms.loading.image_bytes import open_file, open_image
 
 T = TypeVar('T')
@@ -99,7 +100,7 @@ def read_picture(path: str, decode: bool = False) -> Picture:
             turned = image.format in ('JPEG', 'MPO') and 'exif' in image.info and \
                 image.getexif().get(ORIENTATION, 1) >= 5
             if decode:
-                image.load()
+                load_all_pixels(image, file)
             return Picture(*(image.size[::-1] if turned else image.size), turned)
     except Exception as error:  # Pillow's decoders raise nearly every type of exception for broken files.
         return Picture(fault=_reason(error))
@@ -116,6 +117,7 @@ def read_label_map(path: str) -> LabelMap:
     """
     try:
         with open_file(path) as file, open_image(file) as image:
+            load_all_pixels(image, file)
             return LabelMap(*image.size, image.mode, _count_values(image))
     except Exception as error:
         return LabelMap(fault=_reason(error))

@@ -1,10 +1,10 @@
 """ImageNet's validation images with the ReaL labels."""
 
-import json
 import os
 import re
 
 from ...errors import UserError, why_missing
+from ...json_text import parse_json
 from ...registry import DATASETS
 from ..checks.report import some
 from .test_set import ImageNetTestSet
@@ -63,7 +63,7 @@ def _read_labels(path: str) -> list[list[int]]:
                         'github.com/google-research/reassessed-imagenet; ann_file of the dataset says where it is.')
     try:
         with open(path, encoding='utf-8') as file:
-            labels = json.load(file)
+            labels = parse_json(file.read())
     except ValueError as error:
         raise UserError(f'The ReaL labels {path!r} are no JSON, or are cut off: {error}.') from error
     valid = range(len(WNIDS))

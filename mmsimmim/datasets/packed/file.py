@@ -6,13 +6,13 @@ LMDB, MMEngine's ``LmdbBackend`` among them, finds the images.
 """
 
 import hashlib
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from ...errors import UserError
+from ...json_text import parse_json
 
 FORMAT = 'mmsimmim packed images, version 1'
 MANIFEST, PATHS, COMMIT = b'\0manifest', b'\0paths', b'\0commit'
@@ -224,8 +224,8 @@ def read_commits(records: Any, path: str) -> Iterator[dict]:
 
 def _parse(text: bytes, what: str, path: str) -> dict:
     try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        content = parse_json(text)
+    except ValueError as error:
         raise UserError(f'{path} is damaged: its {what} cannot be read. {COPY}') from error
     if type(content) is not dict:
         raise UserError(f'{path} is damaged: its {what} holds something else. {COPY}')

@@ -8,6 +8,7 @@ from .ema import EMAHook
 from .feature_probe import FeatureProbeHook
 from .finite import FiniteHook
 from .logger import LoggerHook
+from .preemption import PreemptionHook
 from .reconstruction import ReconstructionHook
 from .runtime_info import RuntimeInfoHook
 from .seed_step import SeedStepHook
@@ -15,5 +16,6 @@ from .skipped_files import SkippedFilesHook
 
 __all__ = [
     'CheckClassesHook', 'CheckpointHook', 'CompileHook', 'CompressGradientsHook', 'EMAHook', 'FeatureProbeHook',
-    'FiniteHook', 'LoggerHook', 'ReconstructionHook', 'RuntimeInfoHook', 'SeedStepHook', 'SkippedFilesHook'
+    'FiniteHook', 'LoggerHook', 'PreemptionHook', 'ReconstructionHook', 'RuntimeInfoHook', 'SeedStepHook',
+    'SkippedFilesHook'
 ]

@@ -6,10 +6,13 @@ from mmengine.dist import is_main_process
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
 
-from ...checkpoints.storage import writing
+from ...checkpoints.storage import sync_folder, writing
 from ...registry import HOOKS
 from ..finite import require_finite
+from .resuming.accumulated import GRADIENTS, accumulated_gradients, restore_gradients
+from .resuming.leftovers import note_outdated, remove_leftovers
 from .resuming.own_folder import forget_files_of_others, lies_in
+from .resuming.validate_again import VALIDATED
 
 
 class AtomicLocalBackend(LocalBackend):
@@ -33,6 +36,7 @@ class AtomicLocalBackend(LocalBackend):
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, filepath)
+            sync_folder(os.path.dirname(filepath))
 
 
 register_backend('AtomicLocalBackend', AtomicLocalBackend, force=True)
@@ -44,7 +48,8 @@ class CheckpointHook(MMEngineCheckpointHook):
 
     MMEngine deletes the outdated checkpoint before it writes the new one, and writes it in place. Here a file is
     written under a temporary name, renamed when it is complete, and only then the outdated one is deleted. The same
-    holds for the best checkpoint. Nothing outside the folder of the run is deleted, whatever a resumed checkpoint says.
+    holds for the best checkpoint; what a kill in between leaves is removed when the run is resumed.
+    Nothing outside the folder of the run is deleted, whatever a resumed checkpoint says.
     A model or an optimizer with values that are not finite is not written: the training stops.
 
     Args:
@@ -59,6 +64,18 @@ class CheckpointHook(MMEngineCheckpointHook):
         if backend_args is None and '://' not in str(out_dir):
             backend_args = dict(backend='AtomicLocalBackend')
         super().__init__(*args, out_dir=out_dir, backend_args=backend_args, **kwargs)
+        self._replaced: list[str] = []  # the best checkpoints, while better ones are being written
+        self._gradients: dict = {}  # on their way into a checkpoint, or out of one
+
+    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Note the gradients of an update that the checkpoint falls into, and let nobody else hold them."""
+        gradients = checkpoint.pop(GRADIENTS, {})
+        self._gradients = gradients if getattr(runner, '_resume', False) else {}
+
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Add such gradients to a checkpoint from which a training can go on."""
+        if self._gradients and 'optimizer' in checkpoint:
+            checkpoint[GRADIENTS] = self._gradients
 
     def before_train(self, runner) -> None:
         """As MMEngine's; of a resumed run's best checkpoints those in its own folder are known.
@@ -68,18 +85,29 @@ class CheckpointHook(MMEngineCheckpointHook):
         """
         forget_files_of_others(runner, self.out_dir)
         super().before_train(runner)
+        restore_gradients(runner, self._gradients)
+        self._gradients = {}
+        last = runner.message_hub.runtime_info.get('last_ckpt')
+        if isinstance(last, str) and lies_in(last, self.out_dir):
+            self.last_ckpt = last  # without which a better score is not noted in it
+        if is_main_process() and isinstance(self.file_backend, AtomicLocalBackend):
+            if names := remove_leftovers(self.out_dir, runner.message_hub):
+                runner.logger.info(f'Removed what an interrupted run has left: {", ".join(names)}')
 
     def after_val_epoch(self, runner, metrics: dict) -> None:
         """Keep the best model, if it is one."""
+        runner.message_hub.update_info(VALIDATED, runner.iter)
         if self.save_best:
             require_finite(runner)
         super().after_val_epoch(runner, metrics)
 
     def _save_best_checkpoint(self, runner, metrics: dict) -> None:
         before = self._take_best()
+        self._replaced = [path for path in before.values() if lies_in(path, self.out_dir)]
         super()._save_best_checkpoint(runner, metrics)
         after = self._take_best()
         self._give_best({**before, **after})
+        self._replaced = []
         if is_main_process():
             for name in after:
                 path = before.get(name)
@@ -105,7 +133,13 @@ class CheckpointHook(MMEngineCheckpointHook):
     def _save_checkpoint_with_step(self, runner, step: int, meta: dict) -> None:
         require_finite(runner)
         outdated = self._make_room(step)
+        note_outdated(runner.message_hub, [*outdated, *self._replaced])
+        self._gradients = accumulated_gradients(runner)
         super()._save_checkpoint_with_step(runner, step, meta)
+        self._gradients = {}
+        last = runner.message_hub.runtime_info.get('last_ckpt')
+        if isinstance(last, str) and lies_in(last, self.out_dir):
+            self.last_ckpt = last  # without which a better score is not noted in it
         if is_main_process():
             for path in outdated:
                 self._remove(path)

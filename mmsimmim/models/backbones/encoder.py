@@ -10,7 +10,8 @@ from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from .loading import LoadReport, below, compare, first_not_finite, own_parameters, require_fit, use_own_names
+from .loading import (
+    LoadReport, below, compare, drop_others, first_not_finite, own_parameters, require_fit, use_own_names)
 
 
 class Encoder(BaseModule):
@@ -103,6 +104,7 @@ class Encoder(BaseModule):
 
     def _check(self, own: dict[str, Tensor], state_dict: dict[str, Tensor], prefix: str) -> LoadReport:
         """Bring a file's parameters into the form of this encoder, in place, and refuse them if they do not fit."""
+        drop_others(own, state_dict, prefix)
         given = below(state_dict, prefix)
         min_matched = self.min_matched if self._min_matched_at_first is None else self._min_matched_at_first
         use_own_names(own, state_dict, prefix, in_part=min_matched == 0)

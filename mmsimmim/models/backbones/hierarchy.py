@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from ...layers import PatchEmbed, call_block, check_with_cp, replace_masked_tokens
-from ..ranges import require_image_size, require_rates, require_whole
+from ..ranges import require_image_size, require_number, require_rates, require_whole
 from .encoder import Encoder
 
 
@@ -182,6 +182,7 @@ def parse_arch(arch: str | dict, named: dict[str, dict], optional: Sequence[str]
     if not all(isinstance(arch[key], Sequence) for key in keys[1:]):
         raise ValueError(f"depths and num_heads of arch are lists, one number for each stage; got {arch['depths']!r} "
                          f"and {arch['num_heads']!r}")
+    require_number(embed_dims=arch['embed_dims'])
     require_whole(**{key: arch[key] for key in keys})
     if len(arch['depths']) != len(arch['num_heads']):
         raise ValueError(f"arch has {len(arch['depths'])} depths but {len(arch['num_heads'])} num_heads")

@@ -5,7 +5,7 @@ MMEngine loads with ``strict=False``: parameters that a file lacks stay random, 
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -85,6 +85,24 @@ def own_parameters(module: nn.Module) -> dict[str, Tensor] | None:
     if any('_fsdp_wrapped_module.' in name or name.endswith('_flat_param') for name in names):
         return None
     return {INNER_WRAPPERS.sub('', name): parameter for name, parameter in names.items()}
+
+
+def drop_others(own: Iterable[str], state_dict: dict[str, Any], prefix: str) -> None:
+    """Take what is no tensor out of a state dict, in place.
+
+    Args:
+        own (Iterable[str]): Names of the encoder's parameters.
+        state_dict (dict[str, Any]): Changed in place.
+        prefix (str): Prefix of the encoder's keys.
+
+    Raises:
+        CheckpointMismatch: If it stands for a parameter.
+    """
+    for name, value in below(state_dict, prefix).items():
+        if not isinstance(value, Tensor):
+            if name in own:
+                raise CheckpointMismatch(f'{prefix}{name} of the checkpoint is a {type(value).__name__} and no tensor')
+            del state_dict[prefix + name]
 
 
 def use_own_names(own: Iterable[str], state_dict: dict[str, Tensor], prefix: str, in_part: bool = False) -> None:

@@ -78,9 +78,24 @@ class SwinTransformer(HierarchicalEncoder):
     State-dict keys are those of mmpretrain, mmdet and mmsegmentation. Bias tables of other windows are resized while
     loading; index buffers in a file are ignored.
 
+    Named architectures, with the parameters of the encoder alone, at window 7. The first three are ours and in no
+    paper: for CPUs and the GPUs of laptops.
+
+    ===== === =========== ============= ==========
+    name  C   depths      heads         parameters
+    ===== === =========== ============= ==========
+    atto  24  2, 2, 2, 2  1, 2, 4, 8    1.29 M
+    femto 48  2, 2, 2, 2  2, 4, 8, 16   5.12 M
+    nano  64  2, 2, 6, 2  2, 4, 8, 16   12.3 M
+    tiny  96  2, 2, 6, 2  3, 6, 12, 24  27.5 M
+    small 96  2, 2, 18, 2 3, 6, 12, 24  48.8 M
+    base  128 2, 2, 18, 2 4, 8, 16, 32  86.7 M
+    large 192 2, 2, 18, 2 6, 12, 24, 48 195 M
+    ===== === =========== ============= ==========
+
     Args:
-        arch (str | dict): ``'tiny'``, ``'small'``, ``'base'``, ``'large'`` (or their first letters), or a dict of
-            ``embed_dims`` (int), ``depths`` and ``num_heads`` (one int per stage).
+        arch (str | dict): A name of the table (or its first letter), or a dict of ``embed_dims`` (int), ``depths`` and
+            ``num_heads`` (one int per stage).
         img_size (int | tuple[int, int], optional): Size of the images, pixels (H, W), known beforehand, as in
             pre-training and classification: a window that is not smaller than its map becomes the map and is not
             shifted, decided here once as in the official code. None, for detection and segmentation: windows as

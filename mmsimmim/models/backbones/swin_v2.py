@@ -72,6 +72,9 @@ class SwinTransformerV2(HierarchicalEncoder):
     ========== === ============ ================= ==========
     name       C   depths       heads             parameters
     ========== === ============ ================= ==========
+    atto       24  2, 2, 2, 2   1, 2, 4, 8        1.31 M
+    femto      48  2, 2, 2, 2   2, 4, 8, 16       5.15 M
+    nano       64  2, 2, 6, 2   2, 4, 8, 16       12.3 M
     tiny       96  2, 2, 6, 2   3, 6, 12, 24      27.6 M
     small      96  2, 2, 18, 2  3, 6, 12, 24      49.0 M
     base       128 2, 2, 18, 2  4, 8, 16, 32      86.9 M
@@ -81,16 +84,17 @@ class SwinTransformerV2(HierarchicalEncoder):
     giant-1b   448 2, 2, 18, 2  14, 28, 56, 112   1061 M
     ========== === ============ ================= ==========
 
-    The 658 M and 3.0 B of the paper count a classifier of 1000 classes. ``huge`` and ``giant`` have one more norm after
+    ``atto``, ``femto`` and ``nano`` are ours and in no paper: for CPUs and the GPUs of laptops. The 658 M and 3.0 B of
+    the paper count a classifier of 1000 classes. ``huge`` and ``giant`` have one more norm after
     every sixth block of a stage; the paper gives their C and depths but not their heads, which are mmpretrain's here,
     so that its weights fit. ``giant-1b`` is the "g" of `the study of data scaling
     <https://arxiv.org/abs/2206.04664>`_, with 32 channels per head as in ``tiny`` to ``large``. A file with other heads
     is refused when it is loaded: give ``arch`` as a dict then.
 
     Args:
-        arch (str | dict): ``'tiny'``, ``'small'``, ``'base'``, ``'large'``, ``'huge'``, ``'giant'`` (or their first
-            letters), ``'giant-1b'``, or a dict of ``embed_dims`` (int), ``depths`` and ``num_heads`` (one int per
-            stage) and, if wanted, ``extra_norm_every_n_blocks`` (int, 0 for none).
+        arch (str | dict): A name of the table (or its first letter; ``'g'`` is ``'giant'``), or a dict of
+            ``embed_dims`` (int), ``depths`` and ``num_heads`` (one int per stage) and, if wanted,
+            ``extra_norm_every_n_blocks`` (int, 0 for none).
         img_size (int | tuple[int, int], optional): Size of the images, pixels (H, W), known beforehand, as in
             pre-training and classification: a window that is not smaller than its map becomes the map and is not
             shifted, decided here once as in the official code. None, for detection and segmentation: windows as
@@ -175,7 +179,7 @@ class SwinTransformerV2(HierarchicalEncoder):
     def _compare_windows(self, state_dict: dict[str, Tensor]) -> None:
         """Warn of a file that was trained with other windows than the arguments say."""
         own = {i: stage.blocks[0].attn.w_msa.pretrained_window_size for i, stage in enumerate(self.stages)}
-        trained = {**own, **_trained_windows(state_dict)}
+        trained = {**own, **trained_windows(state_dict)}
         if trained != own:
             print_log(f'{type(self).__name__}: the position bias of the checkpoint was trained with windows '
                       f'{tuple(trained.values())}, but is read as if with {tuple(own.values())}: set '
@@ -196,7 +200,7 @@ def _initialise(module: nn.Module) -> None:
             nn.init.zeros_(norm.weight)
 
 
-def _trained_windows(state_dict: dict[str, Tensor]) -> dict[int, int]:
+def trained_windows(state_dict: dict[str, Tensor]) -> dict[int, int]:
     """The window of each stage in pre-training, as far as a file has mmpretrain's or official coordinate tables."""
     windows = {}
     for key, table in state_dict.items():

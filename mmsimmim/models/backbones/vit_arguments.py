@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ...architectures import VIT
-from ..ranges import require_rates, require_whole
+from ..ranges import require_number, require_rates, require_whole
 
 T = TypeVar('T')
 ARCH_KEYS = ('embed_dims', 'num_layers', 'num_heads', 'feedforward_channels')
@@ -28,7 +28,7 @@ def parse_arch(arch: str | dict) -> tuple[int, int, int, int]:
     if not isinstance(arch, dict) or set(arch) != set(ARCH_KEYS):
         got = tuple(arch) if isinstance(arch, dict) else repr(arch)
         raise ValueError(f'arch as a dict needs the keys {ARCH_KEYS}, got {got}')
-    require_whole(**arch)
+    require_number(**arch)
     if arch['embed_dims'] % arch['num_heads']:
         raise ValueError(f"num_heads {arch['num_heads']} must divide embed_dims {arch['embed_dims']}")
     return tuple(arch[key] for key in ARCH_KEYS)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ...registry import MODELS
-from ..ranges import require_whole
+from ..ranges import require_number
 from .losses import EPSILON
 
 AREAS = ('masked', 'whole')
@@ -41,7 +41,7 @@ class SimMIMHead(BaseModule):
         super().__init__()
         if area not in AREAS:
             raise ValueError(f'area {area!r} is none of {list(AREAS)}')
-        require_whole(patch_size=patch_size, target_stride=target_stride)
+        require_number(patch_size=patch_size, target_stride=target_stride)
         if max(patch_size, target_stride) % min(patch_size, target_stride):
             raise ValueError(f'patch_size {patch_size} of the mask and the stride {target_stride} of the target must '
                              'divide one another')

@@ -11,7 +11,7 @@ from ...layers import PatchSplitting
 from ...registry import MODELS
 from ..backbones.hierarchy import Architecture, Stage, parse_arch, split_drop_path, windows_and_shifts
 from ..backbones.swin import initialise_swin, swin_blocks
-from ..ranges import require_whole
+from ..ranges import require_number
 
 # Pixels per side of a token of the finest map, the patches of Swin.
 FINEST_STRIDE = 4
@@ -80,7 +80,7 @@ class SimMIMInverseSwinDecoder(BaseModule):
                  with_cp: bool | str = False,
                  out_channels: int = 3,
                  target_stride: int = 1) -> None:
-        require_whole(in_channels=in_channels, encoder_stride=encoder_stride, target_stride=target_stride)
+        require_number(in_channels=in_channels, encoder_stride=encoder_stride, target_stride=target_stride)
         super().__init__()
         sizes = parse_arch(arch, SWIN)
         num_stages = len(sizes.depths)

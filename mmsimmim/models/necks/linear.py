@@ -4,7 +4,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ...registry import MODELS
-from ..ranges import require_whole
+from ..ranges import require_number
 
 
 @MODELS.register_module()
@@ -24,7 +24,7 @@ class SimMIMLinearDecoder(BaseModule):
     """
 
     def __init__(self, in_channels: int, encoder_stride: int, out_channels: int = 3, target_stride: int = 1) -> None:
-        require_whole(in_channels=in_channels, out_channels=out_channels)
+        require_number(in_channels=in_channels, out_channels=out_channels)
         super().__init__()
         factor = positions_per_side(encoder_stride, target_stride)
         self.decoder = nn.Sequential(
@@ -52,7 +52,7 @@ def positions_per_side(encoder_stride: int, target_stride: int) -> int:
     Raises:
         ValueError: If they are not whole positions.
     """
-    require_whole(encoder_stride=encoder_stride)
+    require_number(encoder_stride=encoder_stride)
     if not 1 <= target_stride <= encoder_stride or encoder_stride % target_stride:
         divisors = [i for i in range(1, encoder_stride + 1) if encoder_stride % i == 0]
         raise ValueError(f'target_stride {target_stride} does not divide encoder_stride {encoder_stride}, the pixels '

@@ -4,7 +4,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ...registry import MODELS
-from ..ranges import require_whole
+from ..ranges import require_number
 from .linear import positions_per_side
 
 
@@ -35,9 +35,9 @@ class SimMIMMLPDecoder(BaseModule):
                  out_channels: int = 3,
                  target_stride: int = 1) -> None:
         super().__init__()
-        require_whole(in_channels=in_channels, out_channels=out_channels)
+        require_number(in_channels=in_channels, out_channels=out_channels)
         hidden_channels = in_channels if hidden_channels is None else hidden_channels
-        require_whole(hidden_channels=hidden_channels)
+        require_number(hidden_channels=hidden_channels)
         factor = positions_per_side(encoder_stride, target_stride)
         self.decoder = nn.Sequential(
             nn.Conv2d(in_channels, hidden_channels, kernel_size=1), nn.GELU(),

@@ -1,6 +1,5 @@
 """The nearest colour of a palette as target."""
 
-import zipfile
 
 import numpy as np
 import torch
@@ -105,7 +104,7 @@ def read_palette(path: str) -> np.ndarray:
         raise UserError(f'There is no palette {path}: fit one to your images, python '
                         'tools/dataset_converters/fit_palette.py FOLDER --out FILE.npy, and give it as '
                         'model.target_generator.palette.') from error
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+    except Exception as error:  # NumPy raises many types on a damaged header, tokenize.TokenError among them
         raise UserError(f'The palette {path} cannot be read as a .npy file: {error}') from error
     if not isinstance(palette, np.ndarray) or palette.ndim != 2 or palette.shape[1] != 3 or len(palette) < 2:
         raise UserError(f'The palette {path} must have the shape (K, 3), at least two colours of red, green and blue; '

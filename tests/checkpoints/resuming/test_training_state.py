@@ -42,7 +42,7 @@ def after_a_step(name='AdamW'):
 
 def misfits(state, network, optimizer):
     names = {id(parameter): name for name, parameter in network.named_parameters()}
-    return find_state_misfits(state, [group['params'] for group in optimizer.param_groups], names)
+    return find_state_misfits(state, optimizer.param_groups, names)
 
 
 @pytest.mark.parametrize('name', OPTIMIZER_NAMES)
@@ -74,7 +74,7 @@ def test_what_torch_would_broadcast_or_crash_on(key, value, text):
 def test_numbers_of_parameters():
     network, optimizer = after_a_step()
     state = optimizer.state_dict()
-    assert 'it is of 3 parameters in 1 groups' in find_state_misfits(state, [list(network.parameters())[:2]], {})[0]
+    assert 'it is of 3 parameters in 1 groups' in find_state_misfits(state, [dict(params=list(network.parameters())[:2])], {})[0]
     shuffled = copy.deepcopy(state)
     shuffled['param_groups'][0]['params'] = [0, 2, 1]
     assert len(misfits(shuffled, network, optimizer)) == 6  # three moments of two parameters

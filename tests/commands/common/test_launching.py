@@ -1,4 +1,4 @@
-"""--devices puts torchrun in the place of the command."""
+"""--devices puts the launcher in the place of the command."""
 
 import os
 import sys
@@ -29,7 +29,7 @@ def test_several_devices_get_all_other_arguments(option, started, monkeypatch):
     monkeypatch.setenv('PYTHONPATH', 'mine')
     launching.spread('train', 3, 'none')
     (program, line, environment), = started
-    assert [program, *line[1:]] == [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=3',
+    assert [program, *line[1:]] == [sys.executable, '-m', 'mmsimmim', 'launch', '--standalone', '--nproc_per_node=3',
                                     '-m', 'mmsimmim', 'train', 'a b.py', '--resume', '--launcher', 'pytorch']
     assert environment['PYTHONPATH'] == f'{PACKAGE.parent}{os.pathsep}mine'
 

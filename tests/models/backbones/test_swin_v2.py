@@ -117,7 +117,7 @@ def test_our_checkpoint_loads_into_mmpretrain():
 def test_architectures_are_those_of_mmpretrain():
     from mmpretrain.models import SwinTransformerV2 as SwinV2
     for name, arch in SWIN_V2.items():
-        if name != 'giant-1b':
+        if name not in ('atto', 'femto', 'nano', 'giant-1b'):
             assert {'extra_norm_every_n_blocks': 0, **arch} == SwinV2.arch_zoo[name] == SwinV2.arch_zoo[name[0]]
 
 

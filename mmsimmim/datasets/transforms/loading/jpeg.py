@@ -1,7 +1,8 @@
 """The header of a JPEG file, and its pixels at full or reduced size, as Pillow would decode them.
 
 OpenCV and Pillow use the same decoder, libjpeg-turbo. OpenCV makes fewer copies, but fills in grey where a file is
-truncated. So it decodes only intact, ordinary files; Pillow decodes all others.
+truncated. So it decodes only intact, ordinary files; Pillow decodes all others. Where both fill in grey, because the
+end of the file seems to be one, jpeg_data.py finds it.
 """
 
 import re
@@ -10,6 +11,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+
+from .jpeg_data import find_lack
 
 START = b'\xff\xd8'
 END = b'\xff\xd9'
@@ -144,12 +147,15 @@ def decode(data: bytes, reduction: int = 1) -> np.ndarray | None:
         reduction (int): 1, 2, 4 or 8: decode at this fraction of the size, which saves most of the work. Defaults to 1.
 
     Returns:
-        np.ndarray | None: Blue, green, red: uint8, (ceil(H / reduction), ceil(W / reduction), 3). None if it fails.
+        np.ndarray | None: Blue, green, red: uint8, (ceil(H / reduction), ceil(W / reduction), 3). None if it fails, or
+        if the file does not hold all of the pixels.
     """
+    flags = REDUCTIONS[reduction] | cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        return cv2.imdecode(np.frombuffer(data, np.uint8), REDUCTIONS[reduction] | cv2.IMREAD_IGNORE_ORIENTATION)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:
         return None
+    return None if image is None or find_lack(data, image, reduction) else image
 
 
 def turn_upright(image: np.ndarray, orientation: int) -> np.ndarray:

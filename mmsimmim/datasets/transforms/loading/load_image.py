@@ -5,6 +5,7 @@ from mmcv.transforms import BaseTransform
 from PIL import Image, ImageOps
 
 from ....registry import TRANSFORMS
+from .all_pixels import load_all_pixels
 from .image_bytes import MAX_PIXELS, ImageBytes, UnreadableImage, open_image, pillow_limit, reason_of
 from .jpeg import decode, turn_upright
 
@@ -17,10 +18,10 @@ class LoadImage(BaseTransform):
 
     An image that is in the results already, as the inferencers of OpenMMLab put it there, takes the place of a file.
 
-    A truncated file of any format is reported, where other readers fill in grey. The
-    rotation written in the EXIF data is applied. Greyscale, palette and CMYK images are converted to RGB; an alpha
-    channel is dropped. Whole JPEG files of 8 bits in one or three components are decoded by OpenCV, which takes less
-    time for the same pixels; Pillow decodes all else.
+    A truncated file of any format is reported, where other readers fill in grey, also if it ends as if it were whole or
+    its header claims more pixels than there are. The rotation written in the EXIF data is applied. Greyscale, palette
+    and CMYK images are converted to RGB; an alpha channel is dropped. Whole JPEG files of 8 bits in one or three
+    components are decoded by OpenCV, which takes less time for the same pixels; Pillow decodes all else.
 
     More than 8 bits: colour images keep the upper 8 bits of each channel. Single-channel images of 16 or 32 bits and
     of floating point are scaled so that ``max_value`` becomes 255, and clipped to 0..255.
@@ -91,8 +92,10 @@ class LoadImage(BaseTransform):
             image = decode(file.data)
             if image is not None:
                 return turn_upright(image, file.header.orientation)
-        with pillow_limit(self.max_pixels), open_image(file.source()) as image:
+        source = file.source()
+        with pillow_limit(self.max_pixels), open_image(source) as image:
             self._check_size(*image.size)
+            load_all_pixels(image, source, file.data)
             return self._to_rgb(ImageOps.exif_transpose(image))[..., ::-1]
 
     def _check_size(self, width: int, height: int) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from itertools import islice
+from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
@@ -11,6 +12,7 @@ from mmengine.runner import FlexibleRunner, Runner
 from torch import nn
 
 from ....checkpoints.resuming.model_settings import changed_settings
+from ....checkpoints.resuming.state_forms import find_malformed, find_schedule_misfits
 from ....checkpoints.resuming.training_state import find_state_misfits, missing_parts, start_anew
 from ....errors import UserError
 from ....models.foreign_names import convert_for
@@ -42,7 +44,8 @@ class TrainingStateHook(Hook):
             UserError: Parts are missing, tables or settings have other sizes, or moments are not those of the
                 parameters; the message has the first few.
         """
-        faults = (_missing(runner, checkpoint) or _resized(runner, checkpoint) or _settings(runner, checkpoint)
+        faults = (_missing(runner, checkpoint) or find_malformed(checkpoint) or _resized(runner, checkpoint) or _settings(runner, checkpoint)
+                  or list(_of_schedules(runner, checkpoint.get('param_schedulers')))
                   or list(islice(_of_optimizers(runner, checkpoint['optimizer']), 4)))
         if faults:
             what, where = '; '.join(faults[:3]) + '; ...' * (len(faults) > 3), getattr(runner, '_load_from', None)
@@ -68,13 +71,27 @@ def _settings(runner: Runner | FlexibleRunner, checkpoint: dict) -> list[str]:
     return changed_settings(checkpoint['meta'].get('cfg'), runner.cfg.get('model'))
 
 
+def _of_schedules(runner: Runner | FlexibleRunner, saved: Any) -> Iterator[str]:
+    schedules = runner.param_schedulers
+    if not isinstance(schedules, dict):
+        yield from find_schedule_misfits(saved, schedules) if schedules else ()
+        return
+    for name, some in schedules.items():
+        if not isinstance(saved, dict) or name not in saved:
+            yield f'it lacks the states of the schedules of {name}'
+        else:
+            yield from find_schedule_misfits(saved[name], some)
+
+
 def _of_optimizers(runner: Runner | FlexibleRunner, state: dict) -> Iterator[str]:
     names = {id(parameter): name for name, parameter in _unwrap(runner.model).named_parameters()}
     wrapper = runner.optim_wrapper
     several = isinstance(wrapper, OptimWrapperDict)
     for name, one in wrapper.items() if several else [('optimizer', wrapper)]:
-        groups = [group['params'] for group in one.optimizer.param_groups]
-        for text in find_state_misfits(state.get(name) if several else state, groups, names):
+        if several and not isinstance(state, dict):
+            yield f'it has no states of several optimizers, but a {type(state).__name__}'
+            return
+        for text in find_state_misfits(state.get(name) if several else state, one.optimizer.param_groups, names):
             yield f'the state of its {name} is not that of these parameters: {text}'
 
 

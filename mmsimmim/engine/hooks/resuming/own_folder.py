@@ -7,6 +7,8 @@ from mmengine.dist import broadcast_object_list
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import FlexibleRunner, Runner
 
+from .leftovers import OUTDATED
+
 
 def keep_to_own_folder(runner: Runner | FlexibleRunner) -> None:
     """Let MMEngine's own ``CheckpointHook`` forget the best checkpoint of another run, as ours does by itself.
@@ -44,6 +46,7 @@ def forget_files_of_others(runner: Runner | FlexibleRunner, out_dir: str | None)
     resumed = getattr(runner, '_load_from', None)
     if resumed and not lies_in(resumed, folder):
         info.pop('keep_ckpt_ids', None)
+        info.pop(OUTDATED, None)
     keys = [key for key in info if key == 'best_ckpt' or key.startswith('best_ckpt_')]
     found = [{key: _own_file(info[key], folder) for key in keys}]
     if keys:
