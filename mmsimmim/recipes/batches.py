@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from ..errors import UserError
-from .rule import SMALLEST_BATCH
 
 # A core has enough to do with 8 images at a time, and gains nothing by more than 64.
 IMAGES_OF_A_CORE, MOST_OF_A_CORE = 8, 64
@@ -54,10 +53,10 @@ class Machine:
         return self.largest_batch or (MOST_OF_A_CORE * self.cores if self.on_cpu else UNTRIED_GPU)
 
     @property
-    def smallest_batch(self) -> int:
+    def busy_batch(self) -> int:
         """Images of a step that keep it busy, as far as they fit at a time."""
         busy = IMAGES_OF_A_CORE * self.cores if self.on_cpu else IMAGES_OF_A_GPU
-        return max(SMALLEST_BATCH, self.devices * min(busy, self.most_at_a_time))
+        return self.devices * min(busy, self.most_at_a_time)
 
     def deal_out(self, batch: int) -> tuple[int, int]:
         """Images of an iteration of each device, and iterations of a step; their product is the batch or a little less.

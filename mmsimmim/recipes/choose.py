@@ -90,7 +90,7 @@ def choose_recipe(num_images: int,
     sizes = ImageSizes.of(image_sizes) if image_sizes is not None else None
     images = _images(sizes, encoder, img_size, mask_patch_size, mask_ratio, object_size)
     length = _length(num_images, machine, hours, epochs, steps, batch_size)
-    rate = dict(lr=lr or rule.rate_for(length.steps, length.batch), **_schedule(length.steps))
+    rate = dict(lr=lr or rule.rate_for(length.steps, length.batch, encoder.narrowness), **_schedule(length.steps))
     speed = machine.images_per_second
     seconds = seconds_for(length.steps * length.batch, speed) if speed else None
     told = dict(sizes=sizes, encoder=encoder, machine=machine, object_size=object_size,
@@ -128,10 +128,10 @@ def _length(num_images: int, machine: Machine, hours: float | None, epochs: floa
         seen = epochs * num_images
     if hours is not None:
         time_for = images_in(hours, machine.images_per_second)
-        seen, limited = min(rule.LONGEST * seen, time_for), time_for < seen
+        seen, limited = min(rule.most_to_see(num_images), time_for), time_for < seen
     if steps is not None:
-        seen = rule.seen_in(steps, batch_size, machine.smallest_batch)
-    wanted = batch_size or rule.batch_for(seen, machine.smallest_batch)
+        seen = rule.seen_in(steps, batch_size)
+    wanted = batch_size or rule.batch_for(seen, machine.busy_batch)
     device_batch, accumulation = machine.deal_out(wanted)
     batch = device_batch * accumulation * machine.devices
     return Length(steps or rule.steps_for(seen, batch), device_batch, accumulation, batch, limited)

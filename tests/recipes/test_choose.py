@@ -93,8 +93,9 @@ def test_time_is_used_to_a_great_part():
 
 
 def test_batch_of_a_cpu_follows_its_cores_and_of_a_gpu_its_memory():
-    one, many = (choose_recipe(350, PHOTOS, SMALL, Machine(cores=cores)) for cores in (1, 32))
-    assert one.batch_size < many.batch_size == many.device_batch == 256
+    one, many = (choose_recipe(350, PHOTOS, SMALL, Machine(cores=cores)) for cores in (1, 64))
+    assert one.batch_size < many.batch_size == many.device_batch
+    assert many.batch_size > 2 * one.batch_size and many.steps > 4_000
     large = choose_recipe(IMAGES, PHOTOS, SMALL, Machine(cores=2))
     assert (large.batch_size, large.device_batch, large.accumulation) == (2048, 128, 16)
     assert (large.max_iters, large.warmup_iters) == (62_500 * 16, 6_250 * 16)
@@ -109,8 +110,8 @@ def test_what_is_given_stays_and_the_rest_follows():
                            mask_ratio=0.5)
     assert (recipe.steps, recipe.batch_size, recipe.lr, recipe.warmup) == (1000, 64, 3e-4, 100)
     assert (recipe.img_size, recipe.mask_patch_size, recipe.mask_ratio, recipe.window_size) == (64, 16, 0.5, 4)
-    rates = [choose_recipe(10**5, PHOTOS, SMALL, steps=steps, batch_size=64).lr for steps in (500, 4000, 32000)]
-    assert rates == sorted(rates, reverse=True) and rates[0] > rates[-1]
+    rates = [choose_recipe(10**5, PHOTOS, SMALL, steps=steps, batch_size=64).lr for steps in (100, 500, 20_000, 50_000)]
+    assert rates[0] < rates[1] and rates[2] > rates[3]
     assert choose_recipe(350, PHOTOS, SMALL, epochs=20).epochs == pytest.approx(20, rel=0.05)
 
 

@@ -57,24 +57,27 @@ def _plan() -> Iterator[Run]:
     yield replace(everything, part='untrained', steps=0)
     yield from _grid(everything, {150: (5e-5, 5e-4, 1e-3, 2e-3, 4e-3), 600: (5e-5, 2.5e-4, 1e-3, 2e-3, 4e-3)})
     yield from _grid(everything, {2400: (2.5e-4, 1e-3, 2e-3, 4e-3)})
-    for images in (100, 400):
-        few = replace(everything, part='images x length', images=images)
-        yield from _grid(few, {150: (1e-3, 2e-3), 600: (1e-3, 2e-3), 2400: (5e-4, 1e-3)})
+    few = replace(everything, part='images x length')
+    yield from _grid(replace(few, images=100), {150: (1e-3, ), 600: (1e-3, 2e-3), 2400: (1e-3, 4e-3)})
+    yield replace(everything, steps=2400, lr=8e-3)
     yield from _batches(replace(everything, part='batch'))
+    yield from _grid(replace(everything, part='width', arch='wide'), {600: (1e-3, 2e-3, 4e-3)})
     yield from _nuclei()
-    yield from _grid(replace(everything, part='width', arch='wide'), {600: (5e-4, 1e-3, 2e-3, 4e-3)})
+    yield from _seeds(replace(everything, part='seeds', seed=1))
+    yield replace(few, images=30, steps=2400, lr=4e-3)
     yield from _masks(replace(everything, part='mask'))
     yield from _vit(replace(everything, part='vit', arch='vit', steps=300))
-    for images in (100, 1515):
-        yield replace(everything, part='images x length', images=images, steps=9600)
-    for seed in (1, 2):
-        again = replace(everything, part='seeds', seed=seed)
-        yield replace(again, steps=0)
-        yield from _grid(again, {150: (5e-5, 1e-3), 600: (1e-3, 4e-3)})
-        yield from _grid(replace(again, images=100), {150: (1e-3, ), 600: (1e-3, )})
-        yield from _grid(replace(again, images=400), {600: (1e-3, )})
-    for images in (1515, 100, 400):
-        yield replace(everything, part='seeds', seed=1, images=images, steps=2400)
+    yield from _grid(replace(few, images=400), {600: (1e-3, ), 2400: (4e-3, )})
+    yield from _seeds(replace(everything, part='seeds', seed=2))
+    for images in (1515, 100):
+        yield replace(everything, part='seeds', seed=1, images=images, steps=2400, lr=4e-3)
+
+
+def _seeds(run: Run) -> Iterator[Run]:
+    yield replace(run, steps=0)
+    yield from _grid(run, {150: (5e-5, 1e-3), 600: (1e-3, 4e-3)})
+    yield from _grid(replace(run, images=100), {600: (1e-3, )})
+    yield from _grid(replace(run, images=400), {600: (1e-3, )})
 
 
 def _grid(run: Run, rates: dict[int, tuple[float, ...]]) -> Iterator[Run]:
@@ -86,7 +89,7 @@ def _grid(run: Run, rates: dict[int, tuple[float, ...]]) -> Iterator[Run]:
 def _batches(run: Run) -> Iterator[Run]:
     """Other batches for as many images."""
     seen = run.steps * run.batch
-    for batch, rates in {8: (2.5e-4, 5e-4, 1e-3), 128: (1e-3, 2e-3, 4e-3)}.items():
+    for batch, rates in {8: (1e-3, 2e-3, 4e-3), 128: (1e-3, 2e-3, 4e-3)}.items():
         for lr in rates:
             yield replace(run, batch=batch, steps=seen // batch, lr=lr)
     yield replace(run, batch=128, steps=seen // 128, lr=2e-3, accumulate=4)
@@ -95,7 +98,7 @@ def _batches(run: Run) -> Iterator[Run]:
 def _nuclei() -> Iterator[Run]:
     run = Run('nuclei', NUCLEI, 160, 600, 32, 1e-3)
     yield replace(run, steps=0)
-    yield from _grid(run, {150: (5e-5, 1e-3, 2e-3), 600: (2.5e-4, 1e-3, 2e-3), 2400: (1e-3, )})
+    yield from _grid(run, {150: (5e-5, 1e-3), 600: (2.5e-4, 1e-3, 2e-3, 4e-3)})
     for patch in (8, 32):
         yield replace(run, mask_patch=patch)
     for patch in (8, 16):
@@ -103,7 +106,7 @@ def _nuclei() -> Iterator[Run]:
 
 
 def _masks(run: Run) -> Iterator[Run]:
-    for patch, ratio in ((8, 0.6), (32, 0.6), (16, 0.4), (16, 0.8), (8, 0.8), (32, 0.4)):
+    for patch, ratio in ((8, 0.6), (32, 0.6), (16, 0.8), (16, 0.4), (8, 0.8)):
         yield replace(run, mask_patch=patch, mask_ratio=ratio)
 
 
