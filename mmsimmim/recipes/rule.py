@@ -13,25 +13,27 @@ SEEN = EPOCHS * IMAGES
 EPOCHS_BY_IMAGES, MOST_EPOCHS = -1 / 2, 2_000
 # What a time budget may stretch a run to: the paper's 800 epochs beside its 100, and the study's longest.
 LONGEST, LONGEST_EPOCHS = 8, 4_000
-# Of twice the images to see, how much goes into the batch, by powers; the rest goes into steps.
-BATCH_BY_SEEN = 0.65
-# A batch is no smaller, not even of few images.
-SMALLEST_BATCH = 16
+# Of more images to see this power goes into the batch, the rest into steps.
+BATCH_BY_SEEN = 0.75
+# A batch is no smaller, not even of few images: a core is no faster with more, and rates fall below it.
+SMALLEST_BATCH = 32
 # A machine that has room for larger batches takes them as long as so many steps are left.
 ENOUGH_STEPS = 5_000
 RATE_BY_STEPS, RATE_BY_BATCH = -1 / 3, 1 / 4
-# The rate of 600 steps of small encoders; shorter runs have less time to warm up, and take less by the square root.
-SHORT_STEPS, SHORT_RATE = 600, 2e-3
-HIGHEST_RATE = 4e-3
+# The best rate of 600 steps of 32 images; that of shorter runs and smaller batches is lower, with the square root of the
+# steps and with the batch.
+SHORT_STEPS, SHORT_BATCH, SHORT_RATE = 600, 32, 2e-3
+# Of encoders as wide as the published ones.
+HIGHEST_RATE = 1e-3
 # Warm-up of both published lengths: a tenth of the shorter one.
 WARMUP_SHARE, LONGEST_WARMUP = 0.1, 6_250
 WARMUP_RATIO, MIN_RATIO = 1e-6 / 2e-4, 1e-5 / 2e-4
 # From halfway (by the logarithm) between the published lengths on the rate falls in one step, at 7/8.
 STEP_SCHEDULE_FROM, MILESTONE = 180_000, 7 / 8
 WEIGHT_DECAY, CLIP_GRAD = 0.05, 5.0
-# Fewer steps hardly change an encoder, whatever their rate.
-FEWEST_STEPS = 300
-# Fewer images are worth a warning.
+# After 150 steps features were no better than untrained ones, whatever the rate; after 600 they were.
+FEWEST_STEPS = 500
+# The rule was tried with no fewer.
 FEWEST_IMAGES = 100
 
 
@@ -83,15 +85,16 @@ def rate_for(steps: int, batch: int, narrowness: float = 1.0) -> float:
     """Peak learning rate.
 
     Long runs: the published one, with powers of steps and batch, and more for encoders that are narrower than the
-    published ones. Short runs: what their warm-up allows.
+    published ones. Short runs: what was found for them, where it is less.
 
     Args:
         steps (int): Of the run.
         batch (int): Images of a step.
         narrowness (float): See :attr:`Encoder.narrowness`. Defaults to 1, that of the published encoders.
     """
-    published = RATE * (steps / STEPS)**RATE_BY_STEPS * (batch / BATCH)**RATE_BY_BATCH * narrowness
-    return min(published, SHORT_RATE * math.sqrt(steps / SHORT_STEPS), HIGHEST_RATE)
+    published = RATE * (steps / STEPS)**RATE_BY_STEPS * (batch / BATCH)**RATE_BY_BATCH
+    short = SHORT_RATE * math.sqrt(steps / SHORT_STEPS) * batch / SHORT_BATCH
+    return min(narrowness * min(published, HIGHEST_RATE), short)
 
 
 def warmup_for(steps: int) -> int:

@@ -96,6 +96,8 @@ def test_batch_of_a_cpu_follows_its_cores_and_of_a_gpu_its_memory():
     one, many = (choose_recipe(350, PHOTOS, SMALL, Machine(cores=cores)) for cores in (1, 64))
     assert one.batch_size < many.batch_size == many.device_batch
     assert many.batch_size > 2 * one.batch_size and many.steps > 4_000
+    few = choose_recipe(100, PHOTOS, SMALL, Machine(cores=64))
+    assert few.batch_size < many.batch_size and few.steps > 4_000
     large = choose_recipe(IMAGES, PHOTOS, SMALL, Machine(cores=2))
     assert (large.batch_size, large.device_batch, large.accumulation) == (2048, 128, 16)
     assert (large.max_iters, large.warmup_iters) == (62_500 * 16, 6_250 * 16)

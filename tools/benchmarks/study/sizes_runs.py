@@ -58,7 +58,7 @@ def _plan() -> Iterator[Run]:
     yield from _grid(everything, {150: (5e-5, 5e-4, 1e-3, 2e-3, 4e-3), 600: (5e-5, 2.5e-4, 1e-3, 2e-3, 4e-3)})
     yield from _grid(everything, {2400: (2.5e-4, 1e-3, 2e-3, 4e-3)})
     few = replace(everything, part='images x length')
-    yield from _grid(replace(few, images=100), {150: (1e-3, ), 600: (1e-3, 2e-3), 2400: (1e-3, 4e-3)})
+    yield from _grid(replace(few, images=100), {150: (1e-3, 2e-3), 600: (1e-3, 2e-3), 2400: (5e-4, 1e-3, 4e-3)})
     yield replace(everything, steps=2400, lr=8e-3)
     yield from _batches(replace(everything, part='batch'))
     yield from _folder_config(everything, {150: (0, )})
@@ -89,7 +89,7 @@ def _grid(run: Run, rates: dict[int, tuple[float, ...]]) -> Iterator[Run]:
 def _batches(run: Run) -> Iterator[Run]:
     """Other batches for as many images."""
     seen = run.steps * run.batch
-    for batch, rates in {8: (1e-3, 2e-3), 128: (4e-3, 1e-3)}.items():
+    for batch, rates in {8: (1e-3, 2e-3, 4e-3), 128: (4e-3, 1e-3)}.items():
         for lr in rates:
             yield replace(run, batch=batch, steps=seen // batch, lr=lr)
 
