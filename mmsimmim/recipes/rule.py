@@ -20,8 +20,8 @@ SMALLEST_BATCH = 32
 # A machine that has room for larger batches takes them as long as so many steps are left.
 ENOUGH_STEPS = 5_000
 RATE_BY_STEPS, RATE_BY_BATCH = -1 / 3, 1 / 4
-# The best rate of 600 steps of 32 images; that of shorter runs and smaller batches is lower, with the square root of the
-# steps and with the batch.
+# The best rate of 600 steps of 32 images; that of shorter runs and smaller batches is lower, with the square root of
+# the steps and with the batch.
 SHORT_STEPS, SHORT_BATCH, SHORT_RATE = 600, 32, 2e-3
 # Of encoders as wide as the published ones.
 HIGHEST_RATE = 1e-3
