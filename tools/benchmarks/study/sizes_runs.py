@@ -70,6 +70,9 @@ def _plan() -> Iterator[Run]:
     yield from _grid(replace(everything, part='vit', arch='vit'), {0: (1e-3, ), 300: (1e-3, 4e-3)})
     yield from _grid(replace(everything, part='seeds', seed=1), {0: (1e-3, ), 600: (1e-3, 4e-3)})
     yield replace(few, images=400)
+    # what the rule chooses for all it has to say, and a part of that
+    for images, steps, lr in ((100, 6244, 3.4e-3), (30, 1873, 3.5e-3), (1515, 9600, 3e-3)):
+        yield replace(few, part='rule', images=images, steps=steps, lr=lr)
 
 
 def _folder_config(run: Run, seeds: dict[int, tuple[int, ...]]) -> Iterator[Run]:
