@@ -63,7 +63,7 @@ def tables(runs: Runs) -> str:
     everything = runs.where(images=1515)
     parts = [
         ('Length and rate, 1515 photographs, 32 a step', _grid(everything.where(batch=32), 'steps', 'lr')),
-        ('Images and length, rate 1e-3, 32 a step', _images(runs)),
+        ('Images and length, 32 a step', _images(runs)),
         ('As many images in other batches', _batches(everything)),
         ('As many images by the config for a folder and by the rule', _beside_the_folder_config(everything)),
         ('Masks', _settings(runs, lambda line: line['part'] in ('mask', ) or _is_usual(line), 'photos')),
@@ -103,11 +103,14 @@ def _cells(runs: Runs, among: Runs) -> list[str]:
 
 
 def _images(runs: Runs) -> str:
-    some = Runs(line for line in runs.where(batch=32).lines if line['lr'] == 1e-3 and line['steps'])
-    rows = [[f'{images:,}', f'{steps:,}', f'{32 * steps / images:.0f}', *_cells(chosen, some), str(len(chosen.lines))]
-            for images in some.values('images') for steps in some.values('steps')
-            if (chosen := runs_with(runs_with(some, 'images', images), 'steps', steps)).lines]
-    return markdown(['images', 'steps', 'epochs', *_titles(some), 'runs'], rows) if rows else ''
+    """Fewer images beside all of them, for the same steps and rates; and the longest runs."""
+    some = Runs(line for line in runs.where(batch=32).lines if line['steps'])
+    pairs = sorted({(line['steps'], line['lr']) for line in some.lines
+                    if line['images'] < 1515 or line['steps'] > 2400})
+    rows = [[f'{steps:,}', f'{lr:g}', f'{images:,}', f'{32 * steps / images:,.0f}', *_cells(chosen, some),
+             str(len(chosen.lines))] for steps, lr in pairs for images in some.values('images')
+            if (chosen := some.where(steps=steps, lr=lr, images=images)).lines]
+    return markdown(['steps', 'lr', 'images', 'epochs', *_titles(some), 'runs'], rows) if rows else ''
 
 
 def _batches(runs: Runs) -> str:
@@ -222,19 +225,19 @@ def _draw_rates(runs: Runs) -> plt.Figure:
 
 
 def _draw_lengths(runs: Runs) -> plt.Figure:
+    """Of each number of images and steps the rate with the smallest held-out loss."""
     figure, panels = plt.subplots(1, 2, figsize=(10, 3.6), layout='constrained')
-    some = Runs(line for line in runs.where(batch=32).lines if line['lr'] == 1e-3 and line['steps'])
+    some = Runs(line for line in runs.where(batch=32, seed=0).lines if line['steps'])
     for colour, images in zip(COLOURS, some.values('images')):
+        chosen = runs_with(some, 'images', images)
+        best = [min(runs_with(chosen, 'steps', steps).lines, key=lambda line: line['held_out_loss'])
+                for steps in chosen.values('steps')]
+        steps = [line['steps'] for line in best]
         for panel, measure in zip(panels, ('held_out_loss', 'crossed')):
-            chosen = runs_with(some, 'images', images)
-            steps = chosen.values('steps')
-            means = [statistics.mean(runs_with(chosen, 'steps', number).measured(measure)) for number in steps]
-            panel.plot(steps, means, 'o-', color=colour, label=f'{images:,} images')
-            if measure == 'held_out_loss':
-                panel.plot(steps, [statistics.mean(runs_with(chosen, 'steps', number).measured('training_loss'))
-                                   for number in steps], '--', color=colour, alpha=0.6)
+            panel.plot(steps, [line[measure] for line in best], 'o-', color=colour, label=f'{images:,} images')
             panel.set(xscale='log', xlabel='steps of 32 images', ylabel=MEASURES[measure])
             panel.grid(alpha=0.3)
+        panels[0].plot(steps, [line['training_loss'] for line in best], '--', color=colour, alpha=0.6)
     panels[0].legend(fontsize='small', title='dashed: training images')
     return figure
 
