@@ -109,7 +109,7 @@ def _images(sizes: ImageSizes | None, encoder: Encoder, img_size: int | None, ma
             mask_ratio: float | None, object_size: float | None) -> dict[str, Any]:
     """Side of the crops, their share of an image, window and masks."""
     side = img_size or choose_side(sizes, encoder)
-    crops = choose_crop_range(sizes, side)
+    crops = choose_crop_range(sizes, side, object_size)
     in_crop = None
     if object_size is not None:
         shown = sizes.short * math.sqrt(sum(crops) / 2) if sizes else side
