@@ -46,7 +46,7 @@ def _length_line(recipe: Recipe, machine: Machine, given: dict[str, Any], limite
 
 def _rate_line(recipe: Recipe, given: dict[str, Any]) -> str:
     why = ('as asked for' if given['lr'] else
-           f'{rule.RATE:g} of {rule.STEPS:,} steps of {rule.BATCH}, for this length and batch')
+           f'from {rule.RATE:g} of {rule.STEPS:,} steps of {rule.BATCH}, for this length, batch and width')
     curve = (f'cosine to {recipe.lr * recipe.min_ratio:.2g}' if recipe.schedule == 'cosine' else
              f'a tenth from step {recipe.milestone:,} on')
     return (f'Learning rate {recipe.lr:.2g} ({why}), {_many(recipe.warmup, "step")} of warm-up, then {curve}; '
