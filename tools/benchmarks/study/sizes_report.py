@@ -64,11 +64,11 @@ def tables(runs: Runs) -> str:
     parts = [
         ('Length and rate, 1515 photographs, 32 a step', _grid(everything.where(batch=32), 'steps', 'lr')),
         ('Images and length, 32 a step', _images(runs)),
-        ('As many images in other batches', _batches(everything)),
+        ('As many images in other batches', _batches(runs.where(images=1515))),
         ('As many images by the config for a folder and by the rule', _beside_the_folder_config(everything)),
         ('Masks', _settings(runs, lambda line: line['part'] in ('mask', ) or _is_usual(line), 'photos')),
-        ('Twice the channels, 32 a step', _grid(everything.where(arch='wide'), 'steps', 'lr')),
-        ('ViT, 32 a step', _grid(everything.where(arch='vit'), 'steps', 'lr')),
+        ('Twice the channels, 32 a step', _grid(runs.where(images=1515, arch='wide'), 'steps', 'lr')),
+        ('ViT, 32 a step', _grid(runs.where(images=1515, arch='vit'), 'steps', 'lr')),
         ('Nuclei, 32 a step', _grid(runs.where(data='nuclei'), 'steps', 'lr')),
         ('Nuclei, masks and crops',
          _settings(runs, lambda line: line['steps'] == 600 and line['lr'] == 1e-3, 'nuclei')),
@@ -236,8 +236,11 @@ def _draw_lengths(runs: Runs) -> plt.Figure:
         for panel, measure in zip(panels, ('held_out_loss', 'crossed')):
             panel.plot(steps, [line[measure] for line in best], 'o-', color=colour, label=f'{images:,} images')
             panel.set(xscale='log', xlabel='steps of 32 images', ylabel=MEASURES[measure])
-            panel.grid(alpha=0.3)
         panels[0].plot(steps, [line['training_loss'] for line in best], '--', color=colour, alpha=0.6)
+    for panel in panels:
+        panel.set_xticks([150, 600, 2400, 9600], ['150', '600', '2,400', '9,600'])
+        panel.minorticks_off()
+        panel.grid(alpha=0.3)
     panels[0].legend(fontsize='small', title='dashed: training images')
     return figure
 
@@ -247,7 +250,9 @@ def _draw_rule(runs: Runs) -> plt.Figure:
     images = np.geomspace(30, 1e7, 100)
     length.plot(images, [rule.images_to_see(number) / number for number in images], color=COLOURS[0], label='rule')
     length.plot([rule.IMAGES] * 2, [100, 800], 's', color=COLOURS[1], label='published')
-    length.axvspan(100, 1515, color='grey', alpha=0.15, label='measured here')
+    tried = [line for line in runs.lines if line['steps']]
+    length.plot([line['images'] for line in tried], [line['steps'] * line['batch'] / line['images'] for line in tried],
+                '.', color='grey', label='tried here')
     length.set(xscale='log', yscale='log', xlabel='training images', ylabel='epochs')
     points = best_rates(runs)
     rate.plot([best['lr'] for best in points],

@@ -95,6 +95,7 @@ def _batches(run: Run) -> Iterator[Run]:
     for batch, rates in {8: (1e-3, 2e-3, 4e-3), 128: (4e-3, 1e-3)}.items():
         for lr in rates:
             yield replace(run, batch=batch, steps=seen // batch, lr=lr)
+    yield replace(run, batch=128, steps=seen // 128, lr=4e-3, accumulate=4)
 
 
 def _nuclei() -> Iterator[Run]:
