@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from ..errors import UserError
+from .checks import is_whole
 
 # A core has enough to do with 8 images at a time, and gains nothing by more than 64.
 IMAGES_OF_A_CORE, MOST_OF_A_CORE = 8, 64
@@ -37,8 +38,12 @@ class Machine:
     def __post_init__(self) -> None:
         for name in ('devices', 'cores', 'largest_batch'):
             value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            if value is not None and not is_whole(value):
                 raise UserError(f'{name} must be a whole number from 1 on, got {value!r}.')
+            if value is not None:
+                object.__setattr__(self, name, int(value))
+        if self.images_per_second is not None and not self.images_per_second > 0:
+            raise UserError(f'images_per_second must be a number above 0, got {self.images_per_second!r}.')
         if self.precision not in (None, 'bf16', 'fp16', 'fp32'):
             raise UserError(f"precision must be 'bf16', 'fp16' or 'fp32', got {self.precision!r}.")
 

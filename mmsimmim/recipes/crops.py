@@ -50,6 +50,7 @@ class ImageSizes:
         Raises:
             UserError: There are none, or one has no pixels.
         """
+        sizes = [(int(height), int(width)) for height, width in sizes]
         if not sizes or any(min(size) < 1 for size in sizes):
             raise UserError('image_sizes: give (height, width) of one image at least, each side 1 pixel or more.')
         shorts = [min(size) for size in sizes]

@@ -68,7 +68,7 @@ def _of_images(recipe: Recipe, encoder: Encoder, **_: Any) -> Iterator[str]:
                'each image, and may learn them by heart. Choose a smaller one, or begin from a pre-trained checkpoint.')
 
 
-def _of_sizes(recipe: Recipe, sizes: ImageSizes | None, encoder: Encoder, object_size: float | None,
+def _of_sizes(recipe: Recipe, sizes: ImageSizes | None, encoder: Encoder, given: dict[str, Any],
               **_: Any) -> Iterator[str]:
     if recipe.img_size < FEWEST_PATCHES * recipe.mask_patch_size:
         yield (f'A crop of {recipe.img_size} px has fewer than {FEWEST_PATCHES} patches of {recipe.mask_patch_size} px '
@@ -87,6 +87,7 @@ def _of_sizes(recipe: Recipe, sizes: ImageSizes | None, encoder: Encoder, object
     if sizes.aspect > WIDE_ASPECT:
         yield (f'The images are {sizes.aspect:.1f} times as long as wide: a crop has at most '
                f'{_percent(recipe.crop_ratio_range[1])} % of one. Tiles would show all of it.')
+    object_size = given['object_size']
     if object_size is not None and object_size * recipe.img_size < encoder.patch_size * sizes.short:
         yield (f'Objects of {object_size:g} px are smaller than a token ({encoder.patch_size} px) where images are '
                f'shrunk to {recipe.img_size} px: cut the images into tiles, or set a larger img_size.')

@@ -1,9 +1,11 @@
 """The recipe: published numbers at published sizes, and what follows images, time, machine and what was given."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from mmengine.config import Config
 
@@ -141,10 +143,17 @@ def test_what_cannot_be_is_told(given, message):
 
 @pytest.mark.parametrize(('settings', 'message'), [
     (dict(cores=0), 'cores'), (dict(devices=-1), 'devices'), (dict(largest_batch=1.5), 'largest_batch'),
-    (dict(precision='int8'), 'precision')])
+    (dict(precision='int8'), 'precision'), (dict(images_per_second=0), 'images_per_second')])
 def test_what_no_machine_is_is_told(settings, message):
     with pytest.raises(UserError, match=message):
         Machine(**settings)
+
+
+def test_numbers_of_numpy_are_numbers():
+    given = choose_recipe(np.int64(350), np.array(PHOTOS), SMALL, Machine(cores=np.int32(2)), epochs=np.float32(20))
+    plain = choose_recipe(350, PHOTOS, SMALL, Machine(cores=2), epochs=20)
+    assert given.to_dict() == plain.to_dict()
+    json.dumps(given.to_dict())
 
 
 @pytest.mark.parametrize(('num_images', 'size', 'side'), [
