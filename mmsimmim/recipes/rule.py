@@ -12,7 +12,8 @@ SEEN = EPOCHS * IMAGES
 # Of a quarter of the images each is seen twice as often, up to what 100 photographs, and the study of data scaling, still
 # gained by.
 EPOCHS_BY_IMAGES, MOST_EPOCHS = -1 / 2, 2_000
-# What a time budget may stretch a run to: the paper's 800 epochs beside its 100, and the study's longest.
+# What a time budget may stretch a run to: the paper's 800 epochs beside its 100, and what smaller encoders of the study
+# still gained by.
 LONGEST, LONGEST_EPOCHS = 8, 4_000
 # Of more images to see this power goes into the batch, the rest into steps.
 BATCH_BY_SEEN = 0.75
@@ -37,7 +38,7 @@ STEP_SCHEDULE_FROM, MILESTONE = 180_000, 7 / 8
 WEIGHT_DECAY, CLIP_GRAD = 0.05, 5.0
 # After 150 steps features were no better than untrained ones, whatever the rate; after 600 they were.
 FEWEST_STEPS = 500
-# The rule was tried with no fewer.
+# So many were enough for an encoder of a million weights, and 30 were not.
 FEWEST_IMAGES = 100
 
 
