@@ -16,7 +16,7 @@ PATCH_SHARE = 1 / 7
 # Of microscopy with small objects, crops from a fifth of an image on did better.
 SMALLEST_CROP_OF_SMALL_OBJECTS = 0.2
 MASK_RATIO = 0.6
-# Small patches leave their neighbours to be copied unless most are masked (paper, ablation of patch sizes).
+# Between small patches what is masked can be copied from near by, unless most are masked.
 SMALL_PATCH_SHARE = 1 / 15
 MASK_RATIO_OF_SMALL_PATCHES = 0.8
 # Of LoadImage, whose module imports PyTorch.

@@ -9,8 +9,8 @@ import math
 # ImageNet-1K's training images, and the epochs, steps, batch and rate of the paper's shorter run.
 IMAGES, EPOCHS, STEPS, BATCH, RATE = 1_281_167, 100, 62_500, 2048, 8e-4
 SEEN = EPOCHS * IMAGES
-# Of a quarter of the images each is seen twice as often, up to what 100 photographs, and the study of data scaling, still
-# gained by.
+# Of a quarter of the images each is seen twice as often, up to what 100 photographs, and small encoders in the study of
+# data scaling, still gained by.
 EPOCHS_BY_IMAGES, MOST_EPOCHS = -1 / 2, 2_000
 # What a time budget may stretch a run to: the paper's 800 epochs beside its 100, and what smaller encoders of the study
 # still gained by.
