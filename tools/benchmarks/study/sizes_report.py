@@ -241,7 +241,7 @@ def _draw_lengths(runs: Runs) -> plt.Figure:
         panel.set_xticks([150, 600, 2400, 9600], ['150', '600', '2,400', '9,600'])
         panel.minorticks_off()
         panel.grid(alpha=0.3)
-    panels[0].legend(fontsize='small', title='dashed: training images')
+    panels[1].legend(fontsize='small', title='dashed: training images', loc='lower right')
     return figure
 
 
