@@ -11,7 +11,8 @@ from . import mmengine_loading, registry
 __version__ = '0.2.0'
 
 # Subpackages that can be used as attributes without being imported.
-_PACKAGES = ('analysis', 'checkpoints', 'datasets', 'engine', 'evaluation', 'layers', 'models', 'visualization')
+_PACKAGES = ('analysis', 'checkpoints', 'datasets', 'engine', 'evaluation', 'layers', 'models', 'recipes',
+             'visualization')
 # Functions of the package, each imported when it is first asked for.
 _CALLS = {'load': '.models.pretrained', 'pretrain': '.commands.pretraining'}
 

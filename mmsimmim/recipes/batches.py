@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ..errors import UserError
-from .rule import SMALLEST_BATCH
+from .checks import is_whole
 
 # A core has enough to do with 8 images at a time, and gains nothing by more than 64.
 IMAGES_OF_A_CORE, MOST_OF_A_CORE = 8, 64
@@ -38,8 +38,12 @@ class Machine:
     def __post_init__(self) -> None:
         for name in ('devices', 'cores', 'largest_batch'):
             value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            if value is not None and not is_whole(value):
                 raise UserError(f'{name} must be a whole number from 1 on, got {value!r}.')
+            if value is not None:
+                object.__setattr__(self, name, int(value))
+        if self.images_per_second is not None and not self.images_per_second > 0:
+            raise UserError(f'images_per_second must be a number above 0, got {self.images_per_second!r}.')
         if self.precision not in (None, 'bf16', 'fp16', 'fp32'):
             raise UserError(f"precision must be 'bf16', 'fp16' or 'fp32', got {self.precision!r}.")
 
@@ -54,10 +58,10 @@ class Machine:
         return self.largest_batch or (MOST_OF_A_CORE * self.cores if self.on_cpu else UNTRIED_GPU)
 
     @property
-    def smallest_batch(self) -> int:
+    def busy_batch(self) -> int:
         """Images of a step that keep it busy, as far as they fit at a time."""
         busy = IMAGES_OF_A_CORE * self.cores if self.on_cpu else IMAGES_OF_A_GPU
-        return max(SMALLEST_BATCH, self.devices * min(busy, self.most_at_a_time))
+        return self.devices * min(busy, self.most_at_a_time)
 
     def deal_out(self, batch: int) -> tuple[int, int]:
         """Images of an iteration of each device, and iterations of a step; their product is the batch or a little less.

@@ -1,6 +1,7 @@
 """What was given for a recipe, refused where it is out of range or does not go together."""
 
 import math
+from numbers import Integral, Real
 from typing import Any
 
 from ..errors import UserError
@@ -9,20 +10,23 @@ from .encoder import Encoder
 WHOLE = ('steps', 'batch_size', 'img_size', 'mask_patch_size')
 
 
-def check_given(num_images: int, given: dict[str, Any]) -> None:
+def check_given(num_images: int, given: dict[str, Any]) -> dict[str, Any]:
     """Refuse numbers that are out of range, and lengths that exclude each other.
 
     Args:
         num_images (int): Training images.
         given (dict[str, Any]): By the names of the arguments; None for what was not given.
 
+    Returns:
+        dict[str, Any]: The same as numbers of Python.
+
     Raises:
         UserError: Names what is wrong.
     """
-    if not _is_whole(num_images):
+    if not is_whole(num_images):
         raise UserError(f'A recipe needs at least one training image, got num_images={num_images!r}.')
     for name, value in given.items():
-        if value is not None and name in WHOLE and not _is_whole(value):
+        if value is not None and name in WHOLE and not is_whole(value):
             raise UserError(f'{name} must be a whole number from 1 on, got {value!r}.')
         if value is not None and not (_is_number(value) and math.isfinite(value) and value > 0):
             raise UserError(f'{name} must be a number above 0, got {value!r}.')
@@ -31,6 +35,7 @@ def check_given(num_images: int, given: dict[str, Any]) -> None:
     lengths = [name for name in ('hours', 'epochs', 'steps') if given[name] is not None]
     if len(lengths) > 1:
         raise UserError(f'{" and ".join(lengths)} both say how long to train: give one of them.')
+    return {name: value.item() if hasattr(value, 'item') else value for name, value in given.items()}
 
 
 def check_speed(hours: float | None, images_per_second: float | None) -> None:
@@ -51,8 +56,9 @@ def check_mask(img_size: int, mask_patch_size: int, encoder: Encoder) -> None:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+def is_whole(value: Any) -> bool:
+    """Whether it is a whole number from 1 on, of Python or NumPy."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and value >= 1

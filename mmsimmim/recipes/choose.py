@@ -83,58 +83,53 @@ def choose_recipe(num_images: int,
         (2048, 62500, 0.0008)
     """
     encoder, machine = encoder or Encoder.of('swin', 'tiny'), machine or Machine()
-    check_given(num_images, dict(
+    given = check_given(num_images, dict(
         hours=hours, epochs=epochs, steps=steps, batch_size=batch_size, lr=lr, img_size=img_size,
         mask_patch_size=mask_patch_size, mask_ratio=mask_ratio, object_size=object_size))
     check_speed(hours, machine.images_per_second)
     sizes = ImageSizes.of(image_sizes) if image_sizes is not None else None
-    images = _images(sizes, encoder, img_size, mask_patch_size, mask_ratio, object_size)
-    length = _length(num_images, machine, hours, epochs, steps, batch_size)
-    rate = dict(lr=lr or rule.rate_for(length.steps, length.batch), **_schedule(length.steps))
+    length = _length(int(num_images), machine, given)
+    lr = given['lr'] or rule.rate_for(length.steps, length.batch, encoder.narrowness)
     speed = machine.images_per_second
-    seconds = seconds_for(length.steps * length.batch, speed) if speed else None
-    told = dict(sizes=sizes, encoder=encoder, machine=machine, object_size=object_size,
-                given=dict(hours=hours, epochs=epochs, steps=steps, batch_size=batch_size, lr=lr),
-                limited=length.limited)
     recipe = Recipe(
-        num_images=num_images, **images, batch_size=length.batch, device_batch=length.device_batch,
-        accumulation=length.accumulation, steps=length.steps, **rate, weight_decay=rule.WEIGHT_DECAY,
-        clip_grad=rule.CLIP_GRAD, drop_path_rate=encoder.drop_path_rate,
-        precision=machine.precision or fast_precision(machine.on_cpu), seconds=seconds, reasons=('', '', ''),
+        num_images=int(num_images), **_images(sizes, encoder, given), batch_size=length.batch,
+        device_batch=length.device_batch, accumulation=length.accumulation, steps=length.steps, lr=lr,
+        **_schedule(length.steps), weight_decay=rule.WEIGHT_DECAY, clip_grad=rule.CLIP_GRAD,
+        drop_path_rate=encoder.drop_path_rate, precision=machine.precision or fast_precision(machine.on_cpu),
+        seconds=float(seconds_for(length.steps * length.batch, speed)) if speed else None, reasons=('', '', ''),
         warnings=())
+    told = dict(sizes=sizes, encoder=encoder, machine=machine, given=given, limited=length.limited)
     return replace(recipe, reasons=reasons(recipe, **told), warnings=warnings(recipe, **told))
 
 
-def _images(sizes: ImageSizes | None, encoder: Encoder, img_size: int | None, mask_patch_size: int | None,
-            mask_ratio: float | None, object_size: float | None) -> dict[str, Any]:
+def _images(sizes: ImageSizes | None, encoder: Encoder, given: dict[str, Any]) -> dict[str, Any]:
     """Side of the crops, their share of an image, window and masks."""
-    side = img_size or choose_side(sizes, encoder)
-    crops = choose_crop_range(sizes, side)
+    side = given['img_size'] or choose_side(sizes, encoder)
+    crops = choose_crop_range(sizes, side, given['object_size'])
     in_crop = None
-    if object_size is not None:
+    if given['object_size'] is not None:
         shown = sizes.short * math.sqrt(sum(crops) / 2) if sizes else side
-        in_crop = object_size * side / shown
-    patch = mask_patch_size or choose_mask_patch(side, encoder, in_crop)
+        in_crop = given['object_size'] * side / shown
+    patch = given['mask_patch_size'] or choose_mask_patch(side, encoder, in_crop)
     check_mask(side, patch, encoder)
     return dict(img_size=side, window_size=encoder.window_size(side), mask_patch_size=patch,
-                mask_ratio=mask_ratio or choose_mask_ratio(side, patch), crop_ratio_range=crops)
+                mask_ratio=given['mask_ratio'] or choose_mask_ratio(side, patch), crop_ratio_range=crops)
 
 
-def _length(num_images: int, machine: Machine, hours: float | None, epochs: float | None, steps: int | None,
-            batch_size: int | None) -> Length:
+def _length(num_images: int, machine: Machine, given: dict[str, Any]) -> Length:
     """Batch and steps for as many images as are to be seen, or as there is time for."""
     seen, limited = rule.images_to_see(num_images), False
-    if epochs is not None:
-        seen = epochs * num_images
-    if hours is not None:
-        time_for = images_in(hours, machine.images_per_second)
-        seen, limited = min(rule.LONGEST * seen, time_for), time_for < seen
-    if steps is not None:
-        seen = rule.seen_in(steps, batch_size, machine.smallest_batch)
-    wanted = batch_size or rule.batch_for(seen, machine.smallest_batch)
+    if given['epochs'] is not None:
+        seen = given['epochs'] * num_images
+    if given['hours'] is not None:
+        time_for = images_in(given['hours'], machine.images_per_second)
+        seen, limited = min(rule.most_to_see(num_images), time_for), time_for < seen
+    if given['steps'] is not None:
+        seen = rule.seen_in(given['steps'], given['batch_size'])
+    wanted = given['batch_size'] or rule.batch_for(seen, machine.busy_batch)
     device_batch, accumulation = machine.deal_out(wanted)
     batch = device_batch * accumulation * machine.devices
-    return Length(steps or rule.steps_for(seen, batch), device_batch, accumulation, batch, limited)
+    return Length(given['steps'] or rule.steps_for(seen, batch), device_batch, accumulation, batch, limited)
 
 
 def _schedule(steps: int) -> dict[str, Any]:

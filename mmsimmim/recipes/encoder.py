@@ -9,6 +9,8 @@ from ..errors import UserError
 
 FAMILIES = {'swin': SWIN, 'swinv2': SWIN_V2, 'vit': VIT}
 MLP_RATIO = 4
+# Of the narrowest encoders whose rates the paper has, Swin-B and ViT-B; Swin V2 has the same rates.
+PUBLISHED_WIDTH = {'swin': 128, 'swinv2': 128, 'vit': 768}
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,7 @@ class Encoder:
         family (str): 'swin', 'swinv2' or 'vit'.
         patch_size (int): Side of a token of the first stage, pixels.
         stride (int): Side of a token of the last stage, pixels.
+        width (int): Channels of the first stage.
         parameters (int): Weights, without those of positions and norms, to some per cent.
         wide_windows (bool): Whether its published windows are twice the side of the last map, as those of Swin-L and
             Swin V2 are.
@@ -27,6 +30,7 @@ class Encoder:
     family: str
     patch_size: int
     stride: int
+    width: int
     parameters: int
     wide_windows: bool = False
 
@@ -67,6 +71,11 @@ class Encoder:
         return 224 if self.family == 'vit' else 192
 
     @property
+    def narrowness(self) -> float:
+        """How many times narrower than Swin-B or ViT-B, the narrowest ones with a published rate; 1 of wider."""
+        return max(1.0, PUBLISHED_WIDTH[self.family] / self.width)
+
+    @property
     def drop_path_rate(self) -> float:
         """As published: none in Swin, 0.1 in ViT-B and in Swin V2; none in small encoders, which is our choice."""
         return 0.0 if self.family == 'swin' or self.parameters < 20e6 else 0.1
@@ -86,14 +95,15 @@ def _swin(family: str, arch: str | Mapping[str, Any], sizes: Mapping[str, Any], 
     blocks = sum(depth * _block(width * 2**stage, MLP_RATIO * width * 2**stage) for stage, depth in enumerate(depths))
     merging = sum(8 * (width * 2**stage)**2 for stage in range(len(depths) - 1))
     wide = family == 'swinv2' or arch == 'large' or width >= 192
-    return Encoder(family, patch_size, patch_size * 2**(len(depths) - 1),
+    return Encoder(family, patch_size, patch_size * 2**(len(depths) - 1), width,
                    blocks + merging + 3 * patch_size**2 * width, wide)
 
 
 def _vit(sizes: Mapping[str, Any], patch_size: int) -> Encoder:
     width = sizes['embed_dims']
     block = _block(width, sizes['feedforward_channels'])
-    return Encoder('vit', patch_size, patch_size, sizes['num_layers'] * block + 3 * patch_size**2 * width)
+    return Encoder('vit', patch_size, patch_size, width,
+                   sizes['num_layers'] * block + 3 * patch_size**2 * width)
 
 
 def _block(width: int, hidden: int) -> int:

@@ -15,7 +15,7 @@ def told(num_images=1500, image_sizes=PHOTOS, encoder=SMALL, machine=None, **giv
 
 
 @pytest.mark.parametrize(('settings', 'message'), [
-    (dict(num_images=60), '60 images: too few'),
+    (dict(num_images=60), '60 images: 30 were too few'),
     (dict(encoder=Encoder.of('swin', 'base')), '86.5 million weights'),
     (dict(image_sizes=[(40, 40)], mask_patch_size=16), 'fewer than 4 patches of 16 px'),
     (dict(image_sizes=[(40, 40)], encoder=Encoder.of('vit', 'deit-tiny')), 'fewer than 4 patches'),

@@ -52,8 +52,8 @@ def test_crops_are_filled_by_the_images(short, side):
 
 
 @pytest.mark.parametrize(('side', 'encoder', 'patch'), [
-    (192, SWIN, 32), (224, VIT, 32), (224, SWIN, 32), (96, SWIN, 16), (128, SWIN, 16), (160, SWIN, 32), (256, SWIN, 32),
-    (384, SWIN, 64), (32, SWIN, 4), (32, VIT, 16)])
+    (192, SWIN, 32), (224, VIT, 32), (224, SWIN, 32), (64, SWIN, 16), (96, SWIN, 16), (128, SWIN, 32), (160, SWIN, 32),
+    (256, SWIN, 64), (384, SWIN, 64), (32, SWIN, 8), (32, VIT, 16)])
 def test_masked_patches_follow_the_crop(side, encoder, patch):
     assert choose_mask_patch(side, encoder) == patch
 
@@ -62,6 +62,13 @@ def test_masked_patches_follow_small_objects():
     assert choose_mask_patch(192, SWIN, 200) == 32
     assert choose_mask_patch(192, SWIN, 15) == 16 and choose_mask_ratio(192, 16) == 0.6
     assert choose_mask_patch(192, SWIN, 3) == 4 and choose_mask_ratio(192, 4) == 0.8
+
+
+def test_crops_show_small_objects_no_smaller_than_patches():
+    photographs = ImageSizes(280, 280)
+    assert choose_crop_range(photographs, 192, object_size=100) == (0.67, 1.0)
+    assert choose_crop_range(photographs, 192, object_size=20) == (0.25, 1.0)
+    assert choose_crop_range(photographs, 192, object_size=5) == (0.2, 1.0)
 
 
 def test_crops_of_large_and_of_long_images():

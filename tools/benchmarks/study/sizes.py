@@ -67,14 +67,13 @@ def run_all(runs: list[Run], roots: dict[str, Path], out: Path) -> None:
 def report(out: Path) -> None:
     """Write and print the tables, and draw what is there."""
     from tools.benchmarks.machine import heading
-    from tools.benchmarks.study.sizes_report import Runs, draw, fit, tables
+    from tools.benchmarks.study.sizes_report import Runs, draw, tables
 
     runs = Runs(read_lines(out))
     text = '\n\n'.join([heading(json.loads((out / 'provenance.json').read_text())), tables(runs)])
     (out / 'results.md').write_text(text)
     draw(runs, out)
     print(text)
-    print('Exponents of steps and batch in the rate: {:.3f} and {:.3f}'.format(*fit(runs)))
 
 
 def read_lines(out: Path) -> list[dict]:

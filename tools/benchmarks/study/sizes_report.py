@@ -1,4 +1,4 @@
-"""Tables and plots of the sweep over sizes of data, and the best rates that the rule is fitted to."""
+"""Tables and plots of the sweep over sizes of data, and the best rates beside those of the rule."""
 
 import math
 import statistics
@@ -18,6 +18,8 @@ MEASURES = {'held_out_loss': 'held-out L1', 'training_loss': 'L1 on training ima
             'knn': 'kNN', 'share_r2': 'R² of the nuclei'}
 # Of Okabe and Ito, which those who confuse red and green tell apart.
 COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00')
+# Of the encoders of the sweep, against Swin-B and ViT-B.
+NARROWNESS = {'swin': 4, 'wide': 2, 'vit': 6}
 # Length, batch and rate of the published runs.
 PUBLISHED = ((62_500, 2048, 8e-4), (500_000, 2048, 4e-4))
 
@@ -61,11 +63,12 @@ def tables(runs: Runs) -> str:
     everything = runs.where(images=1515)
     parts = [
         ('Length and rate, 1515 photographs, 32 a step', _grid(everything.where(batch=32), 'steps', 'lr')),
-        ('Images and length, rate 1e-3, 32 a step', _images(runs)),
-        ('As many images in other batches', _batches(everything)),
+        ('Images and length, 32 a step', _images(runs)),
+        ('As many images in other batches', _batches(runs.where(images=1515))),
+        ('As many images by the config for a folder and by the rule', _beside_the_folder_config(everything)),
         ('Masks', _settings(runs, lambda line: line['part'] in ('mask', ) or _is_usual(line), 'photos')),
-        ('Twice the channels, 32 a step', _grid(everything.where(arch='wide'), 'steps', 'lr')),
-        ('ViT, 32 a step', _grid(everything.where(arch='vit'), 'steps', 'lr')),
+        ('Twice the channels, 32 a step', _grid(runs.where(images=1515, arch='wide'), 'steps', 'lr')),
+        ('ViT, 32 a step', _grid(runs.where(images=1515, arch='vit'), 'steps', 'lr')),
         ('Nuclei, 32 a step', _grid(runs.where(data='nuclei'), 'steps', 'lr')),
         ('Nuclei, masks and crops',
          _settings(runs, lambda line: line['steps'] == 600 and line['lr'] == 1e-3, 'nuclei')),
@@ -100,11 +103,14 @@ def _cells(runs: Runs, among: Runs) -> list[str]:
 
 
 def _images(runs: Runs) -> str:
-    some = Runs(line for line in runs.where(batch=32).lines if line['lr'] == 1e-3 and line['steps'])
-    rows = [[f'{images:,}', f'{steps:,}', f'{32 * steps / images:.0f}', *_cells(chosen, some), str(len(chosen.lines))]
-            for images in some.values('images') for steps in some.values('steps')
-            if (chosen := runs_with(runs_with(some, 'images', images), 'steps', steps)).lines]
-    return markdown(['images', 'steps', 'epochs', *_titles(some), 'runs'], rows) if rows else ''
+    """Fewer images beside all of them, for the same steps and rates; and the longest runs."""
+    some = Runs(line for line in runs.where(batch=32).lines if line['steps'])
+    pairs = sorted({(line['steps'], line['lr']) for line in some.lines
+                    if line['images'] < 1515 or line['steps'] > 2400})
+    rows = [[f'{steps:,}', f'{lr:g}', f'{images:,}', f'{32 * steps / images:,.0f}', *_cells(chosen, some),
+             str(len(chosen.lines))] for steps, lr in pairs for images in some.values('images')
+            if (chosen := some.where(steps=steps, lr=lr, images=images)).lines]
+    return markdown(['steps', 'lr', 'images', 'epochs', *_titles(some), 'runs'], rows) if rows else ''
 
 
 def _batches(runs: Runs) -> str:
@@ -124,6 +130,17 @@ def _batches(runs: Runs) -> str:
     return markdown(['batch', 'steps', 'lr', *_titles(some), 'runs'], rows) if rows else ''
 
 
+def _beside_the_folder_config(runs: Runs) -> str:
+    rows = []
+    for seen, by_rule in ((19_200, 2e-3), (76_800, 4e-3)):
+        for title, batch, lr in (('folder config', 128, 5e-5), ('rule', 32, by_rule)):
+            chosen = runs.where(batch=batch, steps=seen // batch, lr=lr)
+            if chosen.lines:
+                rows.append([f'{seen:,}', title, str(batch), f'{seen // batch:,}', f'{lr:g}', *_cells(chosen, runs),
+                             str(len(chosen.lines))])
+    return markdown(['images', 'recipe', 'batch', 'steps', 'lr', *_titles(runs), 'runs'], rows) if rows else ''
+
+
 def _is_usual(line: dict) -> bool:
     return (line['images'], line['steps'], line['batch'], line['lr'], line['arch'], line['accumulate'],
             line['seed']) == (1515, 600, 32, 1e-3, 'swin', 1, 0)
@@ -140,7 +157,7 @@ def _settings(runs: Runs, wanted: Callable[[dict], bool], data: str) -> str:
 
 
 def best_rates(runs: Runs) -> list[dict]:
-    """Of every length and batch with three rates at least the one with the smallest held-out loss.
+    """Of every length and batch with several rates the one with the smallest held-out loss.
 
     Returns:
         list[dict]: ``data``, ``arch``, ``images``, ``steps``, ``batch``, ``lr`` (where a parabola over the logarithm of
@@ -153,7 +170,7 @@ def best_rates(runs: Runs) -> list[dict]:
         for images, steps, batch in settings:
             losses = {line['lr']: line['held_out_loss'] for line in some.lines
                       if (line['images'], line['steps'], line['batch']) == (images, steps, batch)}
-            if len(losses) > 2:
+            if len(losses) > 1:
                 lr, inside = _lowest(losses)
                 found.append(dict(data=data, arch=arch, images=images, steps=steps, batch=batch, lr=lr, inside=inside))
     return found
@@ -173,17 +190,12 @@ def best_rates_table(runs: Runs) -> str:
     """Where the best rate lies, and what the rule chooses there."""
     rows = [[best['data'], best['arch'], f"{best['images']:,}", f"{best['steps']:,}", str(best['batch']),
              f"{best['lr']:.1e}" if best['inside'] else f"{best['lr']:.1e}, the last one tried",
-             f"{rule.rate_for(best['steps'], best['batch']):.1e}"] for best in best_rates(runs)]
+             f'{_by_rule(best):.1e}'] for best in best_rates(runs)]
     return markdown(['data', 'encoder', 'images', 'steps', 'batch', 'best rate', 'rule'], rows) if rows else ''
 
 
-def fit(runs: Runs) -> tuple[float, float]:
-    """The exponents of steps and batch in the rate, relative to the published 100 epochs, by least squares."""
-    points = [(best['steps'], best['batch'], best['lr']) for best in best_rates(runs) if best['inside']]
-    steps, batch, lr = np.log(np.array([*points, PUBLISHED[1]])).T
-    terms = np.stack([steps - math.log(rule.STEPS), batch - math.log(rule.BATCH)], axis=1)
-    by_steps, by_batch = np.linalg.lstsq(terms, lr - math.log(rule.RATE), rcond=None)[0]
-    return float(by_steps), float(by_batch)
+def _by_rule(best: dict) -> float:
+    return rule.rate_for(best['steps'], best['batch'], NARROWNESS[best['arch']])
 
 
 def draw(runs: Runs, out: Path) -> list[Path]:
@@ -213,20 +225,23 @@ def _draw_rates(runs: Runs) -> plt.Figure:
 
 
 def _draw_lengths(runs: Runs) -> plt.Figure:
+    """Of each number of images and steps the rate with the smallest held-out loss."""
     figure, panels = plt.subplots(1, 2, figsize=(10, 3.6), layout='constrained')
-    some = Runs(line for line in runs.where(batch=32).lines if line['lr'] == 1e-3 and line['steps'])
+    some = Runs(line for line in runs.where(batch=32, seed=0).lines if line['steps'])
     for colour, images in zip(COLOURS, some.values('images')):
+        chosen = runs_with(some, 'images', images)
+        best = [min(runs_with(chosen, 'steps', steps).lines, key=lambda line: line['held_out_loss'])
+                for steps in chosen.values('steps')]
+        steps = [line['steps'] for line in best]
         for panel, measure in zip(panels, ('held_out_loss', 'crossed')):
-            chosen = runs_with(some, 'images', images)
-            steps = chosen.values('steps')
-            means = [statistics.mean(runs_with(chosen, 'steps', number).measured(measure)) for number in steps]
-            panel.plot(steps, means, 'o-', color=colour, label=f'{images:,} images')
-            if measure == 'held_out_loss':
-                panel.plot(steps, [statistics.mean(runs_with(chosen, 'steps', number).measured('training_loss'))
-                                   for number in steps], '--', color=colour, alpha=0.6)
+            panel.plot(steps, [line[measure] for line in best], 'o-', color=colour, label=f'{images:,} images')
             panel.set(xscale='log', xlabel='steps of 32 images', ylabel=MEASURES[measure])
-            panel.grid(alpha=0.3)
-    panels[0].legend(fontsize='small', title='dashed: training images')
+        panels[0].plot(steps, [line['training_loss'] for line in best], '--', color=colour, alpha=0.6)
+    for panel in panels:
+        panel.set_xticks([150, 600, 2400, 9600], ['150', '600', '2,400', '9,600'])
+        panel.minorticks_off()
+        panel.grid(alpha=0.3)
+    panels[1].legend(fontsize='small', title='dashed: training images', loc='lower right')
     return figure
 
 
@@ -235,11 +250,13 @@ def _draw_rule(runs: Runs) -> plt.Figure:
     images = np.geomspace(30, 1e7, 100)
     length.plot(images, [rule.images_to_see(number) / number for number in images], color=COLOURS[0], label='rule')
     length.plot([rule.IMAGES] * 2, [100, 800], 's', color=COLOURS[1], label='published')
-    length.axvspan(100, 1515, color='grey', alpha=0.15, label='measured here')
+    tried = [line for line in runs.lines if line['steps']]
+    length.plot([line['images'] for line in tried], [line['steps'] * line['batch'] / line['images'] for line in tried],
+                '.', color='grey', label='tried here')
     length.set(xscale='log', yscale='log', xlabel='training images', ylabel='epochs')
     points = best_rates(runs)
     rate.plot([best['lr'] for best in points],
-              [rule.rate_for(best['steps'], best['batch']) for best in points], 'o', color=COLOURS[0], label='measured')
+              [_by_rule(best) for best in points], 'o', color=COLOURS[0], label='measured')
     rate.plot([lr for _, _, lr in PUBLISHED], [rule.rate_for(steps, batch) for steps, batch, _ in PUBLISHED], 's',
               color=COLOURS[1], label='published')
     rate.plot([1e-4, 1e-2], [1e-4, 1e-2], color='grey', linewidth=0.8)

@@ -57,24 +57,30 @@ def _plan() -> Iterator[Run]:
     yield replace(everything, part='untrained', steps=0)
     yield from _grid(everything, {150: (5e-5, 5e-4, 1e-3, 2e-3, 4e-3), 600: (5e-5, 2.5e-4, 1e-3, 2e-3, 4e-3)})
     yield from _grid(everything, {2400: (2.5e-4, 1e-3, 2e-3, 4e-3)})
-    for images in (100, 400):
-        few = replace(everything, part='images x length', images=images)
-        yield from _grid(few, {150: (1e-3, 2e-3), 600: (1e-3, 2e-3), 2400: (5e-4, 1e-3)})
+    few = replace(everything, part='images x length')
+    yield from _grid(replace(few, images=100), {150: (1e-3, 2e-3), 600: (1e-3, 2e-3), 2400: (5e-4, 1e-3, 4e-3)})
+    yield replace(everything, steps=2400, lr=8e-3)
     yield from _batches(replace(everything, part='batch'))
+    yield from _folder_config(everything, {150: (0, )})
+    yield from _grid(replace(everything, part='width', arch='wide'), {600: (1e-3, 4e-3)})
     yield from _nuclei()
-    yield from _grid(replace(everything, part='width', arch='wide'), {600: (5e-4, 1e-3, 2e-3, 4e-3)})
+    yield from _folder_config(everything, {150: (1, )})
     yield from _masks(replace(everything, part='mask'))
-    yield from _vit(replace(everything, part='vit', arch='vit', steps=300))
-    for images in (100, 1515):
-        yield replace(everything, part='images x length', images=images, steps=9600)
-    for seed in (1, 2):
-        again = replace(everything, part='seeds', seed=seed)
-        yield replace(again, steps=0)
-        yield from _grid(again, {150: (5e-5, 1e-3), 600: (1e-3, 4e-3)})
-        yield from _grid(replace(again, images=100), {150: (1e-3, ), 600: (1e-3, )})
-        yield from _grid(replace(again, images=400), {600: (1e-3, )})
-    for images in (1515, 100, 400):
-        yield replace(everything, part='seeds', seed=1, images=images, steps=2400)
+    yield from _folder_config(everything, {600: (0, ), 150: (2, )})
+    yield from _grid(replace(everything, part='vit', arch='vit'), {0: (1e-3, ), 300: (1e-3, 4e-3)})
+    yield from _grid(replace(everything, part='seeds', seed=1), {0: (1e-3, ), 600: (1e-3, 4e-3)})
+    yield replace(few, images=400)
+    # what the rule chooses for all it has to say, and a part of that
+    for images, steps, lr in ((100, 6244, 3.4e-3), (30, 1873, 3.5e-3), (1515, 9600, 3e-3)):
+        yield replace(few, part='rule', images=images, steps=steps, lr=lr)
+
+
+def _folder_config(run: Run, seeds: dict[int, tuple[int, ...]]) -> Iterator[Run]:
+    """Batch and rate of the config for a folder, and for as many images those of the rule."""
+    for steps, some in seeds.items():
+        for seed in some:
+            yield replace(run, part='folder config', batch=128, steps=steps, lr=5e-5, seed=seed)
+            yield replace(run, part='rule', steps=4 * steps, lr=2e-3 if steps < 600 else 4e-3, seed=seed)
 
 
 def _grid(run: Run, rates: dict[int, tuple[float, ...]]) -> Iterator[Run]:
@@ -86,27 +92,20 @@ def _grid(run: Run, rates: dict[int, tuple[float, ...]]) -> Iterator[Run]:
 def _batches(run: Run) -> Iterator[Run]:
     """Other batches for as many images."""
     seen = run.steps * run.batch
-    for batch, rates in {8: (2.5e-4, 5e-4, 1e-3), 128: (1e-3, 2e-3, 4e-3)}.items():
+    for batch, rates in {8: (1e-3, 2e-3, 4e-3), 128: (4e-3, 1e-3)}.items():
         for lr in rates:
             yield replace(run, batch=batch, steps=seen // batch, lr=lr)
-    yield replace(run, batch=128, steps=seen // 128, lr=2e-3, accumulate=4)
+    yield replace(run, batch=128, steps=seen // 128, lr=4e-3, accumulate=4)
 
 
 def _nuclei() -> Iterator[Run]:
     run = Run('nuclei', NUCLEI, 160, 600, 32, 1e-3)
     yield replace(run, steps=0)
-    yield from _grid(run, {150: (5e-5, 1e-3, 2e-3), 600: (2.5e-4, 1e-3, 2e-3), 2400: (1e-3, )})
-    for patch in (8, 32):
-        yield replace(run, mask_patch=patch)
-    for patch in (8, 16):
-        yield replace(run, mask_patch=patch, smallest_crop=0.2)
+    yield from _grid(run, {150: (5e-5, 1e-3), 600: (1e-3, )})
+    yield replace(run, mask_patch=8)
+    yield replace(run, smallest_crop=0.2)
 
 
 def _masks(run: Run) -> Iterator[Run]:
-    for patch, ratio in ((8, 0.6), (32, 0.6), (16, 0.4), (16, 0.8), (8, 0.8), (32, 0.4)):
+    for patch, ratio in ((8, 0.6), (32, 0.6)):
         yield replace(run, mask_patch=patch, mask_ratio=ratio)
-
-
-def _vit(run: Run) -> Iterator[Run]:
-    yield replace(run, steps=0)
-    yield from _grid(run, {300: (2.5e-4, 1e-3, 2e-3, 4e-3)})
