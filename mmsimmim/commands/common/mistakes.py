@@ -25,16 +25,28 @@ def report_mistakes(main: Callable) -> Callable:
     def wrapped(*args, **kwargs):
         try:
             return main(*args, **kwargs)
-        except UserError as error:
-            # The message of an error in a data loading worker follows the worker's traceback.
-            sys.exit(f'error: {shown_lines(str(error).rsplit("UserError: ", 1)[-1].strip())}')
         except Exception as error:
-            sentence = refusal(error) or _of_the_disk(error)
+            sentence = sentence_of(error)
             if sentence is None:
                 raise
             sys.exit(f'error: {shown_lines(sentence)}')
 
     return wrapped
+
+
+def sentence_of(error: Exception) -> str | None:
+    """What the user is told of an error; None if it is a fault of the program.
+
+    Args:
+        error (Exception): As it was caught.
+
+    Returns:
+        str | None: The message.
+    """
+    if isinstance(error, UserError):
+        # The message of an error in a data loading worker follows the worker's traceback.
+        return str(error).rsplit('UserError: ', 1)[-1].strip()
+    return refusal(error) or _of_the_disk(error)
 
 
 def _of_the_disk(error: Exception) -> str | None:
