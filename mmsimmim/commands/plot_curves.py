@@ -118,7 +118,8 @@ def plot_scaling(args: argparse.Namespace) -> None:
     from ..visualization.scaling_curves import draw_points, make_points, make_table
     from ..visualization.scaling_runs import read_run
 
-    runs = dict(zip(default_labels(args.log), map(read_run, args.log)))
+    names = default_labels(args.log, 'It is one point of the curve: give each log once.')
+    runs = dict(zip(names, map(read_run, args.log)))
     points, notes = make_points(runs, list(dict.fromkeys(args.keys)), args.against, args.pick, args.at, args.labels)
     for note in notes:
         print(note, file=sys.stderr)
@@ -147,7 +148,7 @@ def check(args: argparse.Namespace) -> None:
         raise UserError(f'--at has {len(args.at)} numbers for {len(args.log)} logs; give a positive one for each.')
 
 
-def default_labels(places: list[str]) -> list[str]:
+def default_labels(places: list[str], advice: str = 'Give --labels if this is meant.') -> list[str]:
     """Name logs after their work_dirs; with the whole path where this would not tell them apart."""
     names = []
     for place in map(Path, places):
@@ -157,7 +158,7 @@ def default_labels(places: list[str]) -> list[str]:
     if len(set(names)) < len(names):
         names = places
     if len(set(names)) < len(names):
-        raise UserError(f'The same log is given twice: {" ".join(places)}. Give --labels if this is meant.')
+        raise UserError(f'The same log is given twice: {" ".join(places)}. {advice}')
     return names
 
 
