@@ -60,8 +60,8 @@ class WritingErrors:
             self.told = True
             folder = self.runner.work_dir
             self.runner.logger.warning(
-                f'The log in {shown(folder)} cannot be written ({shown(error)}; {free_space(folder)} left on its disk). '
-                'Training goes on; numbers, lines and pictures that are not written are lost.')
+                f'The log in {shown(folder)} cannot be written ({shown(error)}; {free_space(folder)} left on its '
+                'disk). Training goes on; numbers, lines and pictures that are not written are lost.')
 
 
 def _require_whole(backend: LocalVisBackend, name: str, image: object, step: int = 0, **kwargs) -> None:

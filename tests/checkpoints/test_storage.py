@@ -134,10 +134,12 @@ def test_pictures_and_curves_that_cannot_be_written_do_not_end_the_training(tmp_
     monkeypatch.setattr(RecordWriter, 'write', fail_later)
     monkeypatch.setattr(threading, 'excepthook', lambda args: None)  # of TensorBoard's own thread
     backends = [dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]
-    (tmp_path / 'config.py').write_text(f'_base_ = [{str(CONFIG)!r}]\nvisualizer = dict(vis_backends={backends})')
+    (tmp_path / 'config.py').write_text(f'_base_ = [{str(CONFIG)!r}]\n'
+                                        f'visualizer = dict(vis_backends={backends})')
     monkeypatch.setattr(sys, 'argv', [
         'train.py', str(tmp_path / 'config.py'), '--work-dir', str(tmp_path / 'work'), '--cfg-options',
-        'train_dataloader.num_workers=0', *(f'{name}_dataloader.dataset.data_root={images}' for name in ('train', 'val', 'test')),
+        'train_dataloader.num_workers=0',
+        *(f'{name}_dataloader.dataset.data_root={images}' for name in ('train', 'val', 'test')),
         'default_hooks.logger.type=mmsimmim.LoggerHook', 'train_cfg.max_epochs=2', 'train_cfg.val_interval=1',
         'default_hooks.reconstruction.type=mmsimmim.ReconstructionHook', f'experiment_name={tmp_path.name}'])
     train.main()

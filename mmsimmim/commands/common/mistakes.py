@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import wraps
 
 from ...errors import UserError, shown_lines
+from .escaped_output import escaped_output
 from .refusals import refusal
 
 
@@ -12,7 +13,8 @@ def report_mistakes(main: Callable) -> Callable:
     """Let a tool end on a :class:`UserError` with its message and exit code 1, instead of a traceback.
 
     So do errors with which code refuses a value of a config that it is built from (:mod:`.refusals`). All others are
-    faults of the program, and are shown whole, except for those of a disk that is full or read-only.
+    faults of the program, and are shown whole, except for those of a disk that is full or read-only. What the tool
+    prints and logs has no control characters (:mod:`.escaped_output`).
 
     Args:
         main (Callable): The tool.
@@ -23,13 +25,14 @@ def report_mistakes(main: Callable) -> Callable:
 
     @wraps(main)
     def wrapped(*args, **kwargs):
-        try:
-            return main(*args, **kwargs)
-        except Exception as error:
-            sentence = sentence_of(error)
-            if sentence is None:
-                raise
-            sys.exit(f'error: {shown_lines(sentence)}')
+        with escaped_output():
+            try:
+                return main(*args, **kwargs)
+            except Exception as error:
+                sentence = sentence_of(error)
+                if sentence is None:
+                    raise
+                sys.exit(f'error: {shown_lines(sentence)}')
 
     return wrapped
 
