@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mmengine.hooks import Hook
+from mmengine.utils import ManagerMixin
 
 from .mistakes import sentence_of
 
@@ -43,13 +44,30 @@ def leaving_nothing(folders: Sequence[str], config: str | None, first: bool = Tr
     """
     hook = BegunHook()
     traces = [Traces(folder, osp.basename(config or '')) for folder in folders if first and '://' not in folder]
+    known = {kind: set(kind._instance_dict) for kind in _managed()}
     try:
         yield hook
     except Exception as error:
         if not hook.begun and sentence_of(error) is not None:
             for trace in traces:
                 trace.remove()
+            _forget(known)
         raise
+
+
+def _managed(kind: type = ManagerMixin) -> Iterator[type]:
+    """The classes whose instances MMEngine keeps by the name of a run: loggers, visualizers."""
+    for one in kind.__subclasses__():
+        yield one
+        yield from _managed(one)
+
+
+def _forget(known: dict[type, set[str]]) -> None:
+    """Another run of this process in the same second would get those that write into the removed folders."""
+    for kind in _managed():
+        for name in kind._instance_dict.keys() - known.get(kind, set()):
+            if TIMESTAMP.search(name):
+                del kind._instance_dict[name]
 
 
 class Traces:
