@@ -16,6 +16,14 @@ def no_default_scope():
     DefaultScope._instance_dict.clear()
 
 
+@pytest.fixture(autouse=True)
+def free_signals():
+    """A runner that was built here, and not by one of our commands, keeps the signals until the process ends."""
+    from mmsimmim.interruption import release_signals
+    yield
+    release_signals()
+
+
 @pytest.fixture
 def left_connections(monkeypatch):
     """What a launcher sets, for a run of one process. A function that returns the threads its connection has left."""

@@ -151,7 +151,7 @@ class TestMistakes:
     def test_options(self, message_of):
         assert "'batch_size' is not of the form key=value" in message_of(CONFIG, '--cfg-options', 'batch_size')
         message = message_of(CONFIG, '--cfg-options', 'train_dataloader.batch_size.x=1')
-        assert '--cfg-options train_dataloader.batch_size.x=1 does not fit' in message
+        assert 'train_dataloader.batch_size=8 has no parts' in message
 
     def test_checkpoint(self, message_of, tmp_path):
         path = tmp_path / 'epoch_1.pth'
