@@ -49,6 +49,8 @@ def _what_json(path: str) -> str:
     try:
         with open(path, encoding='utf-8') as file:
             parts = sorted(set(json.load(file)['weight_map'].values()))
+        if not all(isinstance(part, str) for part in parts):
+            raise TypeError(parts)
         names = ', '.join(map(shown, parts[:3]))
     except Exception:  # Anything may stand there, at any depth.
         return 'is a JSON file and holds no parameters. Give the checkpoint file.'
