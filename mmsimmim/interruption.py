@@ -66,7 +66,6 @@ def handled_signals(with_sigint: bool = True) -> Iterator[None]:
     Args:
         with_sigint (bool): SIGINT too, which never waits. Defaults to True.
     """
-    global _watch
     if _watch is not None and _watch.process == os.getpid():
         yield
         return
@@ -83,14 +82,22 @@ def handled_signals(with_sigint: bool = True) -> Iterator[None]:
         traceback.clear_frames(error.__traceback__)
         raise (KeyboardInterrupt if requested() is signal.SIGINT else Interrupted) from None
     finally:
-        sys.excepthook = _watch.excepthook
-        for number, handler in _watch.before.items():
-            signal.signal(number, handler)
-        _watch = None
+        release_signals()
+
+
+def release_signals() -> None:
+    """Give the signals back to what handled them before."""
+    global _watch
+    if _watch is None:
+        return
+    sys.excepthook = _watch.excepthook
+    for number, handler in _watch.before.items():
+        signal.signal(number, handler)
+    _watch = None
 
 
 def take_signals(with_sigint: bool = False) -> None:
-    """The same, until the process ends."""
+    """As :func:`handled_signals`, until :func:`release_signals` or the end of the process."""
     global _watch
     if _watch is not None and _watch.process == os.getpid():
         return

@@ -1,5 +1,6 @@
 """What every test begins with, and what tests of several packages share."""
 
+import signal
 import time
 from pathlib import Path
 
@@ -14,6 +15,21 @@ def no_default_scope():
     """A runner or config that was built in another module leaves its framework's scope behind."""
     from mmengine.registry import DefaultScope
     DefaultScope._instance_dict.clear()
+
+
+def pytest_configure():
+    """Where the tests run in the background, a shell has them ignore what some of them send to themselves."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, 'SIGHUP'):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.fixture(autouse=True)
+def free_signals():
+    """A runner that was built here, and not by one of our commands, keeps the signals until the process ends."""
+    from mmsimmim.interruption import release_signals
+    yield
+    release_signals()
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
+from ..errors import shown
+
 # The first pattern that matches a key decides.
 SIGNS = [
     (r'(^|\.)layer1\.0\.conv1\.weight', 'a ResNet'),
@@ -51,4 +53,4 @@ def describe_unknown(state_dict: dict[Any, Any], near_miss: tuple[str, Sequence[
 
 def _list(names: Iterable[str], count: int = 4) -> str:
     names = list(names)
-    return ', '.join(names[:count]) + (', ...' if len(names) > count else '')
+    return ', '.join(map(shown, names[:count])) + (', ...' if len(names) > count else '')

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..errors import UserError
+from ..errors import UserError, shown
 
 # The keys of the parameters in files of MMEngine, the official code, timm, DeiT and MAE, Lightning, DeepSpeed.
 CONTAINERS = ('state_dict', 'model', 'model_state', 'model_state_dict', 'module', 'network', 'weights', 'params')
@@ -95,4 +95,4 @@ def _is_state_dict(value: Mapping[Any, Any]) -> bool:
 
 
 def _names(mapping: Mapping[str, Any]) -> str:
-    return (', '.join(str(key) for key in list(mapping)[:8]) or 'none') + (', ...' if len(mapping) > 8 else '')
+    return (', '.join(shown(key) for key in list(mapping)[:8]) or 'none') + (', ...' if len(mapping) > 8 else '')

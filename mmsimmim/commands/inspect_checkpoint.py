@@ -82,7 +82,7 @@ def describe(contents: Contents, weights: dict[str, Tensor], checkpoint: dict) -
     yield 'mask token', 'yes' if contents.mask_token else 'no'
     yield 'SimMIM decoder', 'yes' if contents.decoder else 'no'
     yield 'classifier', f'{contents.num_classes} classes' if contents.num_classes else 'no'
-    yield 'other parts', ', '.join(contents.other_parts) or 'none'
+    yield 'other parts', ', '.join(map(shown, contents.other_parts)) or 'none'
     kinds = sorted({str(tensor.dtype).removeprefix('torch.') for tensor in weights.values()})
     total = sum(tensor.numel() for tensor in weights.values())
     yield 'tensors', f'{len(weights)}, {total / 1e6:.1f} million values, {", ".join(kinds)}'

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import UserError
+from ..errors import UserError, shown
 from .common.mistakes import report_mistakes
 from .config.options import MASK_NAMES, check_seed
 
@@ -95,7 +95,7 @@ def read(path: str) -> np.ndarray:
     try:
         return LoadImage()(dict(img_path=path))['img'][..., ::-1]
     except UnreadableImage as error:
-        raise UserError(f'Cannot read the image {path}: {error}') from error
+        raise UserError(f'Cannot read the image {shown(path)}: {shown(error)}') from error
 
 
 def center_crop(image: np.ndarray, height: int, width: int) -> np.ndarray:

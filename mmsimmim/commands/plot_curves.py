@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import UserError
+from ..errors import UserError, shown
 from .common.mistakes import report_mistakes
 
 if TYPE_CHECKING:
@@ -118,7 +118,8 @@ def plot_scaling(args: argparse.Namespace) -> None:
     from ..visualization.scaling_curves import draw_points, make_points, make_table
     from ..visualization.scaling_runs import read_run
 
-    runs = dict(zip(default_labels(args.log), map(read_run, args.log)))
+    names = default_labels(args.log, 'It is one point of the curve: give each log once.')
+    runs = dict(zip(names, map(read_run, args.log)))
     points, notes = make_points(runs, list(dict.fromkeys(args.keys)), args.against, args.pick, args.at, args.labels)
     for note in notes:
         print(note, file=sys.stderr)
@@ -147,7 +148,7 @@ def check(args: argparse.Namespace) -> None:
         raise UserError(f'--at has {len(args.at)} numbers for {len(args.log)} logs; give a positive one for each.')
 
 
-def default_labels(places: list[str]) -> list[str]:
+def default_labels(places: list[str], advice: str = 'Give --labels if this is meant.') -> list[str]:
     """Name logs after their work_dirs; with the whole path where this would not tell them apart."""
     names = []
     for place in map(Path, places):
@@ -157,8 +158,8 @@ def default_labels(places: list[str]) -> list[str]:
     if len(set(names)) < len(names):
         names = places
     if len(set(names)) < len(names):
-        raise UserError(f'The same log is given twice: {" ".join(places)}. Give --labels if this is meant.')
-    return names
+        raise UserError(f'The same log is given twice: {" ".join(places)}. {advice}')
+    return [shown(name) for name in names]
 
 
 def make_curves(trainings: dict[str, Training], keys: list[str], unit: str, smooth: int) -> list[Curve]:
@@ -178,7 +179,8 @@ def make_curves(trainings: dict[str, Training], keys: list[str], unit: str, smoo
     known = sorted({key for training in trainings.values() for key in training.keys})
     unknown = [key for key in keys if key not in known]
     if unknown:
-        raise UserError(f'Nothing was logged as {", ".join(unknown)}. There are: {", ".join(known)}.')
+        raise UserError(f'Nothing was logged as {", ".join(map(shown, unknown))}. There are: '
+                        f'{", ".join(map(shown, known))}.')
     divisors = {label: _iterations_per(unit, label, training) for label, training in trainings.items()}
     curves = []
     for key in keys:
@@ -223,13 +225,13 @@ def find_oddities(trainings: dict[str, Training], curves: list[Curve], log_y: bo
     """What the plot does not show: keys that a log lacks, and values that have no place."""
     drawn, notes = {(curve.key, curve.label) for curve in curves}, []
     for key in dict.fromkeys(curve.key for curve in curves):
-        notes += [f'{label} has no {key}' for label in trainings if (key, label) not in drawn]
+        notes += [f'{label} has no {shown(key)}' for label in trainings if (key, label) not in drawn]
     for curve in curves:
         lost = np.count_nonzero(~np.isfinite(curve.y))
         if lost:
-            notes.append(f'{curve.label}: {lost} of {len(curve.y)} values of {curve.key} are not finite')
+            notes.append(f'{curve.label}: {lost} of {len(curve.y)} values of {shown(curve.key)} are not finite')
         if log_y and (curve.y <= 0).any():
-            raise UserError(f'--log-y: {curve.key} of {curve.label} has values of 0 or less, the first at '
+            raise UserError(f'--log-y: {shown(curve.key)} of {curve.label} has values of 0 or less, the first at '
                             f'{curve.x[curve.y <= 0][0]:g}; leave the option out or plot other keys.')
     return notes
 
@@ -287,6 +289,7 @@ def make_csv(curves: list[Curve], x: str) -> str:
     writer.writerow(['label', 'key', x, 'value', 'smoothed'])
     for curve in curves:
         points = zip(curve.x.tolist(), curve.y.tolist(), curve.smoothed.tolist())
-        writer.writerows([curve.label, curve.key, f'{at:.10g}', value, smoothed] for at, value, smoothed in points)
+        writer.writerows([curve.label, shown(curve.key),
+                          f'{at:.10g}', value, smoothed] for at, value, smoothed in points)
     return file.getvalue()
 

@@ -17,7 +17,7 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 
-from ..errors import UserError
+from ..errors import UserError, shown
 from ..registry import MODELS
 from .common.mistakes import report_mistakes
 from .config.options import add_config_options
@@ -64,7 +64,8 @@ def main(argv: list[str] | None = None) -> None:
     train, val = (loader.dataset for loader in loaders)
     if train.metainfo['classes'] != val.metainfo['classes']:
         raise UserError(f'{train.data_root} and {val.data_root} must have the same classes; they have '
-                        f'{", ".join(train.metainfo["classes"])} and {", ".join(val.metainfo["classes"])}.')
+                        f'{", ".join(map(shown, train.metainfo["classes"]))} and '
+                        f'{", ".join(map(shown, val.metainfo["classes"]))}.')
     model = build_encoder(cfg).to(args.device or get_device())
     load_checkpoint(model, args.checkpoint, map_location='cpu', logger='silent')
     try:

@@ -48,8 +48,10 @@ def test(args: argparse.Namespace) -> None:
     from .checks.model_files import skip_initial_weights
     from .common import test_sets, testing
     from .common.distributed import connect_on_cpu, get_world_size
+    from .common.folder_lock import is_first
     from .common.runner import build_runner
     from .common.saved_predictions import save_predictions
+    from .common.traces import leaving_nothing
     from .config.loading import load_config
 
     testing.check_output(args.out)
@@ -68,10 +70,11 @@ def test(args: argparse.Namespace) -> None:
     check_data_files(cfg, ('test', ))
     connect_on_cpu(cfg)
 
-    runner = build_runner(cfg)
-    require_same_architecture(runner)
-    skip_initial_weights(runner)
-    for message in messages:
-        runner.logger.info(message)
-    testing.run_test(runner, args.out, saved)
-
+    with leaving_nothing([cfg.work_dir], cfg.filename, is_first(args.launcher)) as begun:
+        runner = build_runner(cfg)
+        runner.register_hook(begun)
+        require_same_architecture(runner)
+        skip_initial_weights(runner)
+        for message in messages:
+            runner.logger.info(message)
+        testing.run_test(runner, args.out, saved)

@@ -62,9 +62,10 @@ def train(args: argparse.Namespace) -> None:
     from .checks.training_data import check_length
     from .common.auto_scale_lr import scale_lr
     from .common.distributed import connect_on_cpu, get_world_size
-    from .common.folder_lock import locked
+    from .common.folder_lock import is_first, locked
     from .common.mixed_precision import enable_amp
     from .common.runner import build_runner
+    from .common.traces import leaving_nothing
     from .config.loading import load_config
 
     cfg, messages = load_config(args, needed=('model', 'train_cfg', 'train_dataloader', 'optim_wrapper'))
@@ -76,7 +77,9 @@ def train(args: argparse.Namespace) -> None:
         enable_amp(cfg)
     if args.auto_scale_lr or (cfg.get('auto_scale_lr') or {}).get('enable'):
         messages += scale_lr(cfg, world_size)
-    with locked(work_folders(cfg), args.launcher) as warnings:
+    folders = work_folders(cfg)
+    with (locked(folders, args.launcher) as warnings,
+          leaving_nothing(folders, cfg.filename, is_first(args.launcher)) as begun):
         messages += set_resume(cfg, args.resume)
         messages += describe_finished(cfg)
         check_initial_weights(cfg)
@@ -85,6 +88,7 @@ def train(args: argparse.Namespace) -> None:
         connect_on_cpu(cfg)
 
         runner = build_runner(cfg, training=True)
+        runner.register_hook(begun)
         if cfg.get('resume'):
             require_same_architecture(runner)
             require_same_training(runner)

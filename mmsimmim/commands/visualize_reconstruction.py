@@ -63,7 +63,7 @@ def main(argv: list[str] | None = None) -> None:
         if args.out is None:
             target = write_picture(target_path(path, args.images, args.out_dir, paths, '_reconstruction.png'),
                                    draw_sheet([result], model.data_preprocessor, args.channels))
-            print(f'{shown(target)}  {result.measured}')
+            print(f'{target}  {result.measured}')
         else:
             print(f'{shown(path)}  {result.measured}')
             drawn.append(result)

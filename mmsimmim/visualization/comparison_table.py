@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+from ..errors import shown
 from .comparison import Comparison
 
 Measures = list[tuple[float, float]]
@@ -79,7 +80,7 @@ def _measure_cells(measures: Measures) -> list[str]:
 
 
 def _line(cells: Sequence[str]) -> str:
-    escaped = [cell.replace('|', r'\|') for cell in cells]
+    escaped = [shown(cell).replace('|', r'\|') for cell in cells]
     return f'| {" | ".join(escaped)} |'
 
 

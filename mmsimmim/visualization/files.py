@@ -105,13 +105,13 @@ def target_path(path: str, place: str, out_dir: str, paths: list[str], ending: s
 
 
 def write_picture(path: str, picture: np.ndarray) -> str:
-    """Write a picture, uint8, shape (H, W, 3), making its folder; the path itself, or UserError."""
+    """Write a picture, uint8, shape (H, W, 3), making its folder; the path as it can be printed, or UserError."""
     try:
         os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
         Image.fromarray(picture).save(path)
     except OSError as error:
         raise UserError(f'Cannot write {path}: {error.strerror or error}') from error
-    return path
+    return shown(path)
 
 
 def write_file(path: str | os.PathLike, content: bytes) -> None:

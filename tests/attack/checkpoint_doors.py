@@ -35,20 +35,39 @@ from tests.models.tiny import build
 def trained(folder: Path) -> Runner:
     """A runner after two steps, whose checkpoint is in the folder."""
     warnings.simplefilter('ignore')
-    model = build(preprocessor=dict(type='mmsimmim.SimMIMDataPreprocessor', mean=[120.] * 3, std=[60.] * 3,
-                                    bgr_to_rgb=True))
+    model = build(
+        preprocessor=dict(type='mmsimmim.SimMIMDataPreprocessor', mean=[120.0] * 3, std=[60.0] * 3, bgr_to_rgb=True)
+    )
     runner = Runner(
-        model=model, work_dir=str(folder), train_cfg=dict(by_epoch=True, max_epochs=1),
+        model=model,
+        work_dir=str(folder),
+        train_cfg=dict(by_epoch=True, max_epochs=1),
         train_dataloader=DataLoader(make_samples(4), batch_size=2, collate_fn=collate_masked),
         optim_wrapper=dict(optimizer=dict(type='AdamW', lr=1e-3), clip_grad=dict(max_norm=1)),
-        param_scheduler=[dict(type='mmsimmim.WarmupCosineLR', warmup=0.5, warmup_ratio=0.1, min_ratio=0.1, convert_to_iter_based=True)],
-        default_hooks=dict(runtime_info=dict(type='mmsimmim.RuntimeInfoHook'), logger=dict(type='LoggerHook'),
-                           checkpoint=dict(type='mmsimmim.CheckpointHook', interval=1)),
-        default_scope='mmpretrain', experiment_name='attack', randomness=dict(seed=0), log_level='ERROR')
+        param_scheduler=[
+            dict(
+                type='mmsimmim.WarmupCosineLR', warmup=0.5, warmup_ratio=0.1, min_ratio=0.1, convert_to_iter_based=True
+            )
+        ],
+        default_hooks=dict(
+            runtime_info=dict(type='mmsimmim.RuntimeInfoHook'),
+            logger=dict(type='LoggerHook'),
+            checkpoint=dict(type='mmsimmim.CheckpointHook', interval=1),
+        ),
+        default_scope='mmpretrain',
+        experiment_name='attack',
+        randomness=dict(seed=0),
+        log_level='ERROR',
+    )
     with contextlib.redirect_stdout(io.StringIO()):
         runner.train()
-    for require in (require_same_architecture, require_same_training, keep_implementation, keep_to_own_folder,
-                    follow_schedule):
+    for require in (
+        require_same_architecture,
+        require_same_training,
+        keep_implementation,
+        keep_to_own_folder,
+        follow_schedule,
+    ):
         require(runner)
     return runner
 
@@ -150,6 +169,7 @@ def same(one: Mapping[str, Any], other: Mapping[str, Any]) -> None:
     for name, value in one.items():
         expected = other[name]
         assert isinstance(value, Tensor) and value.dtype == expected.dtype and value.shape == expected.shape, name
-        pair = [one.clone(memory_format=torch.contiguous_format).reshape(-1).view(torch.uint8)
-                for one in (value, expected)]
+        pair = [
+            one.clone(memory_format=torch.contiguous_format).reshape(-1).view(torch.uint8) for one in (value, expected)
+        ]
         assert torch.equal(*pair), f'{name} has other values'

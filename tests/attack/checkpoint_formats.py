@@ -46,11 +46,21 @@ def formats(training: dict[str, Any]) -> list[Format]:
     ours = training['state_dict']
     names = {to: convert_state_dict(ours, to=to) for to in ('official', 'timm', 'mmpretrain')}
     vit, swin_v2 = (build(encoder=encoder).state_dict() for encoder in ('vit', 'swin_v2'))
-    official = dict(model=names['official'], epoch=3, config=dict(MODEL=dict(TYPE='swin'), TRAIN=dict(BASE_LR=1e-3)),
-                    optimizer=training['optimizer'], lr_scheduler=dict(base_values=[1e-3], warmup_t=10))
+    official = dict(
+        model=names['official'],
+        epoch=3,
+        config=dict(MODEL=dict(TYPE='swin'), TRAIN=dict(BASE_LR=1e-3)),
+        optimizer=training['optimizer'],
+        lr_scheduler=dict(base_values=[1e-3], warmup_t=10),
+    )
     average = dict(training, ema_state_dict={f'module.{name}': value for name, value in ours.items()})
-    deepspeed = dict(module=names['official'], ds_version='0.14', param_shapes=[{
-        name: value.shape for name, value in names['official'].items()}], mp_world_size=1, global_steps=3)
+    deepspeed = dict(
+        module=names['official'],
+        ds_version='0.14',
+        param_shapes=[{name: value.shape for name, value in names['official'].items()}],
+        mp_world_size=1,
+        global_steps=3,
+    )
     return [
         Format('training state (.pth)', 'epoch_1.pth', True, torch.save, training),
         Format('EMA beside the weights (.pth)', 'ema.pth', True, torch.save, average),
@@ -58,12 +68,22 @@ def formats(training: dict[str, Any]) -> list[Format]:
         Format('DeepSpeed, ZeRO 2 (.pt)', 'mp_rank_00_model_states.pt', True, torch.save, deepspeed),
         Format('timm (.bin)', 'timm.bin', True, torch.save, dict(names['timm'])),
         Format('mmpretrain (.pth)', 'mmpretrain.pth', True, torch.save, dict(state_dict=names['mmpretrain'])),
-        Format('official ViT, as BEiT (.pth)', 'vit.pth', True, torch.save,
-               dict(model=convert_state_dict(vit, to='official'))),
+        Format(
+            'official ViT, as BEiT (.pth)',
+            'vit.pth',
+            True,
+            torch.save,
+            dict(model=convert_state_dict(vit, to='official')),
+        ),
         Format('before PyTorch 1.6 (.pth)', 'legacy.pth', False, save_legacy, dict(model=names['official'], epoch=3)),
         Format('safetensors', 'official.safetensors', False, save_safetensors, dict(names['official'])),
-        Format('Hugging Face Swin V2 (safetensors)', 'hf.safetensors', False, save_safetensors,
-               convert_state_dict(swin_v2, to='hf')),
+        Format(
+            'Hugging Face Swin V2 (safetensors)',
+            'hf.safetensors',
+            False,
+            save_safetensors,
+            convert_state_dict(swin_v2, to='hf'),
+        ),
     ]
 
 
@@ -81,11 +101,15 @@ def read_safetensors(path: Path) -> dict[str, torch.Tensor]:
     """As the format is described: a length, a header in JSON, and the numbers."""
     raw = path.read_bytes()
     length = int.from_bytes(raw[:8], 'little')
-    header, values = json.loads(raw[8:8 + length]), raw[8 + length:]
+    header, values = json.loads(raw[8 : 8 + length]), raw[8 + length :]
     kinds = dict(F64='f8', F32='f4', F16='f2', I64='i8', I32='i4', I16='i2', I8='i1', U8='u1', BOOL='?')
-    return {name: torch.from_numpy(np.frombuffer(
-        values[slice(*entry['data_offsets'])], kinds[entry['dtype']]).reshape(entry['shape']).copy())
-        for name, entry in header.items() if name != '__metadata__'}
+    return {
+        name: torch.from_numpy(
+            np.frombuffer(values[slice(*entry['data_offsets'])], kinds[entry['dtype']]).reshape(entry['shape']).copy()
+        )
+        for name, entry in header.items()
+        if name != '__metadata__'
+    }
 
 
 def weights_of(content: Any) -> dict[str, torch.Tensor]:

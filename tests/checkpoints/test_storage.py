@@ -1,18 +1,22 @@
 """What is said where a disk does not take a file, and what is left of it."""
 
 import errno
+import logging
 import os
 import resource
 import sys
+import threading
+from types import SimpleNamespace
 
 import pytest
 import torch
-from mmengine.visualization import LocalVisBackend
+from mmengine.visualization import LocalVisBackend, vis_backend
 
 from mmsimmim.checkpoints.reading.files import write_checkpoint
 from mmsimmim.checkpoints.storage import check_folder, why_not_written
 from mmsimmim.commands import train
 from mmsimmim.commands.common.mistakes import report_mistakes
+from mmsimmim.engine import unwritten
 from mmsimmim.engine.hooks import checkpoint
 from mmsimmim.errors import UserError
 from tests.commands.conftest import CONFIG, images  # noqa: F401  a fixture
@@ -115,3 +119,59 @@ def test_content_and_name_are_forced_to_the_disk_in_this_order(tmp_path, monkeyp
     write_checkpoint(str(tmp_path / 'b.pth'), {'w': torch.zeros(1)})
     assert events[:3] == ['a.pth.tmp', 'rename', tmp_path.name]
     assert events[3].startswith('b.pth') and events[4:] == ['rename', tmp_path.name]
+
+
+def test_pictures_and_curves_that_cannot_be_written_do_not_end_the_training(tmp_path, images, monkeypatch):  # noqa: F811
+    """Neither numbers nor pictures nor TensorBoard's events nor lines of the log; the checkpoints are written."""
+    pytest.importorskip('tensorboard')
+    from tensorboard.summary.writer.record_writer import RecordWriter
+    full, tried, write_event = OSError(errno.ENOSPC, 'No space left on device'), [], RecordWriter.write
+
+    def fail(*args):
+        tried.append('numbers')
+        raise full
+
+    def fail_later(*args):
+        if not tried:  # the copy of the config, before the training
+            return write_event(*args)
+        tried.append('events')
+        raise full
+
+    def half(path, *args):  # as OpenCV, which does not say so
+        tried.append('picture')
+        with open(path, 'wb') as file:
+            file.write(b'\x89PNG')
+        return False
+
+    monkeypatch.setattr(LocalVisBackend, '_dump', fail)
+    monkeypatch.setattr(vis_backend.cv2, 'imwrite', half)
+    monkeypatch.setattr(RecordWriter, 'write', fail_later)
+    monkeypatch.setattr(threading, 'excepthook', lambda args: None)  # of TensorBoard's own thread
+    backends = [dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]
+    (tmp_path / 'config.py').write_text(f'_base_ = [{str(CONFIG)!r}]\n'
+                                        f'visualizer = dict(vis_backends={backends})')
+    monkeypatch.setattr(sys, 'argv', [
+        'train.py', str(tmp_path / 'config.py'), '--work-dir', str(tmp_path / 'work'), '--cfg-options',
+        'train_dataloader.num_workers=0',
+        *(f'{name}_dataloader.dataset.data_root={images}' for name in ('train', 'val', 'test')),
+        'default_hooks.logger.type=mmsimmim.LoggerHook', 'train_cfg.max_epochs=2', 'train_cfg.val_interval=1',
+        'default_hooks.reconstruction.type=mmsimmim.ReconstructionHook', f'experiment_name={tmp_path.name}'])
+    train.main()
+    assert {*tried} == {'numbers', 'picture', 'events'}
+    assert tried.count('picture') == 2 and tried.count('numbers') > 8, 'each is tried again: space may come back'
+    assert (tmp_path / 'work' / 'epoch_2.pth').is_file() and not list(tmp_path.rglob('*.png'))
+    log = next(tmp_path.rglob('*.log')).read_text()
+    assert log.count('cannot be written') == 1 and 'Training goes on' in log
+
+
+def test_lines_of_the_log_that_cannot_be_written_do_not_end_the_training(tmp_path, capsys):
+    runner = SimpleNamespace(work_dir=str(tmp_path), visualizer=SimpleNamespace(_vis_backends={}),
+                             logger=logging.Logger('unwritten'))
+    runner.logger.addHandler(logging.FileHandler('/dev/full'))
+    runner.logger.addHandler(logging.StreamHandler(sys.stdout))
+    unwritten.WritingErrors(runner)
+    for line in range(3):
+        runner.logger.info(line)
+    printed = capsys.readouterr()
+    assert printed.out.count('cannot be written ([Errno 28] No space left on device') == 1 and not printed.err
+    assert printed.out.endswith('1\n2\n')

@@ -187,7 +187,7 @@ def test_labels(tmp_path):
     assert plot_curves.default_labels([str(place) for place in places]) == ['a', 'b', 'c', 'd', tmp_path.name]
     twins = [str(tmp_path / 'x' / 'log.json'), str(tmp_path / 'y' / 'x' / 'log.json')]
     assert plot_curves.default_labels(twins) == twins
-    with pytest.raises(UserError, match='twice'):
+    with pytest.raises(UserError, match='twice.*--labels'):
         plot_curves.default_labels(twins[:1] * 2)
 
 

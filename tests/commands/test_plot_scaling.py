@@ -175,3 +175,9 @@ def test_mistakes(write_run, plot, tmp_path, arguments, message):
     error, rows, _ = plot(*arguments)
     assert rows == [] and error.startswith('error: ')
     assert re.search(message, error), error
+
+
+def test_the_same_log_twice_is_told_what_helps(plot, write_run):
+    write_run('a')
+    error, _, _ = plot('a', 'a', '--keys', LOSS, '--against', 'parameters')
+    assert 'given twice: a a. ' in str(error) and 'each log once' in str(error) and '--labels' not in str(error)

@@ -22,7 +22,9 @@ class Built(Exception):
 
 
 # What --resume looks for before the model is built.
-STATE = dict(meta=dict(epoch=1, iter=3), message_hub=dict(log_scalars={}, runtime_info={}, resumed_keys={}), optimizer=dict(x=1), param_schedulers=[dict(x=1)])
+STATE = dict(
+    meta=dict(epoch=1, iter=3), message_hub=dict(log_scalars={}, runtime_info={}, resumed_keys={}),
+    optimizer=dict(x=1), param_schedulers=[dict(x=1)])
 
 
 @pytest.fixture
@@ -151,7 +153,7 @@ class TestMistakes:
     def test_options(self, message_of):
         assert "'batch_size' is not of the form key=value" in message_of(CONFIG, '--cfg-options', 'batch_size')
         message = message_of(CONFIG, '--cfg-options', 'train_dataloader.batch_size.x=1')
-        assert '--cfg-options train_dataloader.batch_size.x=1 does not fit' in message
+        assert 'train_dataloader.batch_size=8 has no parts' in message
 
     def test_checkpoint(self, message_of, tmp_path):
         path = tmp_path / 'epoch_1.pth'

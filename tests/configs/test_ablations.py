@@ -320,7 +320,7 @@ def test_a_missing_file_is_one_message_before_anything_is_built(arm, key, reason
     with pytest.raises(SystemExit) as caught:
         runpy.run_path(str(ROOT / 'tools' / 'train.py'), run_name='__main__')
     assert caught.value.code.startswith(f'error: {key}: ') and reason in caught.value.code
-    assert [path.name for path in tmp_path.iterdir()] == ['.mmsimmim.lock']
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_file_of_another_shape_is_no_palette(tmp_path):

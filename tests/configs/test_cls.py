@@ -431,7 +431,7 @@ def test_config_trains_and_validates(path, images, tmp_path):
     config.model.backbone.drop_path_rate = 0.  # by chance it drops a block for both images
     before = torch.load(config.load_from or config.model.backbone.init_cfg.checkpoint)['state_dict']
     assert any('blocks.1.norm3' in name for name in before) == ('-huge-' in path.stem or '-giant-' in path.stem)
-    runner = build_runner(config)
+    runner = build_runner(config, training=True)
     runner.train()
     assert runner.iter == 1
     history = runner.message_hub.log_scalars

@@ -159,7 +159,7 @@ def _from_type(function: Admitted, kind: Admitted, args: tuple, state: Any) -> T
 
 
 def _settings(*args: Any) -> OrderedDict:
-    """yacs' CfgNode, which is plain data here."""
+    """Yacs' CfgNode, which is plain data here."""
     return OrderedDict()
 
 

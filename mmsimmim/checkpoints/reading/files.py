@@ -190,8 +190,8 @@ def _read_zip(path: str, map_location: Any, mmap: bool) -> Any:
         raise UserError(f'{path} is cut off or damaged: it begins as a checkpoint, and its end is missing or broken. '
                         f'Fetch it again ({osp.getsize(path):,} bytes are here).') from error
     if not any(name.endswith('data.pkl') for name in names):
-        raise UserError(f'{path} is a zip archive of other files ({", ".join(names[:3])}). Unpack it, and give the '
-                        'checkpoint file in it.')
+        raise UserError(f'{path} is a zip archive of other files ({", ".join(map(shown, names[:3]))}). Unpack it, '
+                        'and give the checkpoint file in it.')
     if any(name.endswith('constants.pkl') for name in names):
         raise UserError(f'{path} is a TorchScript program and no checkpoint. Save the state_dict() of the model that '
                         'it was made of.')

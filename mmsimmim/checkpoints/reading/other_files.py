@@ -4,6 +4,8 @@ import contextlib
 import json
 import tarfile
 
+from ...errors import shown
+
 TAR = ('is a tar archive: of other files, or a checkpoint of the first versions of PyTorch, which cannot be read '
        'safely. Unpack it and give the file in it, or save the state_dict again where it comes from.')
 
@@ -47,7 +49,9 @@ def _what_json(path: str) -> str:
     try:
         with open(path, encoding='utf-8') as file:
             parts = sorted(set(json.load(file)['weight_map'].values()))
-        names = ', '.join(parts[:3])
+        if not all(isinstance(part, str) for part in parts):
+            raise TypeError(parts)
+        names = ', '.join(map(shown, parts[:3]))
     except Exception:  # Anything may stand there, at any depth.
         return 'is a JSON file and holds no parameters. Give the checkpoint file.'
     return (f'is the index of a checkpoint in {len(parts)} parts ({names}{", ..." * (len(parts) > 3)}). '

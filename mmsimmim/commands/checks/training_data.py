@@ -1,4 +1,4 @@
-"""The data of a training, loaded before the model is built: there has to be a step to do."""
+"""The data of a training or a test, loaded before the model is built: there has to be a step to do."""
 
 from typing import Any
 
@@ -12,6 +12,8 @@ from ...datasets.checks.steps import describe_batches, describe_length
 from ...errors import UserError
 from ...interruption import let_loader_live
 from ...registry import LOOPS
+from .evaluation_data import load_evaluation_data
+from .loading_data import load_data
 
 
 def check_length(cfg: Config) -> None:
@@ -30,19 +32,22 @@ def check_length(cfg: Config) -> None:
 class DataFirstRunner(Runner):
     """MMEngine's runner, except that the training's data is loaded before the model is built.
 
-    It is the same data loader that the training then takes, so nothing is read twice.
+    They are the same data loaders that the training then takes, so nothing is read twice.
     """
-
-    def build_val_loop(self, loop: Any) -> Any:
-        """As MMEngine's; a set without samples would end in a division by zero after the first epoch."""
-        built = super().build_val_loop(loop)
-        if isinstance(self.cfg.get('val_dataloader'), dict) and _is_empty(built.dataloader.dataset):
-            raise UserError(_without_samples(self.cfg.val_dataloader, 'val_dataloader', 'validate'))
-        return built
 
     def build_model(self, model: Any) -> Any:
         """As MMEngine's, afterwards."""
         load_training_data(self)
+        load_evaluation_data(self, 'val')
+        return super().build_model(model)
+
+
+class TestDataFirstRunner(Runner):
+    """The same for a test and its data."""
+
+    def build_model(self, model: Any) -> Any:
+        """As MMEngine's, afterwards."""
+        load_evaluation_data(self, 'test')
         return super().build_model(model)
 
 
@@ -57,21 +62,12 @@ def load_training_data(runner: Runner | FlexibleRunner) -> None:
     """
     if not isinstance(runner._train_dataloader, dict):
         return
-    try:
-        loader = runner.build_dataloader(
-            runner._train_dataloader, seed=runner.seed,
-            diff_rank_seed=runner._randomness_cfg.get('diff_rank_seed', False))
-        number = len(loader.dataset)
-    except (TypeError, ValueError) as error:
-        if 'at least one array' in str(error):  # MMEngine's BaseDataset without a sample
-            raise UserError(_without_samples(runner._train_dataloader)) from error
-        if 'has no len()' in str(error):  # a stream
-            return
-        raise
-    if not number:
-        raise UserError(_without_samples(runner._train_dataloader))
+    loader = load_data(runner, runner._train_dataloader, 'train_dataloader', 'train on')
+    if loader is None:
+        return
     if not _has_batches(loader, runner.cfg.get('train_cfg') or {}):
-        raise UserError('train_dataloader: ' + describe_batches(number, loader.batch_size, get_world_size()))
+        raise UserError('train_dataloader: ' + describe_batches(len(loader.dataset), loader.batch_size,
+                                                                get_world_size()))
     let_loader_live(loader)
     runner._train_dataloader = loader
 
@@ -82,19 +78,3 @@ def _has_batches(loader: DataLoader, train_cfg: dict) -> bool:
     by_iteration = issubclass(loop, IterBasedTrainLoop) if isinstance(loop, type) else 'max_iters' in train_cfg
     # An endless stream fills any batch.
     return len(loader) > 0 or by_iteration and isinstance(loader.sampler, InfiniteSampler)
-
-
-def _is_empty(dataset: Any) -> bool:
-    return hasattr(dataset, '__len__') and len(dataset) == 0
-
-
-def _without_samples(loader: dict, name: str = 'train_dataloader', purpose: str = 'train') -> str:
-    dataset = loader['dataset']
-    while isinstance(dataset, dict) and isinstance(dataset.get('dataset'), dict):
-        dataset = dataset['dataset']
-    where = ', '.join(f'{key}={dataset[key]!r}' for key in ('data_root', 'ann_file', 'indices') if dataset.get(key))
-    filters = dataset.get('filter_cfg')
-    return (f'{name}.dataset has no sample to {purpose} on ({where or dataset.get("type")}). '
-            + (f'filter_cfg={dict(filters)} leaves none: there are no annotations of the classes of the config, or all '
-               'images are smaller than min_size. ' if filters else '')
-            + 'tools/dataset_converters/check_dataset.py tells what is in it.')

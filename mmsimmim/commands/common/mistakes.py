@@ -9,6 +9,7 @@ from functools import wraps
 
 from ...errors import UserError, shown_lines
 from ...interruption import ENDED_BY_USER, Interrupted, is_first_process
+from .escaped_output import escaped_output
 from .refusals import refusal
 
 
@@ -17,7 +18,8 @@ def report_mistakes(main: Callable) -> Callable:
 
     So do errors with which code refuses a value of a config that it is built from (:mod:`.refusals`). All others may be
     faults of the program, and are shown whole, except for those of a disk that is full or read-only; if one came out
-    of a part of the config in a step, a last line names that part (:mod:`.failing_part`).
+    of a part of the config in a step, a last line names that part (:mod:`.failing_part`). What the tool prints and logs
+    has no control characters (:mod:`.escaped_output`).
 
     Args:
         main (Callable): The tool.
@@ -28,27 +30,40 @@ def report_mistakes(main: Callable) -> Callable:
 
     @wraps(main)
     def wrapped(*args, **kwargs):
-        try:
-            return main(*args, **kwargs)
-        except KeyboardInterrupt:
-            if is_first_process():
-                print('\nInterrupted: ended by SIGINT (Ctrl-C).', file=sys.stderr)
-            _leave(ENDED_BY_USER)
-        except Interrupted as end:
-            _leave(end.code)
-        except UserError as error:
-            # The message of an error in a data loading worker follows the worker's traceback.
-            sys.exit(f'error: {shown_lines(str(error).rsplit("UserError: ", 1)[-1].strip())}')
-        except Exception as error:
-            sentence = refusal(error) or _of_the_disk(error)
-            if sentence is None:
-                sentence = _of_a_part(error)
+        with escaped_output():
+            try:
+                return main(*args, **kwargs)
+            except KeyboardInterrupt:
+                if is_first_process():
+                    print('\nInterrupted: ended by SIGINT (Ctrl-C).', file=sys.stderr)
+                _leave(ENDED_BY_USER)
+            except Interrupted as end:
+                _leave(end.code)
+            except Exception as error:
+                sentence = sentence_of(error)
                 if sentence is None:
-                    raise
-                traceback.print_exc()
-            sys.exit(f'error: {shown_lines(sentence)}')
+                    sentence = _of_a_part(error)
+                    if sentence is None:
+                        raise
+                    traceback.print_exc()
+                sys.exit(f'error: {shown_lines(sentence)}')
 
     return wrapped
+
+
+def sentence_of(error: Exception) -> str | None:
+    """What the user is told of an error; None if it is a fault of the program.
+
+    Args:
+        error (Exception): As it was caught.
+
+    Returns:
+        str | None: The message.
+    """
+    if isinstance(error, UserError):
+        # The message of an error in a data loading worker follows the worker's traceback.
+        return str(error).rsplit('UserError: ', 1)[-1].strip()
+    return refusal(error) or _of_the_disk(error)
 
 
 def _of_a_part(error: Exception) -> str | None:

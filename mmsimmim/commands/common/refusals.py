@@ -15,6 +15,8 @@ from traceback import walk_tb
 from types import FrameType
 from typing import Any
 
+from ...errors import shown
+
 PACKAGE = str(Path(__file__).parents[2])
 LIBRARIES = tuple(sysconfig.get_path(name) for name in ('purelib', 'platlib', 'stdlib'))
 KINDS = (ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError, RuntimeError, TypeError,
@@ -41,7 +43,7 @@ def refusal(error: BaseException) -> str | None:
     config, options = _config(frames), options_of_command(frames)
     reason = _reason(error, frames[builders[-1]])
     key, section = _part(config, [_section(frames[i]) for i in reversed(builders)])
-    return f'{_values(key, section, options, reason)}: {reason}'
+    return shown(f'{_values(key, section, options, reason)}: {reason}')
 
 
 # ---- whether it is one

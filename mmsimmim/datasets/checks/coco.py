@@ -75,6 +75,8 @@ def _read(part: Part, section: Section) -> dict[str, list] | None:
         return None
     content = {name: content.get(name) or [] for name in KEYS}
     section.facts.append(f'{path}: ' + ', '.join(f'{name} {len(entries)}' for name, entries in content.items()))
+    if not content['images']:
+        section.error(f'{path} lists no image', advice='There is nothing to read.')
     return content
 
 
@@ -184,19 +186,20 @@ def _place(annotation: dict, images: dict) -> str:
 def _count_images(part: Part, section: Section, kept: list[dict], images: dict) -> None:
     with_any = {one['image_id'] for one in kept}
     crowds_only = with_any - {one['image_id'] for one in kept if not one.get('iscrowd')}
-    filters = part.dataset.filter_cfg or {} if part.training else {}
-    lost = ', which are left out of the training' if filters.get('filter_empty_gt') else ''
+    filters = {} if part.dataset.test_mode else part.dataset.filter_cfg or {}
+    use = 'training' if part.training else 'evaluation'
+    lost = f', which are left out of the {use}' if filters.get('filter_empty_gt') else ''
     section.note(f'images without annotations{lost}',
                  [image['file_name'] for key, image in images.items() if key not in with_any])
     section.note('images that have annotations of crowds only',
                  [image['file_name'] for key, image in images.items() if key in crowds_only])
-    section.note(f'images smaller than min_size={filters.get("min_size", 0)}, which are left out of the training', [
+    section.note(f'images smaller than min_size={filters.get("min_size", 0)}, which are left out of the {use}', [
         image['file_name'] for image in images.values()
         if min(image['width'], image['height']) < filters.get('min_size', 0)])
     part.usable = sum(min(image['width'], image['height']) >= filters.get('min_size', 0)
                       and (key in with_any or not filters.get('filter_empty_gt')) for key, image in images.items())
-    if part.training and kept and not part.usable:  # without annotations another error says so
-        section.error('no image is left for the training',
+    if kept and not part.usable:  # without annotations another error says so
+        section.error(f'no image is left for the {use}',
                       advice='Give other annotations, or filter_cfg of the dataset other filters.')
 
 

@@ -14,7 +14,7 @@ from .label_maps import check_label_maps
 from .objects365 import check_objects365
 from .part import Contents, Part, list_metrics, unwrap
 from .report import Report, Section, some
-from .steps import check_steps
+from .steps import check_evaluation, check_steps
 
 # The checks, by the method with which their kind of dataset reads its data.
 CHECKS = {
@@ -58,11 +58,16 @@ def check_config(cfg: Config, reading: Reading | None = None) -> Report:
         section = report.section(part.title)
         contents = check_of(part.dataset)(part, section, reading)
         _check_heads(section, heads, contents, part)
+        _check_indices(section, part)
         checked.append((part, section, contents))
     _check_classes(checked)
     training = [(part, section, contents) for part, section, contents in checked if part.training]
     if training and len(training) == sum(part.training for part in parts):
         check_steps(cfg, training[0][1], [(part, contents) for part, _, contents in training])
+    for name in ('val', 'test'):
+        evaluated = [(section, part, contents) for part, section, contents in checked if name in part.names]
+        if len(evaluated) == 1:
+            check_evaluation(cfg, name, *evaluated[0])
     _note_unlisted(checked)
     _check_overlap(checked, report, reading)
     return report
@@ -128,6 +133,12 @@ def _check_heads(section: Section, heads: dict[str, int], contents: Contents, pa
     text = describe_heads(heads, contents.classes, part.title) if contents.classes else ''
     if text and not getattr(part.dataset, 'return_classes', False):
         section.error(text)
+
+
+def _check_indices(section: Section, part: Part) -> None:
+    chosen = part.dataset._indices
+    if chosen is not None and not chosen:
+        section.error(f'indices={chosen!r} leaves no image', advice='Give a number or a list of images.')
 
 
 def _check_classes(checked: list[tuple[Part, Section, Contents]]) -> None:

@@ -68,7 +68,9 @@ def _list_samples(part: Part, section: Section) -> list[dict]:
         samples = dataset.load_data_list()
         maps = f', label maps {folders["seg_map_path"]}/*{dataset.seg_map_suffix}' if len(folders) > 1 else ''
         section.facts.append(f'{len(samples)} images {folders["img_path"]}/*{dataset.img_suffix}{maps}')
-        if not samples:
+        if not samples and lists:
+            section.error(f'the list of names {dataset.ann_file} is empty', advice='Each line is a name.')
+        elif not samples:
             endings = Counter(os.path.splitext(path)[1] for path in list_files(folders['img_path'], ('', )))
             section.error(f'no images that end in {dataset.img_suffix}', advice='Set img_suffix; the files end in: ' + (
                 ', '.join(f'{ending or "nothing"} ({count})' for ending, count in endings.most_common(3)) or 'none'))

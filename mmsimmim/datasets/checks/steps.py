@@ -35,6 +35,33 @@ def describe_batches(images: int, batch_size: int, processes: int = 1) -> str:
             'train_dataloader.batch_size to less, or train_dataloader.drop_last=False, or give more images.')
 
 
+def describe_left_out(loader: str, images: int, batch_size: int) -> str:
+    """Why the images fill no batch of an evaluation, where incomplete ones are dropped."""
+    return (f'{loader}: its {images} images are fewer than one batch (batch_size {batch_size}), and incomplete batches '
+            f'are left out (drop_last=True), so nothing is evaluated. Set {loader}.drop_last=False.')
+
+
+def check_evaluation(cfg: Config, name: str, section: Section, part: Part, contents: Contents) -> None:
+    """Report an evaluation without a batch.
+
+    Args:
+        cfg (Config): The config.
+        name (str): 'val' or 'test'.
+        section (Section): Gets the findings.
+        part (Part): The only dataset of that loader.
+        contents (Contents): What its check has read.
+    """
+    loader = cfg.get(f'{name}_dataloader') or {}
+    images, batch_size = images_of(part, contents), loader.get('batch_size') or 1
+    if loader.get('drop_last') and 0 < images < batch_size:
+        section.error(describe_left_out(f'{name}_dataloader', images, batch_size))
+
+
+def images_of(part: Part, contents: Contents) -> int:
+    """How many images a dataset gives."""
+    return len(contents.files) if part.usable is None else part.usable
+
+
 def check_steps(cfg: Config, section: Section, checked: list[tuple[Part, Contents]]) -> None:
     """Report a training without a step.
 
@@ -49,7 +76,7 @@ def check_steps(cfg: Config, section: Section, checked: list[tuple[Part, Content
     batch_size, sampler = loader.get('batch_size'), loader.get('sampler') or {}
     if not (checked and batch_size and loader.get('drop_last')) or 'Infinite' in str(sampler.get('type')):
         return
-    images = sum(len(contents.files) if part.usable is None else part.usable for part, contents in checked)
+    images = sum(images_of(part, contents) for part, contents in checked)
     images *= _repeats(loader.get('dataset'))
     if 0 < images < batch_size:
         section.error(describe_batches(images, batch_size))

@@ -1,15 +1,12 @@
 """Lines of the log in the first seconds of a training, however long its epochs are."""
 
-import logging
-import sys
-from collections.abc import Iterator, Sized
-from contextlib import contextmanager
+from collections.abc import Sized
 
 from mmengine.hooks import LoggerHook as MMEngineLoggerHook
 from mmengine.runner import Runner
 
-from ...checkpoints.storage import free_space
 from ...registry import HOOKS
+from ..unwritten import WritingErrors
 
 # Steps, counted from the start or resumption of a training, that are logged early.
 FIRST_STEPS = (1, 2, 5, 10, 20, 50)
@@ -24,7 +21,8 @@ class LoggerHook(MMEngineLoggerHook):
     (as far as they are below ``interval``), each ``interval`` of an epoch, the end of an epoch that is shorter, and the
     last step of all. An interval for long epochs so serves short ones too.
 
-    A log that cannot be written, as on a full disk, does not end the training: that is said once.
+    Numbers, lines and pictures that cannot be written, as on a full disk, do not end the training, whichever hook makes
+    them and wherever they go (TensorBoard, too): that is said once.
 
     How many samples the training has is logged once as ``data/train_images``, for ``plot_curves --against images``.
 
@@ -33,7 +31,17 @@ class LoggerHook(MMEngineLoggerHook):
     """
 
     _start = 0
-    _fails = False
+    _errors: WritingErrors | None = None
+
+    def before_run(self, runner: Runner) -> None:
+        """Keep errors of writing from the run.
+
+        Args:
+            runner (Runner): The runner.
+        """
+        super().before_run(runner)
+        if self._errors is None or self._errors.runner is not runner:
+            self._errors = WritingErrors(runner)
 
     def before_train(self, runner: Runner) -> None:
         """Note where the training starts, and on how much data.
@@ -42,14 +50,10 @@ class LoggerHook(MMEngineLoggerHook):
             runner (Runner): The runner of the training.
         """
         self._start = runner.iter
-        for handler in runner.logger.handlers:
-            if isinstance(handler, logging.FileHandler):
-                handler.handleError = lambda record: self._say_once(runner)  # not a traceback for each line
         dataset = getattr(getattr(runner.train_loop, 'dataloader', None), 'dataset', None)
         if isinstance(dataset, Sized):
-            with self._going_on(runner):
-                runner.visualizer.add_scalars({'data/train_images': len(dataset)}, step=runner.iter,
-                                              file_path=self.json_log_path)
+            runner.visualizer.add_scalars({'data/train_images': len(dataset)}, step=runner.iter,
+                                          file_path=self.json_log_path)
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
@@ -65,33 +69,6 @@ class LoggerHook(MMEngineLoggerHook):
         if step in FIRST_STEPS and step < interval or self.is_last_train_iter(runner):
             self.interval = 1  # MMEngine's then writes the line, once, whatever else makes one due
         try:
-            with self._going_on(runner):
-                super().after_train_iter(runner, batch_idx, data_batch, outputs)
+            super().after_train_iter(runner, batch_idx, data_batch, outputs)
         finally:
             self.interval = interval
-
-    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        """Write the metrics.
-
-        Args:
-            runner (Runner): The runner of the training.
-            metrics (dict[str, float], optional): Of the validation.
-        """
-        with self._going_on(runner):
-            super().after_val_epoch(runner, metrics)
-
-    @contextmanager
-    def _going_on(self, runner: Runner) -> Iterator[None]:
-        """Without the lines that cannot be written."""
-        try:
-            yield
-        except OSError as error:
-            self._say_once(runner, error)
-
-    def _say_once(self, runner: Runner, error: BaseException | None = None) -> None:
-        if not self._fails:
-            self._fails = True
-            error = error or sys.exc_info()[1]
-            folder = runner.work_dir
-            runner.logger.warning(f'The log in {folder} cannot be written ({error}; {free_space(folder)} left on its '
-                                  'disk). Training goes on; what is not written is lost.')

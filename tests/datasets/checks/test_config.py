@@ -91,3 +91,33 @@ def test_a_training_without_a_step(tmp_path, changes, message):
     pytest.importorskip('mmdet')
     errors = findings(check_config(CocoFolder(tmp_path).config(**changes)), 'error')
     assert re.search(message, ' '.join(errors)) if message else not errors
+
+
+EMPTY = {'images': [], 'annotations': []}
+
+
+@pytest.mark.parametrize('content, changes, message', [
+    (EMPTY, {}, 'val.json lists no image'),
+    (EMPTY, {'val_evaluator.format_only': True, 'test_evaluator.format_only': True}, 'val.json lists no image'),
+    ({'annotations': []}, {}, 'no annotation of any class'),
+    ({}, {f'{name}_dataloader.dataset.{key}': value for name in ('val', 'test')
+          for key, value in (('test_mode', False), ('filter_cfg', dict(min_size=32)))},
+     'no image is left for the evaluation'),
+    ({}, {'val_dataloader.dataset.indices': 0}, 'indices=0 leaves no image'),
+    ({}, {'val_dataloader.batch_size': 3, 'val_dataloader.drop_last': True},
+     'val_dataloader: its 2 images are fewer than one batch'),
+    ({}, {'val_dataloader.batch_size': 2, 'val_dataloader.drop_last': True}, None)])
+def test_an_evaluation_without_anything_to_score(tmp_path, content, changes, message):
+    pytest.importorskip('mmdet')
+    folder = CocoFolder(tmp_path)
+    folder.write('val', folder.read('val') | content)
+    errors = findings(check_config(folder.config(**changes)), 'error')
+    assert re.search(message, ' '.join(errors)) if message else not errors
+
+
+def test_a_list_that_names_no_image(tmp_path):
+    pytest.importorskip('mmseg')
+    folder = PairFolder(tmp_path)
+    (tmp_path / 'list.txt').touch()
+    errors = findings(check_config(folder.config(**{'val_dataloader.dataset.ann_file': 'list.txt'})), 'error')
+    assert len(errors) == 1 and 'list.txt is empty' in errors[0]

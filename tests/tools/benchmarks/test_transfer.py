@@ -201,3 +201,11 @@ def test_folders_that_are_not_there(transfer, toy, tmp_path, missing, monkeypatc
     monkeypatch.setattr('sys.argv', ['transfer.py', str(tmp_path), '--out', str(tmp_path / 'out')])
     with pytest.raises(SystemExit, match='train/ and validation/'):
         load_script('transfer.transfer').main()
+
+
+@pytest.mark.parametrize('name', ['transfer', 'dense_transfer'])
+@pytest.mark.parametrize('number', ['0', '-1'])
+def test_no_seed_is_refused(capsys, name, number):
+    with pytest.raises(SystemExit):
+        load_script(f'transfer.{name}').parse_args(['data', '--out', 'out', '--seeds', number])
+    assert f'--seeds must be at least 1, got {number}' in capsys.readouterr().err

@@ -20,7 +20,7 @@ from mmsimmim.errors import UserError  # noqa: E402
 from tools.benchmarks.transfer.dense_transfer_presets import MEASURES, PRESETS  # noqa: E402
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('data', metavar='DATA_DIR', type=Path)
     parser.add_argument('--out', type=Path, required=True, help='folder for results, logs and the checkpoint')
@@ -29,7 +29,10 @@ def parse_args() -> argparse.Namespace:
                         help='what to train after the pre-training, which comes first if it is not there; '
                         '"pretraining" alone stops behind it. Then det and seg may run side by side (default: both)')
     parser.add_argument('--seeds', type=int, default=3, help='trainings of each kind (default: 3)')
-    return parser.parse_args()
+    args = parser.parse_args(argv)
+    if args.seeds < 1:
+        parser.error(f'--seeds must be at least 1, got {args.seeds}')
+    return args
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from mmsimmim.errors import UserError  # noqa: E402
 from tools.benchmarks.transfer.transfer_presets import PRESETS  # noqa: E402
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('data', metavar='DATA_DIR', type=Path)
     parser.add_argument('--out', type=Path, required=True, help='folder for results, logs and the checkpoint')
@@ -27,7 +27,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--times', type=int, default=1,
                         help='fine-tune for as many times the epochs of the preset, after the same pre-training and at '
                         'the same rates; results go to OUT/results_xTIMES.* (default: 1)')
-    return parser.parse_args()
+    args = parser.parse_args(argv)
+    for name in ('seeds', 'times'):
+        if getattr(args, name) < 1:
+            parser.error(f'--{name} must be at least 1, got {getattr(args, name)}')
+    return args
 
 
 def main() -> None:

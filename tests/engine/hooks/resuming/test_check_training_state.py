@@ -37,9 +37,12 @@ def run_of(encoder, **settings):
                            _load_from='old/epoch_1.pth')
 
 
+EMPTY_HUB = dict(log_scalars={}, runtime_info={}, resumed_keys={})
+
+
 def checkpoint_of(run):
     return copy.deepcopy(dict(
-        state_dict=run.model.state_dict(), optimizer=run.optim_wrapper.state_dict(), message_hub=dict(log_scalars={}, runtime_info={}, resumed_keys={}),
+        state_dict=run.model.state_dict(), optimizer=run.optim_wrapper.state_dict(), message_hub=EMPTY_HUB,
         meta=dict(epoch=1, iter=1, cfg=run.cfg.pretty_text)))
 
 
@@ -119,7 +122,7 @@ def test_train_asks_before_it_resumes(message_of, tmp_path, images):  # noqa: F8
     model = MODELS.build(cfg.model)
     torch.save(dict(
         state_dict=model.state_dict(), optimizer=torch.optim.AdamW(model.parameters()).state_dict(),
-        message_hub=dict(log_scalars={}, runtime_info={}, resumed_keys={}), param_schedulers=[dict(x=1)], meta=dict(epoch=1, iter=3)), tmp_path / 'epoch_1.pth')
+        message_hub=EMPTY_HUB, param_schedulers=[dict(x=1)], meta=dict(epoch=1, iter=3)), tmp_path / 'epoch_1.pth')
     message = message_of(
         CONFIG, '--work-dir', tmp_path, '--resume', '--no-validate', '--cfg-options',
         f'train_dataloader.dataset.data_root={images}', f'val_dataloader.dataset.data_root={images}',
