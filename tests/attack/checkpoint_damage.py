@@ -100,8 +100,8 @@ def _overlapping(raw: bytearray, dice: random.Random) -> bytes:
     entries = [place for place in range(len(raw)) if raw.startswith(b'PK\1\2', place)]
     target = dice.choice(entries)
     for place in dice.sample(entries, len(entries) // 2):
-        raw[place + 16:place + 28], raw[place + 42:place + 46] = raw[target + 16:target + 28], raw[target + 42:
-                                                                                                  target + 46]
+        for first, end in ((16, 28), (42, 46)):  # checksum and sizes; place
+            raw[place + first:place + end] = raw[target + first:target + end]
     return bytes(raw)
 
 
@@ -145,7 +145,8 @@ def _header(raw: bytearray, dice: random.Random) -> bytes:
     if pick == 6:
         text = text[:-1] + ', ' + json.dumps(one) + ': ' + json.dumps(header[other]) + '}'
     elif pick == 7:
-        return dice.choice((2**64 - 1, 2**40, (100 << 20) - 1, length + 1, length - 1, 0)).to_bytes(8, 'little') + raw[8:]
+        other_length = dice.choice((2**64 - 1, 2**40, (100 << 20) - 1, length + 1, length - 1, 0))
+        return other_length.to_bytes(8, 'little') + raw[8:]
     return len(text.encode()).to_bytes(8, 'little') + text.encode() + raw[8 + length:]
 
 
@@ -157,7 +158,8 @@ def damaged_content(content: dict[str, Any], dice: random.Random) -> tuple[str, 
     name = dice.choice(names)
     pick = dice.choice(('rename', 'missing', 'more', 'shape', 'type', 'thing', 'view', 'value', 'key', 'top'))
     if pick == 'rename':
-        weights[dice.choice(('', name + '.', name.upper(), 'x' * 5000, '\x1b[2J\n', dice.choice(names)))] = weights.pop(name)
+        other = dice.choice(('', name + '.', name.upper(), 'x' * 5000, '\x1b[2J\n', dice.choice(names)))
+        weights[other] = weights.pop(name)
     elif pick == 'missing':
         for each in dice.sample(names, dice.randint(1, len(names))):
             del weights[each]

@@ -22,7 +22,9 @@ class Built(Exception):
 
 
 # What --resume looks for before the model is built.
-STATE = dict(meta=dict(epoch=1, iter=3), message_hub=dict(log_scalars={}, runtime_info={}, resumed_keys={}), optimizer=dict(x=1), param_schedulers=[dict(x=1)])
+STATE = dict(
+    meta=dict(epoch=1, iter=3), message_hub=dict(log_scalars={}, runtime_info={}, resumed_keys={}),
+    optimizer=dict(x=1), param_schedulers=[dict(x=1)])
 
 
 @pytest.fixture

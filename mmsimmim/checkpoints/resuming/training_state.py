@@ -61,7 +61,9 @@ def find_state_misfits(state: Any, param_groups: Sequence[Mapping[str, Any]], na
     """
     groups = [group['params'] for group in param_groups]
     try:
-        numbers, values = [list(group['params']) for group in state['param_groups']], dict(state['state'])
+        numbers, values = [list(group['params']) for group in state['param_groups']], state['state']
+        if not isinstance(values, Mapping):
+            return ['it is none of an optimizer']
         known = {number for group in numbers for number in group}
     except (KeyError, TypeError, ValueError):
         return ['it is none of an optimizer']

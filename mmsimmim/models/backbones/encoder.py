@@ -11,7 +11,15 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from .loading import (
-    LoadReport, below, compare, drop_others, first_not_finite, own_parameters, require_fit, use_own_names)
+    LoadReport,
+    below,
+    compare,
+    drop_others,
+    first_not_finite,
+    own_parameters,
+    require_fit,
+    use_own_names,
+)
 
 
 class Encoder(BaseModule):

@@ -44,7 +44,8 @@ class TrainingStateHook(Hook):
             UserError: Parts are missing, tables or settings have other sizes, or moments are not those of the
                 parameters; the message has the first few.
         """
-        faults = (_missing(runner, checkpoint) or find_malformed(checkpoint) or _resized(runner, checkpoint) or _settings(runner, checkpoint)
+        faults = (_missing(runner, checkpoint) or find_malformed(checkpoint) or _resized(runner, checkpoint)
+                  or _settings(runner, checkpoint)
                   or list(_of_schedules(runner, checkpoint.get('param_schedulers')))
                   or list(islice(_of_optimizers(runner, checkpoint['optimizer']), 4)))
         if faults:
