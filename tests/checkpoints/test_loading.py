@@ -208,6 +208,13 @@ def test_foreign_names_below_backbone_convert_and_the_rest_stays(tmp_path):
     assert torch.equal(model.neck.lateral_convs[0].conv.weight, neck)
 
 
+@pytest.mark.parametrize('content', [dict(state_dict={}), {}, dict(meta=dict(epoch=1), state_dict={})])
+def test_an_empty_file_is_named(tmp_path, content):
+    torch.save(content, tmp_path / 'hollow.pth')
+    with pytest.raises(UserError, match='hollow.pth: The checkpoint holds no parameters'):
+        load_checkpoint(torch.nn.Linear(1, 1), str(tmp_path / 'hollow.pth'))
+
+
 @pytest.mark.parametrize('wrap', [
     lambda backbone: MODELS.build(detector(backbone)),
     lambda backbone: torch.nn.ModuleDict(dict(backbone=MODELS.build(backbone)))], ids=['mmdet', 'plain'])
