@@ -13,6 +13,7 @@ from .test_training_state import after_a_step, misfits
     ('exp_avg', lambda value: value[:1].expand(4), 'exp_avg of 0.bias has one value in several places'),
     ('exp_avg', lambda value: value * float('nan'), 'exp_avg of 0.bias has values that are not finite'),
     ('exp_avg_sq', lambda value: -value - 1, 'exp_avg_sq of 0.bias has negative squares'),
+    ('exp_avg', lambda value: None, 'that of 0.bias lacks exp_avg'),
     ('step', lambda value: float('nan'), 'step of 0.bias is a float'),
     ('step', lambda value: 'x', 'step of 0.bias is a str')])
 def test_moments(key, change, text):
@@ -20,6 +21,14 @@ def test_moments(key, change, text):
     state = copy.deepcopy(optimizer.state_dict())
     state['state'][1][key] = change(state['state'][1][key])
     assert misfits(state, network, optimizer) == [text]
+
+
+def test_none_is_no_square():
+    network, optimizer = after_a_step()
+    state = copy.deepcopy(optimizer.state_dict())
+    for values in state['state'].values():
+        values['exp_avg_sq'] = None
+    assert misfits(state, network, optimizer)[0].endswith('is a NoneType')
 
 
 def test_a_moment_that_only_one_lacks():

@@ -63,6 +63,16 @@ def test_other_windows_and_image_sizes(encoder, setting, reason):
     assert 'leave out --resume and give --cfg-options load_from=old/epoch_1.pth' in str(caught.value)
 
 
+def test_weights_that_are_not_finite():
+    """No checkpoint of a training has them, and no step makes them finite again."""
+    run = run_of('swin')
+    checkpoint = checkpoint_of(run)
+    name = next(name for name, value in run.model.named_parameters())
+    checkpoint['state_dict'][name].flatten()[0] = float('nan')
+    with pytest.raises(UserError, match=f'{name} has values that are infinite or no numbers'):
+        look(run, checkpoint)
+
+
 def test_moments_of_another_shape():
     run = run_of('swin')
     checkpoint = checkpoint_of(run)
