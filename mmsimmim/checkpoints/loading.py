@@ -63,7 +63,7 @@ def _note_origin(filename: str, content: Any) -> None:
     weights = content.get('state_dict', content) if isinstance(content, Mapping) else {}
     if not isinstance(weights, Mapping) or not all(isinstance(key, str) for key in weights):
         raise UserError(f'{filename} has no parameters with names under state_dict. Give a checkpoint of a model.')
-    if weights and not any(isinstance(value, Tensor) for value in weights.values()):
+    if isinstance(content, Mapping) and not any(isinstance(value, Tensor) for value in weights.values()):
         try:
             find_weights(weights)
         except UserError as error:

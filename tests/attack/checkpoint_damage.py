@@ -32,12 +32,12 @@ def _flip(raw: bytearray, dice: random.Random) -> bytes:
 
 
 def _cut(raw: bytearray, dice: random.Random) -> bytes:
-    return bytes(raw[: dice.randrange(len(raw))])
+    return bytes(raw[:dice.randrange(len(raw))])
 
 
 def _zero(raw: bytearray, dice: random.Random) -> bytes:
     place, length = dice.randrange(len(raw)), dice.choice((1, 16, 512, 4096))
-    raw[place : place + length] = bytes(len(raw[place : place + length]))
+    raw[place:place + length] = bytes(len(raw[place:place + length]))
     return bytes(raw)
 
 
@@ -50,7 +50,7 @@ def _insert(raw: bytearray, dice: random.Random) -> bytes:
 def _swap(raw: bytearray, dice: random.Random) -> bytes:
     size = dice.choice((16, 512))
     one, other = (dice.randrange(max(1, len(raw) - size)) for _ in range(2))
-    raw[one : one + size], raw[other : other + size] = raw[other : other + size], raw[one : one + size]
+    raw[one:one + size], raw[other:other + size] = raw[other:other + size], raw[one:one + size]
     return bytes(raw)
 
 
@@ -58,7 +58,7 @@ def _extreme(raw: bytearray, dice: random.Random) -> bytes:
     """Numbers at the places where sizes stand, most often at the beginning or the end."""
     place = dice.choice((dice.randrange(64), len(raw) - 1 - dice.randrange(200), dice.randrange(len(raw))))
     number = dice.choice((0, 1, 2**31 - 1, 2**32 - 1, 2**63 - 1, 2**64 - 1, 2**40))
-    raw[place : place + 8] = struct.pack('<Q', number)[: len(raw[place : place + 8])]
+    raw[place:place + 8] = struct.pack('<Q', number)[:len(raw[place:place + 8])]
     return bytes(raw)
 
 
@@ -100,17 +100,15 @@ def _overlapping(raw: bytearray, dice: random.Random) -> bytes:
     entries = [place for place in range(len(raw)) if raw.startswith(b'PK\1\2', place)]
     target = dice.choice(entries)
     for place in dice.sample(entries, len(entries) // 2):
-        raw[place + 16 : place + 28], raw[place + 42 : place + 46] = (
-            raw[target + 16 : target + 28],
-            raw[target + 42 : target + 46],
-        )
+        for first, end in ((16, 28), (42, 46)):  # checksum and sizes; place
+            raw[place + first:place + end] = raw[target + first:target + end]
     return bytes(raw)
 
 
 def _other_checksum(raw: bytearray, dice: random.Random) -> bytes:
     entries = [place for place in range(len(raw)) if raw.startswith(b'PK\1\2', place)]
     place = dice.choice(entries)
-    raw[place + 16 : place + 20] = dice.randbytes(4)
+    raw[place + 16:place + 20] = dice.randbytes(4)
     return bytes(raw)
 
 
@@ -127,7 +125,7 @@ def _appended(raw: bytearray, dice: random.Random) -> bytes:
 def _header(raw: bytearray, dice: random.Random) -> bytes:
     """The header of safetensors: other sizes, types, offsets, or the same name twice."""
     length = int.from_bytes(raw[:8], 'little')
-    header = json.loads(raw[8 : 8 + length])
+    header = json.loads(raw[8:8 + length])
     names = [name for name in header if name != '__metadata__']
     one, other = dice.sample(names, 2)
     entry, pick = header[one], dice.randrange(8)
@@ -147,10 +145,9 @@ def _header(raw: bytearray, dice: random.Random) -> bytes:
     if pick == 6:
         text = text[:-1] + ', ' + json.dumps(one) + ': ' + json.dumps(header[other]) + '}'
     elif pick == 7:
-        return (
-            dice.choice((2**64 - 1, 2**40, (100 << 20) - 1, length + 1, length - 1, 0)).to_bytes(8, 'little') + raw[8:]
-        )
-    return len(text.encode()).to_bytes(8, 'little') + text.encode() + raw[8 + length :]
+        other_length = dice.choice((2**64 - 1, 2**40, (100 << 20) - 1, length + 1, length - 1, 0))
+        return other_length.to_bytes(8, 'little') + raw[8:]
+    return len(text.encode()).to_bytes(8, 'little') + text.encode() + raw[8 + length:]
 
 
 def damaged_content(content: dict[str, Any], dice: random.Random) -> tuple[str, Any]:
@@ -161,9 +158,8 @@ def damaged_content(content: dict[str, Any], dice: random.Random) -> tuple[str, 
     name = dice.choice(names)
     pick = dice.choice(('rename', 'missing', 'more', 'shape', 'type', 'thing', 'view', 'value', 'key', 'top'))
     if pick == 'rename':
-        weights[dice.choice(('', name + '.', name.upper(), 'x' * 5000, '\x1b[2J\n', dice.choice(names)))] = weights.pop(
-            name
-        )
+        other = dice.choice(('', name + '.', name.upper(), 'x' * 5000, '\x1b[2J\n', dice.choice(names)))
+        weights[other] = weights.pop(name)
     elif pick == 'missing':
         for each in dice.sample(names, dice.randint(1, len(names))):
             del weights[each]
@@ -171,43 +167,22 @@ def damaged_content(content: dict[str, Any], dice: random.Random) -> tuple[str, 
         weights[f'{name}.{dice.randrange(9)}'] = torch.zeros(dice.randrange(3))
     elif pick == 'shape':
         value = weights[name]
-        weights[name] = dice.choice((value[None], value.flatten()[:1], value.flatten(), value[:0], torch.tensor(1.0)))
+        weights[name] = dice.choice((value[None], value.flatten()[:1], value.flatten(), value[:0], torch.tensor(1.)))
     elif pick == 'type':
-        kind = dice.choice(
-            (torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.bool, torch.complex64, torch.uint8)
-        )
+        kind = dice.choice((torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.bool, torch.complex64,
+                            torch.uint8))
         weights[name] = weights[name].to(kind)
     elif pick == 'thing':
-        weights[name] = dice.choice(
-            (
-                None,
-                1,
-                'x',
-                [1.0],
-                {},
-                (),
-                weights[name].tolist(),
-                weights[name].to_sparse(),
-                weights[name].to('meta'),
-                {'weight': weights[name]},
-                OrderedDict(),
-                b'x',
-                torch.quantize_per_tensor(weights[name].float(), 0.1, 0, torch.qint8),
-            )
-        )
+        weights[name] = dice.choice((None, 1, 'x', [1.], {}, (), weights[name].tolist(), weights[name].to_sparse(),
+                                     weights[name].to('meta'), {'weight': weights[name]}, OrderedDict(), b'x',
+                                     torch.quantize_per_tensor(weights[name].float(), 0.1, 0, torch.qint8)))
     elif pick == 'view':
         value = weights[name]
-        weights[name] = dice.choice(
-            (
-                torch.zeros(1).expand(value.shape),
-                value.clone().T if value.ndim == 2 else value,
-                torch.zeros(1).expand(1 << 40),
-                torch.zeros(value.numel() + 7)[7:].view_as(value),
-                weights[dice.choice(names)].flatten()[:1].expand(value.shape),
-            )
-        )
+        weights[name] = dice.choice((torch.zeros(1).expand(value.shape), value.clone().T if value.ndim == 2 else value,
+                                     torch.zeros(1).expand(1 << 40), torch.zeros(value.numel() + 7)[7:].view_as(value),
+                                     weights[dice.choice(names)].flatten()[:1].expand(value.shape)))
     elif pick == 'value':
-        weights[name] = torch.full_like(weights[name], dice.choice((math.nan, math.inf, -0.0, 1e38)))
+        weights[name] = torch.full_like(weights[name], dice.choice((math.nan, math.inf, -0., 1e38)))
     elif pick == 'key':
         weights[dice.choice((0, None, 1.5, True, b'x', (1, 'a'), -1))] = weights.pop(name)
     else:
@@ -225,41 +200,10 @@ def junk(dice: random.Random, depth: int = 0) -> Any:
         again = [again, again]
     itself = []
     itself.append(itself)
-    return dice.choice(
-        (
-            None,
-            0,
-            -1,
-            2**70,
-            math.nan,
-            '',
-            'x' * 1000,
-            '1',
-            b'x',
-            [],
-            {},
-            (),
-            [None],
-            {'a': {}},
-            {0: 1},
-            torch.tensor(1.0),
-            torch.zeros(0),
-            torch.zeros(3, dtype=torch.int64),
-            deep,
-            again,
-            itself,
-            [torch.zeros(2)],
-            {'state': 3, 'param_groups': 'x'},
-            {'state': {}, 'param_groups': [None]},
-            {'x': torch.zeros(2)},
-            True,
-            1e400,
-            OrderedDict(a=1),
-            set(),
-            torch.Size([1]),
-            1j,
-        )
-    )
+    return dice.choice((None, 0, -1, 2**70, math.nan, '', 'x' * 1000, '1', b'x', [], {}, (), [None], {'a': {}}, {0: 1},
+                        torch.tensor(1.), torch.zeros(0), torch.zeros(3, dtype=torch.int64), deep, again, itself,
+                        [torch.zeros(2)], {'state': 3, 'param_groups': 'x'}, {'state': {}, 'param_groups': [None]},
+                        {'x': torch.zeros(2)}, True, 1e400, OrderedDict(a=1), set(), torch.Size([1]), 1j))
 
 
 def damaged_training(content: dict[str, Any], dice: random.Random) -> tuple[str, Any]:
@@ -280,16 +224,8 @@ def damaged_training(content: dict[str, Any], dice: random.Random) -> tuple[str,
         del node[key]
     elif pick == 1 and isinstance(node[key], torch.Tensor) and node[key].numel():
         value = node[key]
-        node[key] = dice.choice(
-            (
-                value[None],
-                value.flatten()[:1],
-                value.to(torch.int64),
-                value * math.nan,
-                -value - 1,
-                value.flatten()[:1].expand(value.numel()).view_as(value),
-            )
-        )
+        node[key] = dice.choice((value[None], value.flatten()[:1], value.to(torch.int64), value * math.nan, -value - 1,
+                                 value.flatten()[:1].expand(value.numel()).view_as(value)))
     else:
         node[key] = junk(dice)
     return path, content

@@ -120,9 +120,8 @@ def _require_bytes_of_file(content: Any) -> None:
         if isinstance(one, torch.Tensor):
             assert one.layout is torch.strided and one.device.type == 'cpu', f'a tensor of {one.layout}, {one.device}'
             stored = bytes(one.untyped_storage().tolist())
-            assert sorted(stored) in (list(range(64)), [0] * 64 + [1] * 64, []), (
-                f'bytes that are not in the file: {stored[:99]}'
-            )
+            known_bytes = (list(range(64)), [0] * 64 + [1] * 64, [])
+            assert sorted(stored) in known_bytes, f'bytes that are not in the file: {stored[:99]}'
             one.flatten()[:4].clone()
         values += list(dict.values(one)) if isinstance(one, dict) else one if isinstance(one, (list, tuple)) else []
 
@@ -132,26 +131,11 @@ def _note(name: str, dice: random.Random, doors: Doors, known: list[Format]) -> 
     folder.mkdir(exist_ok=True)
     shutil.copy(doors.folder / RESUMED, folder / RESUMED)
     elsewhere = doors.folder / RESUMED
-    raw = dice.choice(
-        (
-            b'',
-            dice.randbytes(40),
-            b'/dev/zero',
-            b'/',
-            b'..',
-            str(elsewhere).encode(),
-            b'a' * 5000,
-            b'\0',
-            b'\n\x1b[2J',
-            b'http://localhost:9/epoch_1.pth',
-            b'epoch_1.pth',
-            str(folder).encode(),
-            b'/proc/self/mem',
-        )
-    )
+    raw = dice.choice((b'', dice.randbytes(40), b'/dev/zero', b'/', b'..', str(elsewhere).encode(),
+                       b'a' * 5000, b'\0', b'\n\x1b[2J', b'http://localhost:9/epoch_1.pth', b'epoch_1.pth',
+                       str(folder).encode(), b'/proc/self/mem'))
     (folder / 'last_checkpoint').write_bytes(raw)
-    shutil.rmtree(folder / 'epoch_2.pth', ignore_errors=True)
-    (folder / 'epoch_2.pth').unlink(missing_ok=True) if (folder / 'epoch_2.pth').is_file() else None
+    (folder / 'epoch_2.pth').unlink(missing_ok=True)
     if dice.random() < 0.5:
         done, damaged = damaged_bytes((folder / RESUMED).read_bytes(), dice)
         (folder / 'epoch_2.pth').write_bytes(damaged[:-1])

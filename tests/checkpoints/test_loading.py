@@ -208,6 +208,13 @@ def test_foreign_names_below_backbone_convert_and_the_rest_stays(tmp_path):
     assert torch.equal(model.neck.lateral_convs[0].conv.weight, neck)
 
 
+@pytest.mark.parametrize('content', [dict(state_dict={}), {}, dict(meta=dict(epoch=1), state_dict={})])
+def test_an_empty_file_is_named(tmp_path, content):
+    torch.save(content, tmp_path / 'hollow.pth')
+    with pytest.raises(UserError, match='hollow.pth: The checkpoint holds no parameters'):
+        load_checkpoint(torch.nn.Linear(1, 1), str(tmp_path / 'hollow.pth'))
+
+
 @pytest.mark.parametrize('wrap', [
     lambda backbone: MODELS.build(detector(backbone)),
     lambda backbone: torch.nn.ModuleDict(dict(backbone=MODELS.build(backbone)))], ids=['mmdet', 'plain'])
@@ -345,7 +352,7 @@ def test_init_cfg_is_reported_once(tmp_path):
 def test_a_resumed_checkpoint_runs_no_program(tmp_path, monkeypatch):
     """MMEngine reads the number of GPUs from a config in the file, by running it."""
     monkeypatch.chdir(tmp_path)
-    torch.save(dict(meta=dict(epoch=1, config="__import__('os').mkdir('run')"), state_dict={}), 'x.pth')
+    torch.save(dict(meta=dict(epoch=1, config="__import__('os').mkdir('run')"), state_dict=dict(x=torch.ones(1))), 'x.pth')
     assert mmengine_checkpoint._load_checkpoint('x.pth')['meta'] == dict(epoch=1)
 
 

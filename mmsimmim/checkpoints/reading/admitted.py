@@ -29,6 +29,7 @@ REFUSED = {
     'torch._utils._rebuild_device_tensor_from_cpu_tensor': 'a tensor of a device that has no storages',
     'torch.distributed.tensor.DTensor': 'a shard of a tensor (DTensor)',
 }
+QUANTISED = (torch.qint8, torch.quint8, torch.qint32, torch.quint4x2, torch.quint2x4)
 
 
 class Admitted:
@@ -73,6 +74,8 @@ def find(name: str, tensors: Tensors) -> Any:
     if name in DTYPES:
         return StorageKind(_never, DTYPES[name])
     if name.startswith('torch.') and isinstance(found := getattr(torch, name[len('torch.'):], None), torch.dtype):
+        if found in QUANTISED:
+            raise UnpicklingError('it holds a quantised tensor; save ordinary tensors')
         return found
     makers = {'torch._utils._rebuild_tensor': tensors.rebuild, 'torch._utils._rebuild_tensor_v2': tensors.rebuild,
               'torch._utils._rebuild_tensor_v3': tensors.rebuild_v3}
@@ -159,7 +162,7 @@ def _from_type(function: Admitted, kind: Admitted, args: tuple, state: Any) -> T
 
 
 def _settings(*args: Any) -> OrderedDict:
-    """Yacs' CfgNode, which is plain data here."""
+    """A CfgNode of yacs, which is plain data here."""
     return OrderedDict()
 
 

@@ -102,15 +102,18 @@ def is_counter(value: Any) -> bool:
 
 def _alike(own: Any, saved: Any) -> bool:
     """Whether a setting is of the kind of another one."""
-    if own is None or saved is None:  # such as foreach=None, fused=True
+    if own is None:  # such as foreach=None
         return saved is None or type(saved) in (bool, int, float, str)
+    if saved is None:
+        return isinstance(own, (bool, str))
     if isinstance(own, bool) or isinstance(own, str):
         return type(saved) is type(own)
     if isinstance(own, (int, float, Tensor)):
         return is_counter(saved)
-    if isinstance(own, (list, tuple)):
-        return (isinstance(saved, (list, tuple)) and (isinstance(own, list) or len(saved) == len(own))
-                and all(_alike(own[0], one) for one in saved if len(own)))
+    if isinstance(own, tuple):
+        return isinstance(saved, (list, tuple)) and len(saved) == len(own) and all(map(_alike, own, saved))
+    if isinstance(own, list):
+        return isinstance(saved, (list, tuple)) and all(_alike(own[0], one) for one in saved if own)
     return not isinstance(own, dict) or isinstance(saved, dict)
 
 

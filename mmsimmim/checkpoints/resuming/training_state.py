@@ -61,7 +61,9 @@ def find_state_misfits(state: Any, param_groups: Sequence[Mapping[str, Any]], na
     """
     groups = [group['params'] for group in param_groups]
     try:
-        numbers, values = [list(group['params']) for group in state['param_groups']], dict(state['state'])
+        numbers, values = [list(group['params']) for group in state['param_groups']], state['state']
+        if not isinstance(values, Mapping):
+            return ['it is none of an optimizer']
         known = {number for group in numbers for number in group}
     except (KeyError, TypeError, ValueError):
         return ['it is none of an optimizer']
@@ -81,11 +83,16 @@ def _gaps(values: Mapping[Any, Any], pairs: Sequence[tuple[Any, Tensor]], names:
     kinds = {}
     for number, parameter in pairs:
         if isinstance(values.get(number), Mapping):
-            kinds.setdefault(parameter.ndim, set()).update(values[number])
+            kinds.setdefault(parameter.ndim, set()).update(_known(values[number]))
     for number, parameter in pairs:
         if isinstance(values.get(number), Mapping) and values[number]:
-            for key in kinds[parameter.ndim] - set(values[number]):
+            for key in kinds[parameter.ndim] - _known(values[number]):
                 yield f'that of {names.get(id(parameter), f"number {number}")} lacks {key}'
+
+
+def _known(values: Mapping[str, Any]) -> set[str]:
+    """States that there are; SGD without momentum wrote None for it."""
+    return {key for key, value in values.items() if value is not None}
 
 
 def _misfits(values: Any, parameter: Tensor, name: str) -> Iterator[str]:
@@ -98,7 +105,7 @@ def _misfits(values: Any, parameter: Tensor, name: str) -> Iterator[str]:
             yield f'{key} of {name} has the shape {tuple(value.shape)} instead of {expected[0]}'
         elif key in MOMENTS and isinstance(value, Tensor):
             yield from find_bad_values(key, value, name)
-        elif key in MOMENTS and value is not None or key in COUNTERS and not is_counter(value):
+        elif key in MOMENTS and (value, key) != (None, 'momentum_buffer') or key in COUNTERS and not is_counter(value):
             yield f'{key} of {name} is a {type(value).__name__}'
 
 

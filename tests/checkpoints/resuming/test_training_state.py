@@ -74,8 +74,8 @@ def test_what_torch_would_broadcast_or_crash_on(key, value, text):
 def test_numbers_of_parameters():
     network, optimizer = after_a_step()
     state = optimizer.state_dict()
-    groups = [dict(params=list(network.parameters())[:2])]
-    assert 'it is of 3 parameters in 1 groups' in find_state_misfits(state, groups, {})[0]
+    fewer = [dict(params=list(network.parameters())[:2])]
+    assert 'it is of 3 parameters in 1 groups' in find_state_misfits(state, fewer, {})[0]
     shuffled = copy.deepcopy(state)
     shuffled['param_groups'][0]['params'] = [0, 2, 1]
     assert len(misfits(shuffled, network, optimizer)) == 6  # three moments of two parameters

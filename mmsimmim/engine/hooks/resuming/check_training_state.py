@@ -44,7 +44,7 @@ class TrainingStateHook(Hook):
             UserError: Parts are missing, tables or settings have other sizes, or moments are not those of the
                 parameters; the message has the first few.
         """
-        faults = (_missing(runner, checkpoint) or find_malformed(checkpoint) or _resized(runner, checkpoint)
+        faults = (_missing(runner, checkpoint) or find_malformed(checkpoint) or _unlike(runner, checkpoint)
                   or _settings(runner, checkpoint)
                   or list(_of_schedules(runner, checkpoint.get('param_schedulers')))
                   or list(islice(_of_optimizers(runner, checkpoint['optimizer']), 4)))
@@ -58,14 +58,18 @@ def _missing(runner: Runner | FlexibleRunner, checkpoint: dict) -> list[str]:
     return [f'it lacks {part}' for part in missing_parts(checkpoint, bool(runner.param_schedulers))]
 
 
-def _resized(runner: Runner | FlexibleRunner, checkpoint: dict) -> list[str]:
+def _unlike(runner: Runner | FlexibleRunner, checkpoint: dict) -> list[str]:
+    """Parameters of another shape, or that no training of ours has written."""
     model = getattr(getattr(runner, 'strategy', None), 'skeleton', None) or _unwrap(runner.model)
     state = convert_for(model, checkpoint.get('state_dict', checkpoint), report=False)
     shapes = {re.sub(r'^module\.', '', name): tuple(value.shape) for name, value in state.items()}
     other = [f'{name} has the shape {shapes[name]} instead of {tuple(parameter.shape)}'
              for name, parameter in model.named_parameters() if shapes.get(name, parameter.shape) != parameter.shape]
     hint = [f'other windows or image sizes (window_size, img_size) make {len(other)} of its tables another shape']
-    return [*hint, *other] if other else []
+    if other:
+        return [*hint, *other]
+    return [f'{name} has values that are infinite or no numbers' for name, _ in model.named_parameters()
+            if name in state and state[name].is_floating_point() and not state[name].isfinite().all()]
 
 
 def _settings(runner: Runner | FlexibleRunner, checkpoint: dict) -> list[str]:

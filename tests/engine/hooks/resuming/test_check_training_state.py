@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.distributed
 from mmengine.config import Config
-from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmengine.optim import OptimWrapper, OptimWrapperDict, StepLR
 
 from mmsimmim.engine.fsdp import BLOCKS, shard, without_weights
 from mmsimmim.engine.hooks.resuming.check_training_state import TrainingStateHook
@@ -37,12 +37,10 @@ def run_of(encoder, **settings):
                            _load_from='old/epoch_1.pth')
 
 
-EMPTY_HUB = dict(log_scalars={}, runtime_info={}, resumed_keys={})
-
-
 def checkpoint_of(run):
     return copy.deepcopy(dict(
-        state_dict=run.model.state_dict(), optimizer=run.optim_wrapper.state_dict(), message_hub=EMPTY_HUB,
+        state_dict=run.model.state_dict(), optimizer=run.optim_wrapper.state_dict(),
+        message_hub=dict(log_scalars={}, runtime_info={}, resumed_keys={}),
         meta=dict(epoch=1, iter=1, cfg=run.cfg.pretty_text)))
 
 
@@ -65,11 +63,51 @@ def test_other_windows_and_image_sizes(encoder, setting, reason):
     assert 'leave out --resume and give --cfg-options load_from=old/epoch_1.pth' in str(caught.value)
 
 
+def test_weights_that_are_not_finite():
+    """No checkpoint of a training has them, and no step makes them finite again."""
+    run = run_of('swin')
+    checkpoint = checkpoint_of(run)
+    name = next(name for name, value in run.model.named_parameters())
+    checkpoint['state_dict'][name].flatten()[0] = float('nan')
+    with pytest.raises(UserError, match=f'{name} has values that are infinite or no numbers'):
+        look(run, checkpoint)
+
+
 def test_moments_of_another_shape():
     run = run_of('swin')
     checkpoint = checkpoint_of(run)
     checkpoint['optimizer']['state'][0]['exp_avg'] = torch.zeros(1)
     with pytest.raises(UserError, match='state of its optimizer is not that .*: exp_avg of .* has the shape .1,. inst'):
+        look(run, checkpoint)
+
+
+@pytest.mark.parametrize('path, value, reason', [
+    # MMEngine counts up to it.
+    ('meta.epoch', 1 << 62, 'meta.epoch is 4611686018427387904 and no number'),
+    ('meta.epoch', -1, 'meta.epoch is -1 and no number'), ('meta.iter', 1.5, 'meta.iter is 1.5 and no number'),
+    ('meta.iter', True, 'meta.iter is True and no number'), ('meta.epoch', torch.ones(2), 'meta.epoch is a Tensor'),
+    ('meta.seed', 'x', 'meta.seed is a str and no seed'),
+    ('message_hub', [1], 'message_hub has no dictionary log_sca'),
+    ('message_hub', torch.ones(2), 'it lacks the log'),
+    ('message_hub.runtime_info', None, 'no dictionary runtime_info'),
+    ('message_hub.log_scalars', {1: 2}, 'message_hub.log_scalars has the key 1'),
+    ('message_hub.resumed_keys', dict(lr='x'), 'message_hub.resumed_keys.lr is a str'),
+    ('param_schedulers', 3, 'the states of the schedules are no list'),
+    ('param_schedulers', [dict(last_step='x')], 'last_step of schedule 0 is a str'),
+    ('param_schedulers', [dict(base_values=[None])], 'base_values of schedule 0 is a list'),
+    ('optimizer.state', [], 'it is none of an optimizer')])
+def test_states_of_another_form(path, value, reason):
+    """MMEngine and PyTorch load them, and fail or never end in a later step."""
+    run = run_of('swin')
+    run.param_schedulers = [StepLR(run.optim_wrapper, step_size=1)]
+    checkpoint = dict(checkpoint_of(run), param_schedulers=[run.param_schedulers[0].state_dict()])
+    look(run, checkpoint)
+    *parts, key = path.split('.')
+    node = checkpoint
+    for part in parts:
+        node = node[part]
+    node[key] = value
+    with pytest.raises(UserError, match=f'old/epoch_1.pth cannot be resumed: .*{reason}'):
         look(run, checkpoint)
 
 
@@ -122,7 +160,8 @@ def test_train_asks_before_it_resumes(message_of, tmp_path, images):  # noqa: F8
     model = MODELS.build(cfg.model)
     torch.save(dict(
         state_dict=model.state_dict(), optimizer=torch.optim.AdamW(model.parameters()).state_dict(),
-        message_hub=EMPTY_HUB, param_schedulers=[dict(x=1)], meta=dict(epoch=1, iter=3)), tmp_path / 'epoch_1.pth')
+        message_hub=dict(log_scalars={}, runtime_info={}, resumed_keys={}), param_schedulers=[dict(x=1)],
+        meta=dict(epoch=1, iter=3)), tmp_path / 'epoch_1.pth')
     message = message_of(
         CONFIG, '--work-dir', tmp_path, '--resume', '--no-validate', '--cfg-options',
         f'train_dataloader.dataset.data_root={images}', f'val_dataloader.dataset.data_root={images}',
