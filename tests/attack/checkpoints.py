@@ -18,7 +18,7 @@ from .checkpoint_doors import Doors, trained
 from .checkpoint_formats import Format, formats
 from .outcomes import Attempt, Outcome
 
-SECONDS, MEMORY = 20, 6 << 30
+SECONDS, MEMORY = 20, 2 << 30
 RESUMED = 'epoch_1.pth'
 
 

@@ -12,9 +12,8 @@ from torch import Tensor, nn
 
 MAX_DIMENSIONS = 64  # of PyTorch
 MAX_VALUES = 2**48  # also of the other sides where one is 0
-# Bytes that all tensors of a file may have beyond those of their storages, as expanded ones do: an encoder of a billion
-# parameters has as many.
-MAX_EXPANSION = 1 << 32
+# Bytes that all tensors of a file may have beyond those of their storages, as expanded ones do.
+MAX_EXPANSION = 1 << 28
 
 _KINDS = dict(Double=torch.float64, Float=torch.float32, Half=torch.float16, BFloat16=torch.bfloat16, Long=torch.int64,
               Int=torch.int32, Short=torch.int16, Char=torch.int8, Byte=torch.uint8, Bool=torch.bool,
