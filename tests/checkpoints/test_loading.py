@@ -352,7 +352,8 @@ def test_init_cfg_is_reported_once(tmp_path):
 def test_a_resumed_checkpoint_runs_no_program(tmp_path, monkeypatch):
     """MMEngine reads the number of GPUs from a config in the file, by running it."""
     monkeypatch.chdir(tmp_path)
-    torch.save(dict(meta=dict(epoch=1, config="__import__('os').mkdir('run')"), state_dict=dict(x=torch.ones(1))), 'x.pth')
+    meta = dict(epoch=1, config="__import__('os').mkdir('run')")
+    torch.save(dict(meta=meta, state_dict=dict(x=torch.ones(1))), 'x.pth')
     assert mmengine_checkpoint._load_checkpoint('x.pth')['meta'] == dict(epoch=1)
 
 
