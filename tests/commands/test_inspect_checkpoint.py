@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from mmsimmim.checkpoints import convert_state_dict
+from mmsimmim.checkpoints.reading import tensors
 from mmsimmim.commands.inspect_checkpoint import main as inspect
 from mmsimmim.models import SwinTransformerV2
 from mmsimmim.shipped import configs_folder
@@ -23,8 +24,9 @@ def official(arch, pretraining=True):
 
 
 @pytest.fixture
-def said_of(tmp_path, capsys):
+def said_of(tmp_path, capsys, monkeypatch):
     """A function that saves the content of a file and returns what the inspector says of it, by line."""
+    monkeypatch.setattr(tensors, 'MAX_EXPANSION', 1 << 40)  # networks of their full size, of one value
 
     def inspected(content, configs=tmp_path):
         torch.save(content, tmp_path / 'x.pth')

@@ -105,7 +105,8 @@ def _misfits(values: Any, parameter: Tensor, name: str) -> Iterator[str]:
             yield f'{key} of {name} has the shape {tuple(value.shape)} instead of {expected[0]}'
         elif key in MOMENTS and isinstance(value, Tensor):
             yield from find_bad_values(key, value, name)
-        elif key in MOMENTS and (value, key) != (None, 'momentum_buffer') or key in COUNTERS and not is_counter(value):
+        elif (key in MOMENTS and not (value is None and key == 'momentum_buffer')
+              or key in COUNTERS and not is_counter(value)):
             yield f'{key} of {name} is a {type(value).__name__}'
 
 
