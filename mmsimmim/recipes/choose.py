@@ -92,7 +92,7 @@ def choose_recipe(num_images: int,
     length = _length(num_images, machine, hours, epochs, steps, batch_size)
     rate = dict(lr=lr or rule.rate_for(length.steps, length.batch), **_schedule(length.steps))
     speed = machine.images_per_second
-    seconds = seconds_for(length.steps * length.batch, speed) if speed else None
+    seconds = machine.start_seconds + seconds_for(length.steps * length.batch, speed) if speed else None
     told = dict(sizes=sizes, encoder=encoder, machine=machine, object_size=object_size,
                 given=dict(hours=hours, epochs=epochs, steps=steps, batch_size=batch_size, lr=lr),
                 limited=length.limited)
@@ -127,7 +127,7 @@ def _length(num_images: int, machine: Machine, hours: float | None, epochs: floa
     if epochs is not None:
         seen = epochs * num_images
     if hours is not None:
-        time_for = images_in(hours, machine.images_per_second)
+        time_for = images_in(hours, machine.images_per_second, machine.start_seconds)
         seen, limited = min(rule.LONGEST * seen, time_for), time_for < seen
     if steps is not None:
         seen = rule.seen_in(steps, batch_size, machine.smallest_batch)
