@@ -19,6 +19,7 @@ from .trying.trial import TrialFailed
 ENDLESS = 2**20
 # Images per second with which every budget is long enough, as if nothing limited the length but the recipe.
 INSTANTLY = 1e12
+ROUNDS = 4
 
 
 def settle(found: Survey, architecture: Architecture, machine: Machine, asked: Mapping[str, Any],
@@ -55,10 +56,15 @@ def settle(found: Survey, architecture: Architecture, machine: Machine, asked: M
         raise UserError(f'batch_size={settings["batch_size"]}, as it was set, does not fit into the memory: '
                         f'{trial.largest_batch} images of each device do. Set it to that, or give --batch-size, '
                         'which may come in parts.')
-    known = replace(machine, images_per_second=trial.images_per_second,
-                    start_seconds=trial.start_seconds + time.monotonic() - began,
-                    largest_batch=min(trial.largest_batch, machine.largest_batch or trial.largest_batch))
-    return choose(found, architecture, known, **asked), trial.lines()
+    machine = replace(machine, start_seconds=trial.start_seconds + time.monotonic() - began,
+                      largest_batch=min(trial.largest_batch, machine.largest_batch or trial.largest_batch))
+    batch = min(first.device_batch, machine.largest_batch)
+    for _ in range(ROUNDS):  # the batch depends on the time, and the time on the batch
+        recipe = choose(found, architecture, replace(machine, images_per_second=trial.images_per_second(batch)), **asked)
+        if recipe.device_batch == batch:
+            break
+        batch = recipe.device_batch
+    return recipe, trial.lines(batch)
 
 
 def _with_set_batch(asked: Mapping[str, Any], settings: Mapping[str, Any],

@@ -5,6 +5,7 @@ import json
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 from ...common.mistakes import report_mistakes
 from ...common.threads import limit_thread_spinning
@@ -13,9 +14,11 @@ from ...common.threads import limit_thread_spinning
 SHARE_OF_GPU, SHARE_OF_GPU_CONNECTED = 0.9, 0.85
 # Workers and page cache need some too.
 SHARE_OF_HOST = 0.75
+# No recipe gives a GPU fewer images at a time, if they fit.
+IMAGES_OF_A_GPU = 64
 # Images of the steps on a CPU whose memory is compared. For the time it is enough to see so many seconds.
 FEW, MORE = 2, 8
-SECONDS, SLOW = 5.0, 8.0
+SECONDS, SLOW = 4.0, 8.0
 SECONDS_OF_LOADING = 2.0
 
 
@@ -41,7 +44,7 @@ def main() -> None:
     os.replace(temporary, args.result)
 
 
-def measure(config: str, images: int, devices: int) -> dict[str, float]:
+def measure(config: str, images: int, devices: int) -> dict[str, Any]:
     """Search and measure.
 
     Args:
@@ -50,9 +53,9 @@ def measure(config: str, images: int, devices: int) -> dict[str, float]:
         devices (int): Processes of the training.
 
     Returns:
-        dict[str, float]: ``largest_batch`` (0 if not even one image fits), ``measuring`` (seconds that the trial spent
-        on more than the start of a training); if some fit, ``step_rate`` and ``loading_rate`` (images per second of
-        this process, each for itself), ``num_workers`` and ``threads``.
+        dict[str, Any]: ``largest_batch`` (0 if not even one image fits), ``measuring`` (seconds that the trial spent
+        on more than the start of a training); if some fit, ``steps`` (pairs of images and seconds of an
+        iteration), ``loading_rate`` (images per second of this process), ``num_workers`` and ``threads``.
     """
     from mmengine.device import get_device
 
@@ -72,7 +75,7 @@ def measure(config: str, images: int, devices: int) -> dict[str, float]:
     return dict(found, measuring=time.perf_counter() - begin)
 
 
-def _on_gpu(cfg, device: str, images: int, devices: int) -> dict[str, float]:
+def _on_gpu(cfg, device: str, images: int, devices: int) -> dict[str, Any]:
     import torch
 
     from .search import largest_batch
@@ -89,10 +92,12 @@ def _on_gpu(cfg, device: str, images: int, devices: int) -> dict[str, float]:
         return dict(largest_batch=0)
     steps.update_always()
     steps.compile()
-    return dict(largest_batch=largest, step_rate=steps.rate(largest, SECONDS, warm_up=3))
+    # The batch may be chosen smaller in the end. PyTorch compiles for the first size.
+    sizes = [largest] if steps.compiles else sorted({largest, min(largest, IMAGES_OF_A_GPU)}, reverse=True)
+    return dict(largest_batch=largest, steps=[(size, steps.time(size, SECONDS, warm_up=3)) for size in sizes])
 
 
-def _on_cpu(cfg, images: int, devices: int) -> dict[str, float]:
+def _on_cpu(cfg, images: int, devices: int) -> dict[str, Any]:
     """From the memory of two small steps, as nothing can be caught where the kernel ends processes."""
     from . import host_memory
     from .search import within_memory
@@ -115,11 +120,13 @@ def _on_cpu(cfg, images: int, devices: int) -> dict[str, float]:
     if not largest:
         return dict(largest_batch=0)
     steps.update_always()
-    rate = steps.rate(few if slow else more, 1.0, warm_up=0, most=2 if slow else 10)
-    number = min(largest, int(rate * SECONDS / 4))
-    if number > more and not slow:
-        rate = steps.rate(number, SECONDS, warm_up=1)
-    return dict(largest_batch=largest, step_rate=rate)
+    if slow:
+        return dict(largest_batch=largest, steps=[(few, steps.time(few, 0, warm_up=0))])
+    times = [(more, steps.time(more, SECONDS / 4, warm_up=1))]
+    number = min(largest, int(more / times[0][1] * SECONDS / 4))
+    if number > more:
+        times.append((number, steps.time(number, SECONDS, warm_up=1)))
+    return dict(largest_batch=largest, steps=times)
 
 
 if __name__ == '__main__':

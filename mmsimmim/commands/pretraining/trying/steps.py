@@ -83,14 +83,19 @@ class Steps:
         """Let each iteration be a step, as in a run that does not accumulate."""
         self.optim_wrapper._accumulative_counts = 1
 
+    @property
+    def compiles(self) -> bool:
+        """Whether the config asks for that."""
+        return bool(self._compiling)
+
     def compile(self) -> None:
         """As the config asks for; nothing if it does not."""
         for settings in self._compiling:
             compile_model(self.model, **{key: value for key, value in settings.items()
                                          if key not in ('type', 'cache_dir', 'priority')})
 
-    def rate(self, images: int, seconds: float, warm_up: int = 2, most: int = 30) -> float:
-        """Images per second, from the median of iterations.
+    def time(self, images: int, seconds: float, warm_up: int = 2, most: int = 30) -> float:
+        """Seconds of an iteration, the median of some.
 
         Args:
             images (int): Of each.
@@ -107,7 +112,7 @@ class Steps:
             begin = time.perf_counter()
             self.run(batch)
             times.append(time.perf_counter() - begin)
-        return images / statistics.median(times)
+        return statistics.median(times)
 
     def _in_memory(self, work: Callable[[], None]) -> bool:
         full = False

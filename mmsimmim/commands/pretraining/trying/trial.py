@@ -24,7 +24,8 @@ class Trial:
 
     Args:
         largest_batch (int): Images of an iteration of one device.
-        step_rate (float): Images per second of one process that waits for none.
+        steps (list[tuple[int, float]]): Images of an iteration, and seconds that it took one process that waited for
+            none; of one number of images or of two.
         loading_rate (float): Images per second that one process reads.
         num_workers (int): Processes of it that read.
         threads (int): Threads of it that compute.
@@ -36,7 +37,7 @@ class Trial:
     """
 
     largest_batch: int
-    step_rate: float
+    steps: list[tuple[int, float]]
     loading_rate: float
     num_workers: int
     threads: int
@@ -46,10 +47,17 @@ class Trial:
     start_seconds: float
     tried: int
 
-    @property
-    def computed(self) -> float:
+    def rate(self, batch: int) -> float:
+        """Images per second of one process that waits for none, by the line through what was measured."""
+        few, more = min(self.steps), max(self.steps)
+        if batch == more[0] or more[0] == few[0]:
+            return more[0] / more[1]
+        each = min(max(0., (more[1] - few[1]) / (more[0] - few[0])), more[1] / more[0])
+        return batch / max(more[1] + (batch - more[0]) * each, 1e-6)
+
+    def computed(self, batch: int) -> float:
         """Images per second of all devices if images were there at once: those of one times their number."""
-        return self.devices * self.step_rate
+        return self.devices * self.rate(batch)
 
     @property
     def loaded(self) -> float:
@@ -57,29 +65,36 @@ class Trial:
         readers = max(1, self.num_workers)
         return self.loading_rate * min(self.devices, max(1, self.cores / readers))
 
-    @property
-    def images_per_second(self) -> float:
-        """Images per second of the training."""
-        one = [1 / self.computed, 1 / self.loaded]
+    def images_per_second(self, batch: int) -> float:
+        """Images per second of the training.
+
+        Args:
+            batch (int): Of an iteration of each device.
+        """
+        one = [1 / self.computed(batch), 1 / self.loaded]
         if self.num_workers == 0:
             return 1 / sum(one)
         if not self.on_cpu:
             return 1 / max(one)
         # An image takes so many seconds of cores, of which there are only so many.
-        work = self.threads / self.step_rate + self.num_workers / self.loading_rate
+        work = self.threads / self.rate(batch) + self.num_workers / self.loading_rate
         return 1 / max(*one, work / self.cores)
 
-    def lines(self) -> list[str]:
-        """What a person should know of it."""
+    def lines(self, batch: int) -> list[str]:
+        """What a person should know of it.
+
+        Args:
+            batch (int): Of an iteration of each device.
+        """
         where = 'this CPU' if self.on_cpu else 'one device'
         more = ' or more' if self.largest_batch == self.tried else ''
         several = (f', taken times {self.devices} for the processes' if self.devices > 1 else '')
-        found = [f'Trial: {where} takes {self.largest_batch:,} images at a time{more} and trains on '
-                 f'{_rate(self.step_rate)}{several}; reading them: {_rate(self.loaded)}.']
-        if self.computed > WAITING * self.loaded and not (self.on_cpu and self.num_workers):
+        found = [f'Trial: {where} takes {self.largest_batch:,} images at a time{more}; {batch:,} at a time it '
+                 f'trains on {_rate(self.rate(batch))}{several}; reading them: {_rate(self.loaded)}.']
+        if self.computed(batch) > WAITING * self.loaded and not (self.on_cpu and self.num_workers):
             found.append(f'WARNING: reading the images is what takes the time: {_rate(self.loaded)} with '
                          f'{self.num_workers} readers for each process, where the encoder could train on '
-                         f'{_rate(self.computed)}. {self._remedy()}')
+                         f'{_rate(self.computed(batch))}. {self._remedy()}')
         return found
 
     def _remedy(self) -> str:
