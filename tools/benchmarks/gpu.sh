@@ -59,8 +59,8 @@ for task in det seg; do
 done
 part training_loop python tools/benchmarks/step/training_loop.py --json "$out/training_loop.json" \
     configs/pretrain/simmim_swin-base-w6_16xb128-amp-coslr-100e_in1k-192px.py
-part trial python tools/benchmarks/step/trial.py "${data:-demo/data/aerial/train}" --arch swin-tiny swin-base swinv2-large \
-    vit-base --json "$out/trial.json"
+part trial python tools/benchmarks/step/trial.py "${data:-demo/data/aerial/train}" --json "$out/trial.json" \
+    --arch swin-tiny swin-base swinv2-large vit-base
 throughput swin-tiny 256
 throughput swin-large 128
 throughput swinv2-base 128

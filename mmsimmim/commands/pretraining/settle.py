@@ -60,7 +60,8 @@ def settle(found: Survey, architecture: Architecture, machine: Machine, asked: M
                       largest_batch=min(trial.largest_batch, machine.largest_batch or trial.largest_batch))
     batch = min(first.device_batch, machine.largest_batch)
     for _ in range(ROUNDS):  # the batch depends on the time, and the time on the batch
-        recipe = choose(found, architecture, replace(machine, images_per_second=trial.images_per_second(batch)), **asked)
+        machine = replace(machine, images_per_second=trial.images_per_second(batch))
+        recipe = choose(found, architecture, machine, **asked)
         if recipe.device_batch == batch:
             break
         batch = recipe.device_batch

@@ -35,8 +35,8 @@ def tried(monkeypatch):
 
 
 def settle(machine=GPU, settings=None, began=None, **asked):
-    return settling.settle(FOUND, architecture('swin-tiny'), machine, asked, settings or {}, lambda recipe, folder: folder,
-                           time.monotonic() if began is None else began)
+    return settling.settle(FOUND, architecture('swin-tiny'), machine, asked, settings or {},
+                           lambda recipe, folder: folder, time.monotonic() if began is None else began)
 
 
 class TestBatch:

@@ -3,14 +3,12 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
-from mmsimmim.commands.common.launching import environment
 from mmsimmim.commands.pretraining.trying import host_memory, trial
 from mmsimmim.commands.pretraining.trying.search import largest_batch, within_memory
 from mmsimmim.commands.pretraining.trying.steps import Steps
@@ -109,8 +107,9 @@ class TestHostMemory:
 
 
 def found(**changed):
-    return Trial(**{**dict(largest_batch=64, steps=[(64, .64), (32, .32)], loading_rate=400., num_workers=4, threads=8, devices=1,
-                           cores=16, on_cpu=False, start_seconds=5., tried=128), **changed})
+    given = dict(largest_batch=64, steps=[(64, .64), (32, .32)], loading_rate=400., num_workers=4, threads=8,
+                 devices=1, cores=16, on_cpu=False, start_seconds=5., tried=128)
+    return Trial(**{**given, **changed})
 
 
 class TestSpeed:

@@ -1,4 +1,4 @@
-"""What the trial of ``mmsimmim pretrain`` finds on this machine: the largest batch, the speed, how fast images are read.
+"""What the trial of ``mmsimmim pretrain`` finds on this machine: largest batch, speed, how fast images are read.
 
     python tools/benchmarks/step/trial.py /data/aerial --arch swin-tiny swinv2-base
 
