@@ -24,6 +24,7 @@ class Machine:
             CPU 64 for each core, elsewhere 128.
         images_per_second (float, optional): Of training, of all devices together, after the first steps. Defaults to
             None: not known.
+        start_seconds (float): What a run takes before its first step. Defaults to 0.
         precision (str, optional): 'bf16', 'fp16' or 'fp32'. Defaults to None: bf16, on a CPU only with AVX512-BF16 or
             AMX, else fp32.
     """
@@ -33,6 +34,7 @@ class Machine:
     cores: int = 1
     largest_batch: int | None = None
     images_per_second: float | None = None
+    start_seconds: float = 0.
     precision: str | None = None
 
     def __post_init__(self) -> None:

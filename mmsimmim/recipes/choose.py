@@ -91,12 +91,13 @@ def choose_recipe(num_images: int,
     length = _length(int(num_images), machine, given)
     lr = given['lr'] or rule.rate_for(length.steps, length.batch, encoder.narrowness)
     speed = machine.images_per_second
+    seconds = machine.start_seconds + seconds_for(length.steps * length.batch, speed) if speed else None
     recipe = Recipe(
         num_images=int(num_images), **_images(sizes, encoder, given), batch_size=length.batch,
         device_batch=length.device_batch, accumulation=length.accumulation, steps=length.steps, lr=lr,
         **_schedule(length.steps), weight_decay=rule.WEIGHT_DECAY, clip_grad=rule.CLIP_GRAD,
         drop_path_rate=encoder.drop_path_rate, precision=machine.precision or fast_precision(machine.on_cpu),
-        seconds=float(seconds_for(length.steps * length.batch, speed)) if speed else None, reasons=('', '', ''),
+        seconds=seconds and float(seconds), reasons=('', '', ''),
         warnings=())
     told = dict(sizes=sizes, encoder=encoder, machine=machine, given=given, limited=length.limited)
     return replace(recipe, reasons=reasons(recipe, **told), warnings=warnings(recipe, **told))
@@ -122,7 +123,7 @@ def _length(num_images: int, machine: Machine, given: dict[str, Any]) -> Length:
     if given['epochs'] is not None:
         seen = given['epochs'] * num_images
     if given['hours'] is not None:
-        time_for = images_in(given['hours'], machine.images_per_second)
+        time_for = images_in(given['hours'], machine.images_per_second, machine.start_seconds)
         seen, limited = min(rule.most_to_see(num_images), time_for), time_for < seen
     if given['steps'] is not None:
         seen = rule.seen_in(given['steps'], given['batch_size'])

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Everything that wants a GPU, in one go. First the main part, some 25 minutes, the most important first: throughput of
 # pre-training in bf16, eager and compiled, beside mmpretrain's and Hugging Face's; what takes the time of a compiled
-# step; detectors and segmentors beside mmdet's and mmsegmentation's; MMEngine's loop; the tests that want a GPU. Then
-# the long parts: memory of a training step, attention in sequence, the demo with its detector and segmentor; with
+# step; detectors and segmentors beside mmdet's and mmsegmentation's; MMEngine's loop; what the trial of pretrain finds;
+# the tests that want a GPU. Then the long parts: memory of a training step, attention in sequence, the demo; with
 # DATA_DIR, a folder per class below train/ and validation/, also what pre-training is worth on it, and the full grid of
 # the study; with DENSE_DIR, images with COCO files and label maps, also what it is worth in detection and segmentation.
 # '' leaves DATA_DIR out.
@@ -59,6 +59,8 @@ for task in det seg; do
 done
 part training_loop python tools/benchmarks/step/training_loop.py --json "$out/training_loop.json" \
     configs/pretrain/simmim_swin-base-w6_16xb128-amp-coslr-100e_in1k-192px.py
+part trial python tools/benchmarks/step/trial.py "${data:-demo/data/aerial/train}" --json "$out/trial.json" \
+    --arch swin-tiny swin-base swinv2-large vit-base
 throughput swin-tiny 256
 throughput swin-large 128
 throughput swinv2-base 128

@@ -3,6 +3,7 @@
 import os
 from typing import Any
 
+from ...errors import UserError
 from ...recipes import Encoder, Machine, Recipe, choose_recipe
 from .architectures import Architecture
 from .survey import Survey
@@ -65,9 +66,27 @@ def options_of(recipe: Recipe, architecture: Architecture) -> dict[str, Any]:
 
 
 def this_machine(devices: int, precision: str | None) -> Machine:
-    """The machine, as far as it is known without a trial."""
+    """The machine, as far as it is known without a trial.
+
+    Raises:
+        UserError: It has fewer devices.
+    """
     from mmengine.device import get_device
-    return Machine(get_device(), devices, max(1, cores() // devices), precision=precision)
+    device = get_device()
+    _require_devices(device, devices)
+    return Machine(device, devices, max(1, cores() // devices), precision=precision)
+
+
+def _require_devices(device: str, devices: int) -> None:
+    import torch
+    there, what = 1, f'one {device} device'
+    if device == 'cpu':
+        there, what = cores(), f'no GPU, and {cores()} core{"s" * (cores() > 1)} for processes'
+    elif device == 'cuda':
+        there = torch.cuda.device_count()
+        what = f'{there} GPU{"s" * (there > 1)}'
+    if not 1 <= devices <= there:
+        raise UserError(f'--devices {devices}: this machine has {what}. Give a number from 1 to {there}.')
 
 
 def num_workers() -> int:

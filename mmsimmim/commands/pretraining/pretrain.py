@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +10,14 @@ from typing import Any
 
 from ... import __version__
 from ...errors import UserError
+from ...recipes import Recipe
 from ..config.loading import read_config
 from .architectures import architecture
-from .choose import choose, options_of, this_machine
+from .choose import options_of, this_machine
 from .finish import export, figures, last_checkpoint, next_commands, write_summary
 from .follow import OUTPUT, ending_with_us, records, start
 from .live import LiveLine
+from .settle import settle
 from .show import PAGE, Page, draw_inputs
 from .source import Data, source_options
 from .survey import survey
@@ -83,6 +86,7 @@ def pretrain(data: Data,
         UserError: Something given does not work; the message says what and what to do.
         RuntimeError: The training failed; the message holds the end of what it printed.
     """
+    began = time.monotonic()
     out = Path(out).absolute()
     if resume:
         _require_run(out)
@@ -91,13 +95,18 @@ def pretrain(data: Data,
         found = survey(source_options(data, out))
         print(*found.lines(), sep='\n')
         encoder, machine = architecture(arch), this_machine(devices, precision)
-        recipe = choose(found, encoder, machine, img_size=img_size, epochs=epochs, hours=hours, batch_size=batch_size)
-        notes = [*found.lines(), *recipe.reasons, *(f'WARNING: {warning}' for warning in recipe.warnings)]
+        base, settings = config or encoder.config, settings or {}
+
+        def options(recipe: Recipe) -> dict[str, Any]:
+            return {**found.options, **options_of(recipe, encoder), **_start(start_from), 'randomness.seed': seed,
+                    **settings}
+
+        recipe, tried = settle(found, encoder, machine, dict(img_size=img_size, epochs=epochs, hours=hours,
+                                                             batch_size=batch_size), settings,
+                               lambda recipe, folder: write_config(base, options(recipe), folder, []), began)
+        notes = [*found.lines(), *tried, *recipe.reasons, *(f'WARNING: {warning}' for warning in recipe.warnings)]
         print(*notes[len(found.lines()):], sep='\n')
-        options = {**found.options, **options_of(recipe, encoder), **_start(start_from), 'randomness.seed': seed,
-                   **(settings or {})}
-        base = config or encoder.config
-        write_config(base, options, out, [as_command_line(base, options), *notes])
+        write_config(base, options(recipe), out, [as_command_line(base, options(recipe)), *notes])
     _train(out / NAME, devices, resume)
     return _finish(out / NAME)
 
