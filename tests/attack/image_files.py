@@ -132,7 +132,7 @@ def _reference(path: Path) -> np.ndarray | None:
     data = path.read_bytes()
     if data.startswith(b'\xff\xd8') and _complains(data):
         return None
-    if data.startswith(b'\x89PNG') and (_png_lacks_rows(data) or b'IEND' in data and cv2.imdecode(
+    if data.startswith(b'\x89PNG') and (_png_lacks_rows(data) or b'IEND\xaeB`\x82' in data and cv2.imdecode(
             np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) is None):
         return None
     try:
