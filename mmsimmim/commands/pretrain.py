@@ -7,7 +7,9 @@ Examples:
 """
 
 import argparse
+import sys
 
+from ..interruption import ENDED_BY_USER, RESUMABLE
 from .common.mistakes import report_mistakes
 from .config.options import OptionsAction
 
@@ -40,9 +42,13 @@ def parse_args() -> argparse.Namespace:
 @report_mistakes
 def main() -> None:
     args = parse_args()
-    from .pretraining import pretrain
+    from .pretraining import TrainingStopped, pretrain
 
-    pretrain(**vars(args))
+    try:
+        pretrain(**vars(args))
+    except TrainingStopped as stop:
+        print(f'error: {stop}' if stop.status != RESUMABLE else str(stop), file=sys.stderr)
+        sys.exit(stop.status if stop.status in (RESUMABLE, ENDED_BY_USER) else 1)
 
 
 if __name__ == '__main__':

@@ -1,3 +1,3 @@
 """From a folder of images to a backbone: what ``mmsimmim pretrain`` and :func:`mmsimmim.pretrain` do, step by step."""
 
-from .pretrain import Pretrained, pretrain
+from .run import Pretrained, TrainingStopped, pretrain

@@ -98,7 +98,7 @@ class Page:
         """
         training = _training(self.out / 'train')
         self._write_pictures(training)
-        done = self._last.get('iter', 0) / self.max_iters
+        done = self._last.get('iter', 0) / self.max_iters if running or not commands else 1.
         return write_report(self.out / PAGE, Report(
             title=self.title, status=status, progress=done, running=running, figures=self._figures(training),
             notes=[note for note in self.notes if not note.startswith('WARNING')],

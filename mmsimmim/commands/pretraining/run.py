@@ -1,7 +1,6 @@
 """A folder of images in, a backbone out."""
 
 import os
-import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ... import __version__
-from ...errors import UserError
+from ...errors import UserError, shown
+from ...interruption import RESUMABLE
 from ...recipes import Recipe
 from ..config.loading import read_config
 from .architectures import architecture
@@ -22,6 +22,9 @@ from .show import PAGE, Page, draw_inputs
 from .source import Data, source_options
 from .survey import survey
 from .write import NAME, as_command_line, read_notes, write_config
+
+# Of the output of a training that failed.
+LINES, LINE = 15, 200
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,29 @@ class Pretrained:
     summary: dict[str, Any]
 
 
-def pretrain(data: Data,
+class TrainingStopped(RuntimeError):
+    """A training that did not come to its end.
+
+    Args:
+        out (Path): Folder of the run.
+        status (int): With which it ended: 75 if a signal interrupted it, see :mod:`mmsimmim.interruption`.
+    """
+
+    def __init__(self, out: Path, status: int) -> None:
+        self.status = status
+        if status == RESUMABLE:
+            super().__init__(f'Interrupted; mmsimmim pretrain --out {out} --resume (resume=True) goes on.')
+        else:
+            super().__init__(f'The training ended with status {status}:\n{_tail(out / OUTPUT)}\n'
+                             f'All that it printed is in {out / OUTPUT}.')
+
+
+def _tail(path: Path) -> str:
+    lines = path.read_text(encoding='utf-8', errors='backslashreplace').splitlines()
+    return '\n'.join(shown(line[:LINE]) for line in lines[-LINES:])
+
+
+def pretrain(data: Data | None,
              out: str | os.PathLike,
              arch: str = 'swin-tiny',
              img_size: int | None = None,
@@ -64,7 +89,7 @@ def pretrain(data: Data,
 
     Args:
         data (Data): A folder of images, at any depth; a file of packed images; a text file with a path on each line;
-            or a sequence of folders and text files.
+            or a sequence of folders and text files. None to ``resume``.
         out (str | os.PathLike): Folder for all results. It must be empty, or hold this run and ``resume`` be True.
         arch (str): The encoder, such as 'swin-tiny', 'swinv2-base' or 'vit-small'. Defaults to 'swin-tiny'.
         img_size (int, optional): Side of the crops, in pixels. Defaults to None: chosen.
@@ -84,7 +109,7 @@ def pretrain(data: Data,
 
     Raises:
         UserError: Something given does not work; the message says what and what to do.
-        RuntimeError: The training failed; the message holds the end of what it printed.
+        TrainingStopped: The training was interrupted, or failed; the message holds the end of what it printed.
     """
     began = time.monotonic()
     out = Path(out).absolute()
@@ -107,8 +132,7 @@ def pretrain(data: Data,
         notes = [*found.lines(), *tried, *recipe.reasons, *(f'WARNING: {warning}' for warning in recipe.warnings)]
         print(*notes[len(found.lines()):], sep='\n')
         write_config(base, options(recipe), out, [as_command_line(base, options(recipe)), *notes])
-    _train(out / NAME, devices, resume)
-    return _finish(out / NAME)
+    return _finish(out / NAME, _train(out / NAME, devices, resume))
 
 
 def _start(checkpoint: str | os.PathLike | None) -> dict[str, Any]:
@@ -118,7 +142,8 @@ def _start(checkpoint: str | os.PathLike | None) -> dict[str, Any]:
             'model.backbone.init_cfg.checkpoint': os.path.abspath(checkpoint)}
 
 
-def _train(config: Path, devices: int, resume: bool) -> None:
+def _train(config: Path, devices: int, resume: bool) -> Page:
+    """Run the config in a process of its own, and show what it does."""
     cfg = read_config(str(config))
     out = config.parent
     max_iters, batch_size = cfg.train_cfg.max_iters, cfg.train_dataloader.batch_size * devices
@@ -127,20 +152,23 @@ def _train(config: Path, devices: int, resume: bool) -> None:
     page = Page(f'SimMIM pre-training: {out.name}', out, read_notes(config)[1:], max_iters, batch_size)
     print(f'Curves and pictures while it runs: {out / PAGE}', flush=True)
     process = start(config, devices, resume)
-    with ending_with_us(process):
-        for record in records(process, out / 'train'):
-            if record is not None:
-                line.show(record)
-                page.show(record)
-    line.close()
+    try:
+        with ending_with_us(process):
+            for record in records(process, out / 'train'):
+                if record is not None:
+                    line.show(record)
+                    page.show(record)
+    finally:
+        line.close()
+        if process.returncode:
+            page.write(f'Stopped. mmsimmim pretrain --out {out} --resume goes on.', running=False)
     if process.returncode:
-        page.write(f'Stopped with status {process.returncode}; mmsimmim pretrain --out {out} --resume goes on.',
-                   running=False)
-        raise RuntimeError(f'The training ended with status {process.returncode}:\n{_tail(out / OUTPUT)}\n'
-                           f'All that it printed is in {out / OUTPUT}.')
+        raise TrainingStopped(out, process.returncode)
+    return page
 
 
-def _finish(config: Path) -> Pretrained:
+def _finish(config: Path, page: Page) -> Pretrained:
+    """Export the encoder, and write down what came out."""
     out = config.parent
     checkpoint = last_checkpoint(out / 'train')
     files = export(checkpoint, out)
@@ -148,8 +176,9 @@ def _finish(config: Path) -> Pretrained:
     summary = dict(version=__version__, config=str(config), checkpoint=str(checkpoint), files=files,
                    **figures(out / 'train'), next_commands=commands)
     write_summary(out, summary)
-    print(f'Held-out loss {summary["held_out_loss"]:.4f}. The encoder for mmdet, mmsegmentation and mmpretrain: '
-          f'{files["backbone"]}', 'Next:', *commands, sep='\n')
+    page.write(f'Finished after {page.max_iters:,} iterations.', running=False, commands=commands)
+    print(f'Finished: {out / PAGE}. The encoder for mmdet, mmsegmentation and mmpretrain: {files["backbone"]}', 'Next:',
+          *commands, sep='\n')
     return Pretrained(out, config, checkpoint, files, summary)
 
 
@@ -162,9 +191,3 @@ def _require_empty(out: Path) -> None:
 def _require_run(out: Path) -> None:
     if not (out / NAME).is_file():
         raise UserError(f'There is nothing to resume in {out}: it holds no {NAME}.')
-
-
-def _tail(path: Path) -> str:
-    lines = path.read_text(encoding='utf-8', errors='backslashreplace').splitlines()
-    wide = shutil.get_terminal_size().columns
-    return '\n'.join(line[:max(wide, 200)] for line in lines[-15:])
