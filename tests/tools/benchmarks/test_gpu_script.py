@@ -39,7 +39,7 @@ def test_every_script_and_option_exists(run, tmp_path):
     for folder in ('data', 'dense'):
         (tmp_path / folder).mkdir()
     code, asked, _ = run('out', 'data', 'dense')
-    assert code == 0 and len(asked) == 17
+    assert code == 0 and len(asked) == 18
     for line in asked:
         words = line.split()
         files = [word for word in words if word.endswith('.py') and not word.startswith('/')]
