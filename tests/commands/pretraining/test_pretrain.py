@@ -43,8 +43,10 @@ def test_a_run_that_is_interrupted_and_resumed_equals_the_training_of_its_config
     out = tmp_path / 'run'
 
     def interrupt(process, work_dir, records=follow.records):
+        sent = False
         for record in records(process, work_dir):
-            if record and 'loss' in record and record['iter'] >= 2:
+            if record and 'loss' in record and record['iter'] >= 2 and not sent:
+                sent = True  # a second one ends it at once
                 process.send_signal(signal.SIGTERM)
             yield record
 
