@@ -30,3 +30,5 @@ VIT = {
     'deit-small': dict(embed_dims=384, num_layers=12, num_heads=6, feedforward_channels=1536),
     'deit-base': dict(embed_dims=768, num_layers=12, num_heads=12, feedforward_channels=3072),
 }
+
+FAMILIES = {'swin': SWIN, 'swinv2': SWIN_V2, 'vit': VIT}

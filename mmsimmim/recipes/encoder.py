@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..architectures import SWIN, SWIN_V2, VIT
+from ..architectures import FAMILIES
 from ..errors import UserError
 
-FAMILIES = {'swin': SWIN, 'swinv2': SWIN_V2, 'vit': VIT}
 MLP_RATIO = 4
 # Of the narrowest encoders whose rates the paper has, Swin-B and ViT-B; Swin V2 has the same rates.
 PUBLISHED_WIDTH = {'swin': 128, 'swinv2': 128, 'vit': 768}
@@ -22,6 +21,7 @@ class Encoder:
         patch_size (int): Side of a token of the first stage, pixels.
         stride (int): Side of a token of the last stage, pixels.
         width (int): Channels of the first stage.
+        channels (int): Channels of the last stage.
         parameters (int): Weights, without those of positions and norms, to some per cent.
         wide_windows (bool): Whether its published windows are twice the side of the last map, as those of Swin-L and
             Swin V2 are.
@@ -31,6 +31,7 @@ class Encoder:
     patch_size: int
     stride: int
     width: int
+    channels: int
     parameters: int
     wide_windows: bool = False
 
@@ -95,14 +96,14 @@ def _swin(family: str, arch: str | Mapping[str, Any], sizes: Mapping[str, Any], 
     blocks = sum(depth * _block(width * 2**stage, MLP_RATIO * width * 2**stage) for stage, depth in enumerate(depths))
     merging = sum(8 * (width * 2**stage)**2 for stage in range(len(depths) - 1))
     wide = family == 'swinv2' or arch == 'large' or width >= 192
-    return Encoder(family, patch_size, patch_size * 2**(len(depths) - 1), width,
+    return Encoder(family, patch_size, patch_size * 2**(len(depths) - 1), width, width * 2**(len(depths) - 1),
                    blocks + merging + 3 * patch_size**2 * width, wide)
 
 
 def _vit(sizes: Mapping[str, Any], patch_size: int) -> Encoder:
     width = sizes['embed_dims']
     block = _block(width, sizes['feedforward_channels'])
-    return Encoder('vit', patch_size, patch_size, width,
+    return Encoder('vit', patch_size, patch_size, width, width,
                    sizes['num_layers'] * block + 3 * patch_size**2 * width)
 
 

@@ -1,15 +1,20 @@
 """Encoders by the name that a person gives: ``swin-tiny``, ``swinv2-base``, ``vit-small``."""
 
 import difflib
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from ...architectures import SWIN, SWIN_V2, VIT
+from ...architectures import FAMILIES
 from ...errors import UserError
+from ...recipes import Encoder
+from ...recipes.explain import MOST_PARAMETERS
 
-# Family -> the sizes, and the config that pre-trains it on a folder.
-FAMILIES = {'swin': SWIN, 'swinv2': SWIN_V2, 'vit': VIT}
 # What everybody else calls ViT-Ti and ViT-S; mmpretrain's 'small' is another one.
 VIT_NAMES = {'tiny': 'deit-tiny', 'small': 'deit-small'}
+# Of those that are chosen where none is asked for, and what is trained on a CPU in a day.
+BY_DEFAULT = ('swin-atto', 'swin-femto', 'swin-nano', 'swin-tiny')
+ON_CPU = BY_DEFAULT[:2]
 
 
 class Architecture(NamedTuple):
@@ -19,34 +24,42 @@ class Architecture(NamedTuple):
         name (str): As it was given.
         family (str): 'swin', 'swinv2' or 'vit'.
         arch (str): What the backbone's ``arch`` is.
-        settings (dict[str, Any]): Its sizes.
+        changes (Mapping[str, Any]): Numbers of it that are others.
+        patch_size (int, optional): Side of a token of the first stage, in pixels; None as usual.
     """
 
     name: str
     family: str
     arch: str
-    settings: dict[str, Any]
+    changes: Mapping[str, Any] = MappingProxyType({})
+    patch_size: int | None = None
 
     @property
-    def patch_size(self) -> int:
-        """Side of a token of the first stage, in pixels."""
-        return 16 if self.family == 'vit' else 4
+    def encoder(self) -> Encoder:
+        """What a recipe depends on.
+
+        Raises:
+            UserError: Its numbers are none of an encoder.
+        """
+        return Encoder.of(self.family, {**FAMILIES[self.family][self.arch], **self.changes}, self.patch_size)
 
     @property
-    def stride(self) -> int:
-        """Side of a token of the last stage, in pixels."""
-        return self.patch_size if self.family == 'vit' else 4 * 2**(len(self.settings['depths']) - 1)
-
-    @property
-    def channels(self) -> int:
-        """Channels of the last stage."""
-        width = self.settings['embed_dims']
-        return width if self.family == 'vit' else width * 2**(len(self.settings['depths']) - 1)
+    def line(self) -> str:
+        """What a person should know of it."""
+        return f'Encoder: {self.name}, {self.encoder.parameters / 1e6:.1f} million weights.'
 
     @property
     def config(self) -> str:
         """The shipped config that pre-trains it on a folder."""
         return f'pretrain/sized/simmim_{self.family}_amp-coslr_folder.py'
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """As variables and settings of that config."""
+        encoder = self.encoder
+        stride = {} if self.family == 'vit' else dict(encoder_stride=encoder.stride)
+        return dict(arch=self.arch, in_channels=encoder.channels, model_patch_size=encoder.patch_size, **stride,
+                    **{f'model.backbone.arch.{key}': value for key, value in self.changes.items()})
 
 
 def architecture(name: str) -> Architecture:
@@ -61,14 +74,25 @@ def architecture(name: str) -> Architecture:
         similar = difflib.get_close_matches(name, names(), 3)
         hint = f'Did you mean {" or ".join(similar)}? ' if similar else ''
         raise UserError(f'There is no encoder {name!r}. {hint}There are {", ".join(names())}.')
-    return Architecture(name, family, arch, FAMILIES[family][arch])
+    return Architecture(name, family, arch)
+
+
+def default_architecture(num_images: int, on_cpu: bool) -> Architecture:
+    """The largest of ours that so many images and the device are enough for.
+
+    Args:
+        num_images (int): To train on.
+        on_cpu (bool): Whether there is no other device.
+    """
+    known = [architecture(name) for name in (ON_CPU if on_cpu else BY_DEFAULT)]
+    enough = [one for one in known if one.encoder.parameters <= MOST_PARAMETERS * num_images]
+    return enough[-1] if enough else known[0]
 
 
 def names() -> list[str]:
     """All names that :func:`architecture` takes, smaller encoders first within a family."""
-    hidden = {('vit', size) for size in [*VIT_NAMES.values()]}
     return [f'{family}-{_shown(family, size)}' for family, sizes in FAMILIES.items() for size in sizes
-            if (family, _shown(family, size)) not in hidden]
+            if architecture(f'{family}-{_shown(family, size)}').arch == size]
 
 
 def _shown(family: str, size: str) -> str:

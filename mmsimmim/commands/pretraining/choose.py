@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from ...errors import UserError
-from ...recipes import Encoder, Machine, Recipe, choose_recipe
+from ...recipes import Machine, Recipe, choose_recipe
 from .architectures import Architecture
 from .survey import Survey
 
@@ -12,13 +12,15 @@ from .survey import Survey
 MOMENTS = 10
 
 
-def choose(found: Survey, architecture: Architecture, machine: Machine, **asked: Any) -> Recipe:
+def choose(found: Survey, architecture: Architecture, machine: Machine, max_iters: int | None = None,
+           **asked: Any) -> Recipe:
     """The recipe for what was found.
 
     Args:
         found (Survey): The images.
         architecture (Architecture): The encoder.
         machine (Machine): The machine.
+        max_iters (int, optional): Iterations of the run, where they are given: of a step there may be several.
         **asked (Any): What a person has decided; see :func:`mmsimmim.recipes.choose_recipe`.
 
     Returns:
@@ -27,9 +29,14 @@ def choose(found: Survey, architecture: Architecture, machine: Machine, **asked:
     Raises:
         UserError: What was asked for does not go together.
     """
-    encoder = Encoder.of(architecture.family, architecture.arch)
     sizes = [(height, width) for width, height in found.sizes]
-    return choose_recipe(found.num_training, sizes, encoder, machine, **asked)
+    if max_iters is None:
+        return choose_recipe(found.num_training, sizes, architecture.encoder, machine, **asked)
+    steps, recipe = max_iters, None
+    while recipe is None or steps < recipe.steps:
+        recipe = choose_recipe(found.num_training, sizes, architecture.encoder, machine, steps=steps, **asked)
+        steps = max(1, max_iters // recipe.accumulation)
+    return recipe
 
 
 def options_of(recipe: Recipe, architecture: Architecture) -> dict[str, Any]:
@@ -40,12 +47,10 @@ def options_of(recipe: Recipe, architecture: Architecture) -> dict[str, Any]:
         architecture (Architecture): The encoder.
     """
     options = dict(
-        arch=architecture.arch,
-        in_channels=architecture.channels,
+        **architecture.options,
         img_size=recipe.img_size,
         mask_patch_size=recipe.mask_patch_size,
         mask_ratio=recipe.mask_ratio,
-        model_patch_size=architecture.patch_size,
         crop_ratio_range=recipe.crop_ratio_range,
         batch_size=recipe.device_batch,
         accumulative_counts=recipe.accumulation,
@@ -61,7 +66,7 @@ def options_of(recipe: Recipe, architecture: Architecture) -> dict[str, Any]:
     if recipe.milestone_iters is not None:
         options['milestone'] = recipe.milestone_iters
     if recipe.window_size is not None:
-        options.update(window_size=recipe.window_size, encoder_stride=architecture.stride)
+        options['window_size'] = recipe.window_size
     return options
 
 

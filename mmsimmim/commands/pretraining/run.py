@@ -12,7 +12,7 @@ from ...errors import UserError, shown
 from ...interruption import RESUMABLE
 from ...recipes import Recipe
 from ..config.loading import read_config
-from .architectures import architecture
+from .asked import asked_architecture
 from .choose import options_of, this_machine
 from .finish import export, figures, last_checkpoint, next_commands, write_summary
 from .follow import OUTPUT, ending_with_us, records, start
@@ -71,7 +71,7 @@ def _tail(path: Path) -> str:
 
 def pretrain(data: Data | None,
              out: str | os.PathLike,
-             arch: str = 'swin-tiny',
+             arch: str | None = None,
              img_size: int | None = None,
              epochs: float | None = None,
              hours: float | None = None,
@@ -91,7 +91,8 @@ def pretrain(data: Data | None,
         data (Data): A folder of images, at any depth; a file of packed images; a text file with a path on each line;
             or a sequence of folders and text files. None to ``resume``.
         out (str | os.PathLike): Folder for all results. It must be empty, or hold this run and ``resume`` be True.
-        arch (str): The encoder, such as 'swin-tiny', 'swinv2-base' or 'vit-small'. Defaults to 'swin-tiny'.
+        arch (str, optional): The encoder, such as 'swin-tiny', 'swinv2-base' or 'vit-small'. Defaults to None: a Swin
+            for as many images, up to Swin-T; on a CPU one of at most 5 million weights.
         img_size (int, optional): Side of the crops, in pixels. Defaults to None: chosen.
         epochs (float, optional): How often each image is seen. Defaults to None: chosen.
         hours (float, optional): What the run may take. Defaults to None: as long as the images are worth.
@@ -119,8 +120,9 @@ def pretrain(data: Data | None,
         _require_empty(out)
         found = survey(source_options(data, out))
         print(*found.lines(), sep='\n')
-        encoder, machine = architecture(arch), this_machine(devices, precision)
-        base, settings = config or encoder.config, settings or {}
+        machine, settings = this_machine(devices, precision), settings or {}
+        encoder = asked_architecture(arch, settings, found.num_training, machine.on_cpu)
+        base = config or encoder.config
 
         def options(recipe: Recipe) -> dict[str, Any]:
             return {**found.options, **options_of(recipe, encoder), **_start(start_from), 'randomness.seed': seed,
@@ -129,7 +131,7 @@ def pretrain(data: Data | None,
         recipe, tried = settle(found, encoder, machine, dict(img_size=img_size, epochs=epochs, hours=hours,
                                                              batch_size=batch_size), settings,
                                lambda recipe, folder: write_config(base, options(recipe), folder, []), began)
-        notes = [*found.lines(), *tried, *recipe.reasons, *(f'WARNING: {warning}' for warning in recipe.warnings)]
+        notes = [*found.lines(), encoder.line, *tried, *recipe.reasons, *(f'WARNING: {warning}' for warning in recipe.warnings)]
         print(*notes[len(found.lines()):], sep='\n')
         write_config(base, options(recipe), out, [as_command_line(base, options(recipe)), *notes])
     return _finish(out / NAME, _train(out / NAME, devices, resume))

@@ -10,6 +10,7 @@ from typing import Any
 from ...errors import UserError
 from ...recipes import Machine, Recipe
 from .architectures import Architecture
+from .asked import asked_recipe
 from .choose import choose, cores
 from .survey import Survey
 from .trying import Trial, try_config
@@ -43,7 +44,7 @@ def settle(found: Survey, architecture: Architecture, machine: Machine, asked: M
         UserError: What was asked for does not go together or does not fit into the memory, or nothing is known of
             the speed on which a time budget depends.
     """
-    asked, machine = _with_set_batch(asked, settings, machine)
+    asked, machine = asked_recipe(asked, settings, machine)
     first = _first_recipe(found, architecture, machine, asked)
     try:
         trial = _try(first, machine, write)
@@ -66,19 +67,6 @@ def settle(found: Survey, architecture: Architecture, machine: Machine, asked: M
             break
         batch = recipe.device_batch
     return recipe, trial.lines(batch)
-
-
-def _with_set_batch(asked: Mapping[str, Any], settings: Mapping[str, Any],
-                    machine: Machine) -> tuple[dict[str, Any], Machine]:
-    """A batch that was set in the config is what the recipe has to go by."""
-    number = settings.get('batch_size')
-    if number is None:
-        return dict(asked), machine
-    if asked.get('batch_size') is not None:
-        raise UserError('--batch-size and --set batch_size=... both say how many images a step has, the one of all '
-                        'devices, the other of each: give one of them.')
-    machine = replace(machine, largest_batch=number)  # which refuses what is no number
-    return dict(asked, batch_size=number * machine.devices * settings.get('accumulative_counts', 1)), machine
 
 
 def _first_recipe(found: Survey, architecture: Architecture, machine: Machine, asked: dict[str, Any]) -> Recipe:

@@ -1,0 +1,80 @@
+"""What a person has set in the config, as far as encoder and recipe depend on it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from ...errors import UserError
+from ...recipes import Machine
+from .architectures import VIT_NAMES, Architecture, architecture, default_architecture
+
+# Variables of the config that are arguments of the recipe, and numbers of the encoder.
+OF_RECIPE = ('img_size', 'mask_patch_size', 'mask_ratio', 'lr', 'max_iters')
+OF_ARCH = 'model.backbone.arch'
+
+
+def asked_architecture(arch: str | None, settings: Mapping[str, Any], num_images: int, on_cpu: bool) -> Architecture:
+    """The encoder: by its name, by what is set in the config, or else the one that fits.
+
+    Args:
+        arch (str, optional): Its name.
+        settings (Mapping[str, Any]): What is set in the config.
+        num_images (int): To train on.
+        on_cpu (bool): Whether there is no other device.
+
+    Raises:
+        UserError: There is none, or both name one.
+    """
+    if OF_ARCH in settings:
+        raise UserError(f'--set {OF_ARCH}={settings[OF_ARCH]}: name the encoder by --arch, which other settings follow, '
+                        f'and change a number of it as in --set {OF_ARCH}.embed_dims=48.')
+    chosen = architecture(arch) if arch else default_architecture(num_images, on_cpu)
+    if 'arch' in settings:
+        named = architecture(_full_name(chosen.family, settings['arch']))
+        if arch and named[1:] != chosen[1:]:
+            raise UserError(f'--arch {arch} and --set arch={settings["arch"]} name two encoders: give one of them.')
+        chosen = named
+    changes = {key.rpartition('.')[2]: value for key, value in settings.items() if key.startswith(f'{OF_ARCH}.')}
+    if chosen.family == 'vit' and 'embed_dims' in changes:
+        changes.setdefault('feedforward_channels', 4 * changes['embed_dims'])
+    return chosen._replace(changes=changes, patch_size=settings.get('model_patch_size'))
+
+
+def _full_name(family: str, arch: str) -> str:
+    shown = {size: name for name, size in VIT_NAMES.items()} if family == 'vit' else {}
+    return f'{family}-{shown.get(arch, arch)}'
+
+
+def asked_recipe(asked: Mapping[str, Any], settings: Mapping[str, Any],
+                 machine: Machine) -> tuple[dict[str, Any], Machine]:
+    """What the recipe has to go by, as it is asked for by options or set in the config.
+
+    Args:
+        asked (Mapping[str, Any]): By options; None for what is not.
+        settings (Mapping[str, Any]): What is set in the config.
+        machine (Machine): The machine.
+
+    Raises:
+        UserError: Both say the same thing, or what is set is out of range.
+    """
+    asked = dict(asked)
+    for name in OF_RECIPE:
+        if name in settings:
+            if asked.get(name) is not None:
+                raise UserError(f'--{name.replace("_", "-")} and --set {name}=... say the same: give one of them.')
+            asked[name] = settings[name]
+    if 'precision' in settings:
+        machine = replace(machine, precision=settings['precision'])
+    if 'batch_size' in settings:
+        return _with_set_batch(asked, settings, machine)
+    return asked, machine
+
+
+def _with_set_batch(asked: dict[str, Any], settings: Mapping[str, Any],
+                    machine: Machine) -> tuple[dict[str, Any], Machine]:
+    if asked.get('batch_size') is not None:
+        raise UserError('--batch-size and --set batch_size=... both say how many images a step has, the one of all '
+                        'devices, the other of each: give one of them.')
+    number = settings['batch_size']
+    machine = replace(machine, largest_batch=number)  # which refuses what is no number
+    return dict(asked, batch_size=number * machine.devices * settings.get('accumulative_counts', 1)), machine
