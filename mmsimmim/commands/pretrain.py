@@ -19,8 +19,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--data', nargs='+', metavar='DATA',
                         help='folder of images, at any depth, or several; a text file of paths; a packed file')
     parser.add_argument('--out', required=True, help='folder for all results, empty or not there yet')
-    parser.add_argument('--arch', help='encoder: swin-atto, swin-tiny, swinv2-base, vit-small, ... (default: a Swin for '
-                                       'as many images, up to swin-tiny; on a CPU up to swin-femto)')
+    parser.add_argument('--arch', help='encoder: swin-atto, swin-tiny, swinv2-base, vit-small, ... (default: a Swin '
+                                       'for as many images, up to swin-tiny; on a CPU up to swin-femto)')
     parser.add_argument('--img-size', type=int, help='side of the crops in pixels')
     parser.add_argument('--epochs', type=float, help='how often each image is seen')
     parser.add_argument('--hours', type=float, help='how long the run may take')

@@ -26,8 +26,8 @@ def asked_architecture(arch: str | None, settings: Mapping[str, Any], num_images
         UserError: There is none, or both name one.
     """
     if OF_ARCH in settings:
-        raise UserError(f'--set {OF_ARCH}={settings[OF_ARCH]}: name the encoder by --arch, which other settings follow, '
-                        f'and change a number of it as in --set {OF_ARCH}.embed_dims=48.')
+        raise UserError(f'--set {OF_ARCH}={settings[OF_ARCH]}: name the encoder by --arch, which other settings '
+                        f'follow, and change a number of it as in --set {OF_ARCH}.embed_dims=48.')
     chosen = architecture(arch) if arch else default_architecture(num_images, on_cpu)
     if 'arch' in settings:
         named = architecture(_full_name(chosen.family, settings['arch']))

@@ -131,9 +131,9 @@ def pretrain(data: Data | None,
         recipe, tried = settle(found, encoder, machine, dict(img_size=img_size, epochs=epochs, hours=hours,
                                                              batch_size=batch_size), settings,
                                lambda recipe, folder: write_config(base, options(recipe), folder, []), began)
-        notes = [*found.lines(), encoder.line, *tried, *recipe.reasons, *(f'WARNING: {warning}' for warning in recipe.warnings)]
-        print(*notes[len(found.lines()):], sep='\n')
-        write_config(base, options(recipe), out, [as_command_line(base, options(recipe)), *notes])
+        chosen = [encoder.line, *tried, *recipe.reasons, *(f'WARNING: {warning}' for warning in recipe.warnings)]
+        print(*chosen, sep='\n')
+        write_config(base, options(recipe), out, [as_command_line(base, options(recipe)), *found.lines(), *chosen])
     return _finish(out / NAME, _train(out / NAME, devices, resume))
 
 
