@@ -10,6 +10,7 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import MODELS, init_default_scope
 
 import mmsimmim
+from mmsimmim.__main__ import SHORT_NAMES
 from mmsimmim.models import SwinTransformer
 
 ROOT = Path(__file__).parents[1]
@@ -62,13 +63,14 @@ def test_files_that_the_readme_names_are_there():
 @pytest.mark.parametrize('path', PAGES, ids=lambda path: path.stem)
 def test_what_is_named_without_a_checkout_is_in_the_wheel(path):
     text = path.read_text()
-    commands = set(re.findall(r'-m mmsimmim (\w+)', text))
+    commands = set(re.findall(r'(?:-m |^|`)mmsimmim ([a-z][\w-]*)', text, re.M))
     configs = set(re.findall(r'mmsimmim::([\w/.-]+\.py)', text)) - {'FOLDER/NAME.py'}
-    assert [name for name in commands if not (ROOT / 'mmsimmim' / 'commands' / f'{name}.py').is_file()] == []
+    modules = {name: SHORT_NAMES.get(name, name.replace('-', '_')) for name in commands}
+    assert [name for name in modules if not (ROOT / 'mmsimmim' / 'commands' / f'{modules[name]}.py').is_file()] == []
     assert [name for name in configs if not (ROOT / 'configs' / name).is_file()] == []
     assert not re.search(r'\bmim install\b|install -?U? ?openmim', text)
     if path.name == 'README.md':
-        assert 'train' in commands and configs
+        assert {'pretrain', 'train'} <= commands and configs
         assert set(re.findall(r'mmsimmim-([\d.]+)-py3', text)) == {mmsimmim.__version__}
 
 
