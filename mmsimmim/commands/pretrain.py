@@ -22,6 +22,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--arch', help='encoder: swin-atto, swin-tiny, swinv2-base, vit-small, ... (default: a Swin '
                                        'for as many images, up to swin-tiny; on a CPU up to swin-femto)')
     parser.add_argument('--img-size', type=int, help='side of the crops in pixels')
+    parser.add_argument('--object-size', type=float, help='side of what is to be recognised, in pixels of the images')
     parser.add_argument('--epochs', type=float, help='how often each image is seen')
     parser.add_argument('--hours', type=float, help='how long the run may take')
     parser.add_argument('--batch-size', type=int, help='images of a step, of all devices')

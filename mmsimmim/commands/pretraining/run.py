@@ -19,7 +19,7 @@ from .follow import OUTPUT, ending_with_us, records, start
 from .live import LiveLine
 from .settle import settle
 from .show import PAGE, Page, draw_inputs
-from .source import Data, source_options
+from .source import Data, source_options, taken_back
 from .survey import survey
 from .write import NAME, as_command_line, read_notes, write_config
 
@@ -73,6 +73,7 @@ def pretrain(data: Data | None,
              out: str | os.PathLike,
              arch: str | None = None,
              img_size: int | None = None,
+             object_size: float | None = None,
              epochs: float | None = None,
              hours: float | None = None,
              batch_size: int | None = None,
@@ -94,6 +95,8 @@ def pretrain(data: Data | None,
         arch (str, optional): The encoder, such as 'swin-tiny', 'swinv2-base' or 'vit-small'. Defaults to None: a Swin
             for as many images, up to Swin-T; on a CPU one of at most 5 million weights.
         img_size (int, optional): Side of the crops, in pixels. Defaults to None: chosen.
+        object_size (float, optional): Side of what is to be recognised, in pixels of the images: smaller objects get
+            closer crops and smaller masked patches. Defaults to None: as large as in photographs.
         epochs (float, optional): How often each image is seen. Defaults to None: chosen.
         hours (float, optional): What the run may take. Defaults to None: as long as the images are worth.
         batch_size (int, optional): Images of a step, of all devices. Defaults to None: chosen.
@@ -118,22 +121,23 @@ def pretrain(data: Data | None,
         _require_run(out)
     else:
         _require_empty(out)
-        found = survey(source_options(data, out))
-        print(*found.lines(), sep='\n')
-        machine, settings = this_machine(devices, precision), settings or {}
-        encoder = asked_architecture(arch, settings, found.num_training, machine.on_cpu)
-        base = config or encoder.config
+        with taken_back(out, unless=out / NAME):
+            found = survey(source_options(data, out))
+            print(*found.lines(), sep='\n')
+            machine, settings = this_machine(devices, precision), settings or {}
+            encoder = asked_architecture(arch, settings, found.num_training, machine.on_cpu)
+            base = config or encoder.config
 
-        def options(recipe: Recipe) -> dict[str, Any]:
-            return {**found.options, **options_of(recipe, encoder), **_start(start_from), 'randomness.seed': seed,
-                    **settings}
+            def options(recipe: Recipe) -> dict[str, Any]:
+                return {**found.options, **options_of(recipe, encoder), **_start(start_from), 'randomness.seed': seed,
+                        **settings}
 
-        recipe, tried = settle(found, encoder, machine, dict(img_size=img_size, epochs=epochs, hours=hours,
-                                                             batch_size=batch_size), settings,
-                               lambda recipe, folder: write_config(base, options(recipe), folder, []), began)
-        chosen = [encoder.line, *tried, *recipe.reasons, *(f'WARNING: {warning}' for warning in recipe.warnings)]
-        print(*chosen, sep='\n')
-        write_config(base, options(recipe), out, [as_command_line(base, options(recipe)), *found.lines(), *chosen])
+            asked = dict(img_size=img_size, object_size=object_size, epochs=epochs, hours=hours, batch_size=batch_size)
+            recipe, tried = settle(found, encoder, machine, asked, settings,
+                                   lambda recipe, folder: write_config(base, options(recipe), folder, []), began)
+            chosen = [encoder.line, *tried, *recipe.reasons, *(f'WARNING: {warning}' for warning in recipe.warnings)]
+            print(*chosen, sep='\n')
+            write_config(base, options(recipe), out, [as_command_line(base, options(recipe)), *found.lines(), *chosen])
     return _finish(out / NAME, _train(out / NAME, devices, resume))
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,24 @@ def source_options(data: Data, out: Path) -> dict[str, Any]:
     if len(places) == 1 and not places[0].lower().endswith(LISTS):
         return dict(dataset_type='mmsimmim.PackedImageFolder', data_root=places[0])
     return _list_options(sorted({path for place in places for path in _files(place)}), places, out)
+
+
+@contextmanager
+def taken_back(out: Path, unless: Path) -> Iterator[None]:
+    """Remove ``images.txt``, and the folder made for it, where something fails before there is a config.
+
+    Args:
+        out (Path): The folder.
+        unless (Path): The config.
+    """
+    there = out.is_dir()
+    try:
+        yield
+    finally:
+        if not unless.is_file():
+            (out / NAME).unlink(missing_ok=True)
+            if out.is_dir() and not there:
+                out.rmdir()
 
 
 def _files(place: str) -> Iterator[str]:

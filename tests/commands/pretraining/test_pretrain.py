@@ -91,10 +91,11 @@ def test_a_folder_that_holds_something_is_left_alone(images, tmp_path):
     (dict(arch='resnet-50'), "There is no encoder 'resnet-50'"),
     (dict(devices=1000), 'devices'),
     (dict(hours=-1), 'hours'),
+    (dict(settings=dict(mask_patch_size=31)), 'mask_patch_size must be a multiple of 4'),
 ])
 def test_what_cannot_be_is_one_sentence_before_anything_is_written(images, tmp_path, arguments, message):
     with pytest.raises(UserError, match=message):
-        mmsimmim.pretrain(images, tmp_path / 'out', **arguments)
+        mmsimmim.pretrain([images, images], tmp_path / 'out', **arguments)
     assert not (tmp_path / 'out').exists()
 
 
