@@ -73,6 +73,8 @@ def _plan() -> Iterator[Run]:
     # what the rule chooses for all it has to say, and a part of that
     for images, steps, lr in ((100, 6244, 3.4e-3), (30, 1873, 3.5e-3), (1515, 9600, 3e-3)):
         yield replace(few, part='rule', images=images, steps=steps, lr=lr)
+    yield from _edges(everything, few)
+    yield from _seeds(everything, few)
 
 
 def _folder_config(run: Run, seeds: dict[int, tuple[int, ...]]) -> Iterator[Run]:
@@ -104,6 +106,26 @@ def _nuclei() -> Iterator[Run]:
     yield from _grid(run, {150: (5e-5, 1e-3), 600: (1e-3, )})
     yield replace(run, mask_patch=8)
     yield replace(run, smallest_crop=0.2)
+
+
+def _edges(everything: Run, few: Run) -> Iterator[Run]:
+    """Rates beyond the best of those above, until it is none of the last."""
+    yield from _grid(replace(few, images=100), {600: (4e-3, ), 2400: (8e-3, ), 150: (4e-3, )})
+    yield from _grid(everything, {2400: (1.6e-2, )})
+    yield replace(everything, part='batch', batch=8, steps=2400, lr=5e-4)
+    yield replace(everything, part='batch', batch=128, steps=150, lr=8e-3)
+    yield from _grid(replace(everything, part='width', arch='wide'), {600: (5e-4, 2e-3)})
+    yield from _grid(replace(everything, part='vit', arch='vit'), {300: (2e-3, 8e-3)})
+    yield from _grid(Run('nuclei', NUCLEI, 160, 600, 32, 1e-3), {150: (5e-4, 2e-3, 4e-3), 600: (5e-4, 2e-3, 4e-3)})
+
+
+def _seeds(everything: Run, few: Run) -> Iterator[Run]:
+    """More seeds where the rule was read off."""
+    for seed in (1, 2):
+        yield from _grid(replace(everything, part='seeds', seed=seed), {600: (5e-4, 1e-3, 2e-3, 4e-3, 8e-3)})
+        yield from _grid(replace(everything, part='seeds', seed=seed), {2400: (2e-3, 4e-3, 8e-3)})
+        yield from _grid(replace(replace(few, images=100), part='seeds', seed=seed), {600: (1e-3, 2e-3, 4e-3)})
+        yield from _grid(replace(everything, part='seeds', arch='wide', seed=seed), {600: (5e-4, 1e-3, 2e-3)})
 
 
 def _masks(run: Run) -> Iterator[Run]:
