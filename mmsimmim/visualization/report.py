@@ -26,6 +26,10 @@ PANELS = {
 }
 # Widest picture in the page, in pixels; files beside it are whole.
 MAX_WIDTH = 1400
+# As well to be seen on white as on black.
+GREY = '#767676'
+GREY_PARTS = ('text.color', 'axes.labelcolor', 'axes.edgecolor', 'axes.titlecolor', 'xtick.color', 'ytick.color',
+              'grid.color')
 # Seconds after which an open page of a running training is read anew.
 REFRESH = 20
 
@@ -37,8 +41,12 @@ h1 { font-size: 1.6rem; margin: 0; } h2 { font-size: 1.15rem; margin: 2.2rem 0 .
 .figures { display: flex; flex-wrap: wrap; gap: .8rem; padding: 0; margin: 1rem 0; list-style: none; }
 .figures li { border: 1px solid var(--line); border-radius: .5rem; padding: .5rem .9rem; min-width: 8rem; }
 .figures b { display: block; font-size: 1.35rem; font-variant-numeric: tabular-nums; }
-figure { margin: 0 0 1.2rem; overflow-x: auto; } figure img { max-width: 100%; height: auto; background: #fff; }
-figcaption { font-size: .9rem; opacity: .8; } .warning { border-left: .3rem solid #d55e00; padding-left: .7rem; }
+p, dd { overflow-wrap: anywhere; } dl { margin: 0; } dt { font-weight: 600; } dd { margin: 0 0 .5rem; }
+.curves { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 19rem), 1fr)); gap: .5rem; }
+figure { margin: 0 0 1.2rem; overflow-x: auto; } figure img { width: 100%; height: auto; }
+.rows img { width: auto; max-width: max(100%, 40rem); }
+figcaption { font-size: .9rem; opacity: .8; position: sticky; left: 0; }
+.warning { border-left: .3rem solid #d55e00; padding-left: .7rem; }
 pre { background: var(--soft); border: 1px solid var(--line); border-radius: .5rem; padding: .7rem; overflow-x: auto; }
 """
 
@@ -57,6 +65,7 @@ class Report:
         warnings (Sequence[str]): Likewise.
         training (Training, optional): What was logged so far.
         pictures (Sequence[tuple[str, Path]]): Caption and file of each.
+        files (dict[str, str]): What was written for whom: a name, and a path or why there is none.
         commands (Sequence[str]): What to do next.
     """
 
@@ -69,6 +78,7 @@ class Report:
     warnings: Sequence[str] = ()
     training: Training | None = None
     pictures: Sequence[tuple[str, Path]] = ()
+    files: dict[str, str] = field(default_factory=dict)
     commands: Sequence[str] = ()
 
 
@@ -105,6 +115,7 @@ def make_page(report: Report) -> str:
 {_paragraphs('', report.warnings, 'warning')}
 {_curves(report.training)}
 {_pictures(report.pictures)}
+{_files(report.files)}
 {_commands(report.commands)}
 </body>
 </html>
@@ -124,26 +135,36 @@ def _paragraphs(title: str, lines: Sequence[str], kind: str = '') -> str:
 def _curves(training: Training | None) -> str:
     if training is None:
         return ''
-    keys = [key for key in PANELS if any(key in values for _, values in training.records)]
-    return '<h2>Curves</h2>\n' + _figure('Over the iterations of the training.', draw_curves(training, keys),
-                                         'image/svg+xml', ', '.join(PANELS[key] for key in keys))
+    panels = [_figure('', draw_curves(training, [key]), 'image/svg+xml', _in_words(training, key))
+              for key in keys_of(training)]
+    return f'<h2>Curves</h2>\n<div class="curves">{"".join(panels)}</div>' if panels else ''
+
+
+def _in_words(training: Training, key: str) -> str:
+    places, values = _series(training, key)
+    return f'{PANELS[key]}: {values[0]:.4g} at iteration {places[0]:,.0f}, {values[-1]:.4g} at {places[-1]:,.0f}'
 
 
 def _pictures(pictures: Sequence[tuple[str, Path]]) -> str:
     if not pictures:
         return ''
-    return '<h2>Pictures</h2>\n' + '\n'.join(_figure(caption, _as_jpeg(path), 'image/jpeg', caption)
+    return '<h2>Pictures</h2>\n' + '\n'.join(_figure(caption, _as_jpeg(path), 'image/jpeg', caption, 'rows')
                                              for caption, path in pictures)
+
+
+def _files(files: dict[str, str]) -> str:
+    items = ''.join(f'<dt>{_text(name)}</dt><dd>{_text(place)}</dd>' for name, place in files.items())
+    return f'<h2>The encoder</h2>\n<dl>{items}</dl>' if items else ''
 
 
 def _commands(commands: Sequence[str]) -> str:
     return f'<h2>Next</h2>\n<pre>{_text(chr(10).join(commands), lines=True)}</pre>' if commands else ''
 
 
-def _figure(caption: str, content: bytes, kind: str, alternative: str) -> str:
+def _figure(caption: str, content: bytes, kind: str, alternative: str, style: str = '') -> str:
     data = base64.b64encode(content).decode()
-    return (f'<figure><img alt="{_text(alternative)}" src="data:{kind};base64,{data}">'
-            f'<figcaption>{_text(caption)}</figcaption></figure>')
+    said = f'<figcaption>{_text(caption)}</figcaption>' if caption else ''
+    return f'<figure class="{style}"><img alt="{_text(alternative)}" src="data:{kind};base64,{data}">{said}</figure>'
 
 
 def _as_jpeg(path: Path) -> bytes:
@@ -160,32 +181,45 @@ def _text(text: str, lines: bool = False) -> str:
     return '\n'.join(html.escape(shown(part)) for part in parts)
 
 
+def keys_of(training: Training) -> list[str]:
+    """Those of :data:`PANELS` that were logged."""
+    return [key for key in PANELS if any(key in values for _, values in training.records)]
+
+
 def draw_curves(training: Training, keys: Sequence[str], file_format: str = 'svg') -> bytes:
     """Panels of what was logged, side by side.
 
     Args:
         training (Training): The log.
         keys (Sequence[str]): Keys of :data:`PANELS`; beside the loss of the steps stands that of held-out images.
-        file_format (str): 'svg' or 'png'. Defaults to 'svg'.
+        file_format (str): 'svg', without a background, for light and dark pages; or 'png'. Defaults to 'svg'.
 
     Returns:
         bytes: The picture.
     """
+    import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    figure = Figure(figsize=(5 * max(len(keys), 1), 3.2), layout='constrained')
-    FigureCanvasAgg(figure)
-    for panel, key in zip(figure.subplots(1, max(len(keys), 1), squeeze=False)[0], keys):
-        panel.plot(*_series(training, key), label='training')
-        if key == 'loss' and _series(training, HELD_OUT)[0]:
-            panel.plot(*_series(training, HELD_OUT), 'o-', label='held-out images')
-            panel.legend(frameon=False)
-        panel.set_title(PANELS[key], fontsize=10)
-        panel.set_xlabel('iteration')
-        panel.grid(alpha=.3)
-    content = io.BytesIO()
-    figure.savefig(content, format=file_format, dpi=110)
+    with matplotlib.rc_context({name: GREY for name in GREY_PARTS}):
+        figure = Figure(figsize=(5 * max(len(keys), 1), 3.2), layout='constrained')
+        FigureCanvasAgg(figure)
+        for panel, key in zip(figure.subplots(1, max(len(keys), 1), squeeze=False)[0], keys):
+            _draw_panel(panel, training, key)
+        content = io.BytesIO()
+        figure.savefig(content, format=file_format, dpi=110, transparent=file_format == 'svg')
     return content.getvalue()
+
+
+def _draw_panel(panel, training: Training, key: str) -> None:
+    own, held_out = _series(training, key), _series(training, HELD_OUT)
+    dots = 'o-' if key.startswith('probe/') else '-'
+    panel.plot(*own, dots, label='training')
+    if key == 'loss' and held_out[0]:
+        panel.plot(*held_out, 'o-', label='held-out images')
+        panel.legend(frameon=False)
+    panel.set_title(PANELS[key], fontsize=10)
+    panel.set_xlabel('iteration')
+    panel.grid(alpha=.3)
 
 
 def _series(training: Training, key: str) -> tuple[list[float], list[float]]:

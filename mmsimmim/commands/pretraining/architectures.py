@@ -91,9 +91,10 @@ def default_architecture(num_images: int, on_cpu: bool) -> Architecture:
 
 def names() -> list[str]:
     """All names that :func:`architecture` takes, smaller encoders first within a family."""
-    return [f'{family}-{_shown(family, size)}' for family, sizes in FAMILIES.items() for size in sizes
-            if architecture(f'{family}-{_shown(family, size)}').arch == size]
+    return [f'{family}-{shown_name(family, size)}' for family, sizes in FAMILIES.items() for size in sizes
+            if architecture(f'{family}-{shown_name(family, size)}').arch == size]
 
 
-def _shown(family: str, size: str) -> str:
+def shown_name(family: str, size: str) -> str:
+    """A name of ``arch`` as a person gives it: 'small' of a ViT is DeiT's."""
     return {arch: name for name, arch in VIT_NAMES.items()}.get(size, size) if family == 'vit' else size

@@ -6,29 +6,39 @@ from typing import Any
 
 from ...errors import UserError
 from ...recipes import Machine
-from .architectures import VIT_NAMES, Architecture, architecture, default_architecture
+from .architectures import Architecture, architecture, default_architecture, shown_name
+from .start import Start
 
 # Variables of the config that are arguments of the recipe, and numbers of the encoder.
 OF_RECIPE = ('img_size', 'mask_patch_size', 'mask_ratio', 'lr', 'max_iters')
 OF_ARCH = 'model.backbone.arch'
 
 
-def asked_architecture(arch: str | None, settings: Mapping[str, Any], num_images: int, on_cpu: bool) -> Architecture:
-    """The encoder: by its name, by what is set in the config, or else the one that fits.
+def asked_architecture(arch: str | None, settings: Mapping[str, Any], num_images: int, on_cpu: bool,
+                       start: Start | None = None) -> Architecture:
+    """The encoder: by its name, by what is set in the config, that of a checkpoint, or else the one that fits.
 
     Args:
         arch (str, optional): Its name.
         settings (Mapping[str, Any]): What is set in the config.
         num_images (int): To train on.
         on_cpu (bool): Whether there is no other device.
+        start (Start, optional): The checkpoint that the run begins with.
 
     Raises:
-        UserError: There is none, or both name one.
+        UserError: There is none, or two are named.
     """
     if OF_ARCH in settings:
         raise UserError(f'--set {OF_ARCH}={settings[OF_ARCH]}: name the encoder by --arch, which other settings '
                         f'follow, and change a number of it as in --set {OF_ARCH}.embed_dims=48.')
-    chosen = architecture(arch) if arch else default_architecture(num_images, on_cpu)
+    named = arch or 'arch' in settings or any(key.startswith(f'{OF_ARCH}.') for key in settings)
+    if start is not None and not named:
+        return start.architecture(None)
+    chosen = _named(arch, settings, architecture(arch) if arch else default_architecture(num_images, on_cpu))
+    return chosen if start is None else start.architecture(chosen)
+
+
+def _named(arch: str | None, settings: Mapping[str, Any], chosen: Architecture) -> Architecture:
     if 'arch' in settings:
         named = architecture(_full_name(chosen.family, settings['arch']))
         if arch and named[1:] != chosen[1:]:
@@ -41,8 +51,7 @@ def asked_architecture(arch: str | None, settings: Mapping[str, Any], num_images
 
 
 def _full_name(family: str, arch: str) -> str:
-    shown = {size: name for name, size in VIT_NAMES.items()} if family == 'vit' else {}
-    return f'{family}-{shown.get(arch, arch)}'
+    return f'{family}-{shown_name(family, arch)}'
 
 
 def asked_recipe(asked: Mapping[str, Any], settings: Mapping[str, Any],

@@ -1,19 +1,15 @@
-"""What a finished run leaves: the backbone for every code base, figures, and what to do next."""
+"""What a finished run leaves: the backbone for every code base."""
 
-import json
-import os
 from pathlib import Path
-from typing import Any
+
+import torch
+from torch import Tensor
 
 from ...checkpoints import convert_state_dict, read_checkpoint, recognise, state_dict_of, write_checkpoint
 from ...checkpoints.resuming.finder import find_checkpoint
-from ...checkpoints.storage import writing
 from ...errors import UserError
-from ...visualization.training_log import read_training
 from ..convert_checkpoint import KEYS
-from .live import HELD_OUT
 
-SUMMARY = 'summary.json'
 # Code base -> the file for it.
 EXPORTS = dict(backbone='backbone.pth', timm='backbone_timm.safetensors', hf='backbone_hf.safetensors')
 
@@ -30,8 +26,16 @@ def last_checkpoint(work_dir: Path) -> Path:
     return Path(found)
 
 
+def is_finished(work_dir: Path, max_iters: int) -> bool:
+    """Whether a run has come to its end."""
+    found, _ = find_checkpoint([str(work_dir)])
+    return found is not None and Path(found).name == f'iter_{max_iters}.pth'
+
+
 def export(checkpoint: Path, out: Path) -> dict[str, str]:
     """Write the encoder for mmdet, mmsegmentation and mmpretrain (``backbone``), timm and Hugging Face.
+
+    Each file is read again, and what comes back from it compared with what was trained, bit for bit.
 
     Args:
         checkpoint (Path): Of a pre-training.
@@ -39,6 +43,9 @@ def export(checkpoint: Path, out: Path) -> dict[str, str]:
 
     Returns:
         dict[str, str]: Path by code base; of one that has no such encoder the reason.
+
+    Raises:
+        UserError: A file cannot be written, or gives other weights when it is read.
     """
     weights = state_dict_of(read_checkpoint(str(checkpoint), mmap=True), False)
     origin = recognise(weights).title
@@ -50,34 +57,17 @@ def export(checkpoint: Path, out: Path) -> dict[str, str]:
             files[base] = f'not written: {error}'
             continue
         write_checkpoint(str(out / name), converted, True, dict(origin=origin, converted_to=base), KEYS[base])
+        _require_same(out / name, weights)
         files[base] = str(out / name)
     return files
 
 
-def figures(work_dir: Path) -> dict[str, Any]:
-    """Losses of a run: at its beginning, at its end, and of held-out images."""
-    records = read_training(str(work_dir)).records
-    losses = [values['loss'] for _, values in records if 'loss' in values]
-    held_out = [values[HELD_OUT] for _, values in records if HELD_OUT in values]
-    return dict(first_loss=losses[0] if losses else None, last_loss=losses[-1] if losses else None,
-                held_out_loss=held_out[-1] if held_out else None,
-                best_held_out_loss=min(held_out, default=None))
-
-
-def write_summary(out: Path, content: dict[str, Any]) -> Path:
-    """Write ``summary.json``."""
-    path = out / SUMMARY
-    temporary = f'{path}.tmp'
-    with writing(str(path), temporary):
-        Path(temporary).write_text(json.dumps(content, indent=1) + '\n', encoding='utf-8')
-        os.replace(temporary, path)
-    return path
-
-
-def next_commands(config: Path, checkpoint: Path, backbone: str) -> list[str]:
-    """Three commands that use what was trained."""
-    return [
-        f'mmsimmim reconstruct IMAGES {config} {checkpoint} --out-dir {config.parent / "reconstructions"}',
-        f'mmsimmim probe {config} {checkpoint} FOLDER_WITH_train_AND_val',
-        f'mmsimmim train YOUR_DETECTOR.py --cfg-options model.backbone.init_cfg.checkpoint={backbone}',
-    ]
+def _require_same(path: Path, weights: dict[str, Tensor]) -> None:
+    """Refuse a file from which another encoder comes back than that of ``weights``."""
+    trained = convert_state_dict(weights, to='backbone')
+    found = convert_state_dict(state_dict_of(read_checkpoint(str(path)), False), to='backbone')
+    other = sorted(name for name in {*trained, *found}
+                   if name not in trained or name not in found or not torch.equal(trained[name], found[name]))
+    if other:
+        raise UserError(f'{path} gives other weights than were written: {len(other)} of {len(trained)} parameters, '
+                        f'such as {other[0]}. Is the disk faulty? Delete it, and --resume writes it again.')

@@ -1,12 +1,15 @@
 """Starting a training in processes of its own, and following it."""
 
 import json
+import os
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from ..common.launching import command_line, environment
 
@@ -55,18 +58,31 @@ def records(process: subprocess.Popen, work_dir: Path) -> Iterator[dict | None]:
 
 
 @contextmanager
+def killed_with_us(process: subprocess.Popen) -> Iterator[None]:
+    """End a process that has nothing to save before a signal, an error or Ctrl-C ends this one."""
+
+    def end(number, frame) -> None:
+        process.kill()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    before = _handle((signal.SIGTERM, signal.SIGHUP), end)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+        _restore(before)
+
+
+@contextmanager
 def ending_with_us(process: subprocess.Popen) -> Iterator[None]:
     """Hand signals that would end this process on to the training, and wait until it has written what it has to."""
 
     def hand_on(number, frame) -> None:
         process.send_signal(number)
 
-    before = {}
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
-        try:
-            before[number] = signal.signal(number, hand_on)
-        except ValueError:  # not in the main thread, as in some notebooks
-            break
+    before = _handle((signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1), hand_on)
     try:
         yield
     except KeyboardInterrupt:  # a terminal sends it to both, a notebook to this process alone
@@ -74,8 +90,19 @@ def ending_with_us(process: subprocess.Popen) -> Iterator[None]:
         raise
     finally:
         process.wait()
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        _restore(before)
+
+
+def _handle(numbers: tuple[int, ...], handler: Callable) -> dict[int, Any]:
+    """Set a handler, and give those before; none is set where this is not the main thread, as in some notebooks."""
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    return {number: signal.signal(number, handler) for number in numbers}
+
+
+def _restore(before: dict[int, Any]) -> None:
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def _open_log(work_dir: Path, begin: float):

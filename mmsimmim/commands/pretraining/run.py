@@ -1,27 +1,25 @@
 """A folder of images in, a backbone out."""
 
 import os
+import shlex
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ... import __version__
-from ...errors import UserError, shown
+from ...errors import shown
 from ...interruption import RESUMABLE
-from ...recipes import Recipe
 from ..config.loading import read_config
-from .asked import asked_architecture
-from .choose import options_of, this_machine
-from .finish import export, figures, last_checkpoint, next_commands, write_summary
+from .finish import export, is_finished, last_checkpoint
 from .follow import OUTPUT, ending_with_us, records, start
+from .following import next_commands
 from .live import LiveLine
-from .settle import settle
+from .prepare import prepare, require_request
 from .show import PAGE, Page, draw_inputs
-from .source import Data, source_options, taken_back
-from .survey import survey
-from .write import NAME, as_command_line, read_notes, write_config
+from .source import Data
+from .summary import reached, read_summary, write_summary
+from .write import NAME, read_notes
 
 # Of the output of a training that failed.
 LINES, LINE = 15, 200
@@ -58,10 +56,15 @@ class TrainingStopped(RuntimeError):
     def __init__(self, out: Path, status: int) -> None:
         self.status = status
         if status == RESUMABLE:
-            super().__init__(f'Interrupted; mmsimmim pretrain --out {out} --resume (resume=True) goes on.')
+            super().__init__(f'Interrupted; {resuming(out)} (resume=True) goes on.')
         else:
             super().__init__(f'The training ended with status {status}:\n{_tail(out / OUTPUT)}\n'
                              f'All that it printed is in {out / OUTPUT}.')
+
+
+def resuming(out: Path) -> str:
+    """The command that goes on with a run."""
+    return f'mmsimmim pretrain --out {shlex.quote(str(out))} --resume'
 
 
 def _tail(path: Path) -> str:
@@ -77,13 +80,13 @@ def pretrain(data: Data | None,
              epochs: float | None = None,
              hours: float | None = None,
              batch_size: int | None = None,
-             devices: int = 1,
+             devices: int | None = None,
              precision: str | None = None,
              config: str | None = None,
              settings: Mapping[str, Any] | None = None,
-             start_from: str | None = None,
+             start_from: str | os.PathLike | None = None,
              resume: bool = False,
-             seed: int = 0) -> Pretrained:
+             seed: int | None = None) -> Pretrained:
     """Pre-train an encoder on images without labels, by SimMIM.
 
     What is not given is chosen from the number and size of the images, the encoder and the device.
@@ -100,13 +103,16 @@ def pretrain(data: Data | None,
         epochs (float, optional): How often each image is seen. Defaults to None: chosen.
         hours (float, optional): What the run may take. Defaults to None: as long as the images are worth.
         batch_size (int, optional): Images of a step, of all devices. Defaults to None: chosen.
-        devices (int): Processes, each with a GPU where there are any. Defaults to 1.
+        devices (int, optional): Processes, each with a GPU where there are any. Defaults to None: 1.
         precision (str, optional): 'bf16', 'fp16' or 'fp32'. Defaults to None: the fastest.
         config (str, optional): Another config than the one for ``arch``. Defaults to None.
         settings (Mapping[str, Any], optional): For ``--cfg-options``; they win over all that is chosen.
-        start_from (str, optional): Checkpoint whose encoder to begin with. Defaults to None: random weights.
-        resume (bool): Go on with the run in ``out`` where it stopped. Defaults to False.
-        seed (int): Of weights, crops and masks. Defaults to 0.
+        start_from (str | os.PathLike, optional): Checkpoint to begin with, any that ``mmsimmim inspect`` knows; of a
+            pre-training mask token and decoder are kept, too. The encoder is told from it. Defaults to None: random
+            weights.
+        resume (bool): Go on with the run in ``out`` where it stopped; other arguments must be as they were, or left
+            out. Of a finished run it makes what is missing. Defaults to False.
+        seed (int, optional): Of weights, crops and masks. Defaults to None: 0.
 
     Returns:
         Pretrained: Paths and figures.
@@ -115,48 +121,33 @@ def pretrain(data: Data | None,
         UserError: Something given does not work; the message says what and what to do.
         TrainingStopped: The training was interrupted, or failed; the message holds the end of what it printed.
     """
-    began = time.monotonic()
     out = Path(out).absolute()
+    request = dict(data=data, arch=arch, img_size=img_size, object_size=object_size, epochs=epochs, hours=hours,
+                   batch_size=batch_size, devices=devices, precision=precision, config=config, settings=settings,
+                   start_from=start_from, seed=seed)
     if resume:
-        _require_run(out)
+        require_request(out, request)
     else:
-        _require_empty(out)
-        with taken_back(out, unless=out / NAME):
-            found = survey(source_options(data, out))
-            print(*found.lines(), sep='\n')
-            machine, settings = this_machine(devices, precision), settings or {}
-            encoder = asked_architecture(arch, settings, found.num_training, machine.on_cpu)
-            base = config or encoder.config
-
-            def options(recipe: Recipe) -> dict[str, Any]:
-                return {**found.options, **options_of(recipe, encoder), **_start(start_from), 'randomness.seed': seed,
-                        **settings}
-
-            asked = dict(img_size=img_size, object_size=object_size, epochs=epochs, hours=hours, batch_size=batch_size)
-            recipe, tried = settle(found, encoder, machine, asked, settings,
-                                   lambda recipe, folder: write_config(base, options(recipe), folder, []), began)
-            chosen = [encoder.line, *tried, *recipe.reasons, *(f'WARNING: {warning}' for warning in recipe.warnings)]
-            print(*chosen, sep='\n')
-            write_config(base, options(recipe), out, [as_command_line(base, options(recipe)), *found.lines(), *chosen])
-    return _finish(out / NAME, _train(out / NAME, devices, resume))
+        prepare(out, request)
+    page = _train(out / NAME, resume)
+    return _finish(out / NAME, page)
 
 
-def _start(checkpoint: str | os.PathLike | None) -> dict[str, Any]:
-    if checkpoint is None:
-        return {}
-    return {'model.backbone.init_cfg.type': 'Pretrained',
-            'model.backbone.init_cfg.checkpoint': os.path.abspath(checkpoint)}
-
-
-def _train(config: Path, devices: int, resume: bool) -> Page:
+def _train(config: Path, resume: bool) -> Page:
     """Run the config in a process of its own, and show what it does."""
-    cfg = read_config(str(config))
-    out = config.parent
-    max_iters, batch_size = cfg.train_cfg.max_iters, cfg.train_dataloader.batch_size * devices
+    cfg, out = read_config(str(config)), config.parent
+    summary = read_summary(out)
+    devices, max_iters = summary['machine']['devices'], cfg.train_cfg.max_iters
+    batch_size = cfg.train_dataloader.batch_size * devices
+    page = Page(f'SimMIM pre-training: {out.name}', out, read_notes(config)[1:], max_iters, batch_size)
+    if resume and is_finished(out / 'train', max_iters):
+        print(f'The run in {out} is finished: there is nothing to train.')
+        return page
     print(f'Crops and masks: {draw_inputs(cfg, out)}')
     line = LiveLine(max_iters, batch_size)
-    page = Page(f'SimMIM pre-training: {out.name}', out, read_notes(config)[1:], max_iters, batch_size)
+    page.write('Reading the images.', running=True)
     print(f'Curves and pictures while it runs: {out / PAGE}', flush=True)
+    began = time.monotonic()
     process = start(config, devices, resume)
     try:
         with ending_with_us(process):
@@ -166,8 +157,10 @@ def _train(config: Path, devices: int, resume: bool) -> Page:
                     page.show(record)
     finally:
         line.close()
+        summary['seconds'] = summary.get('seconds', 0) + time.monotonic() - began
+        write_summary(out, summary)
         if process.returncode:
-            page.write(f'Stopped. mmsimmim pretrain --out {out} --resume goes on.', running=False)
+            page.write(f'Stopped. {resuming(out)} goes on.', running=False)
     if process.returncode:
         raise TrainingStopped(out, process.returncode)
     return page
@@ -178,22 +171,11 @@ def _finish(config: Path, page: Page) -> Pretrained:
     out = config.parent
     checkpoint = last_checkpoint(out / 'train')
     files = export(checkpoint, out)
-    commands = next_commands(config, checkpoint, files['backbone'])
-    summary = dict(version=__version__, config=str(config), checkpoint=str(checkpoint), files=files,
-                   **figures(out / 'train'), next_commands=commands)
+    commands = next_commands(read_config(str(config)), config, checkpoint, files['backbone'])
+    summary = dict(read_summary(out), config=str(config), checkpoint=str(checkpoint), files=files,
+                   **reached(out / 'train', page.batch_size), next_commands=commands)
     write_summary(out, summary)
-    page.write(f'Finished after {page.max_iters:,} iterations.', running=False, commands=commands)
+    page.write(f'Finished after {page.max_iters:,} iterations.', running=False, files=files, commands=commands)
     print(f'Finished: {out / PAGE}. The encoder for mmdet, mmsegmentation and mmpretrain: {files["backbone"]}', 'Next:',
           *commands, sep='\n')
     return Pretrained(out, config, checkpoint, files, summary)
-
-
-def _require_empty(out: Path) -> None:
-    if out.is_dir() and any(out.iterdir()):
-        raise UserError(f'{out} is not empty. Give another folder, or --resume (resume=True) to go on with the run in '
-                        'it.')
-
-
-def _require_run(out: Path) -> None:
-    if not (out / NAME).is_file():
-        raise UserError(f'There is nothing to resume in {out}: it holds no {NAME}.')

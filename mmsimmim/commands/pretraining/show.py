@@ -1,7 +1,7 @@
 """What a person looks at: the masked inputs before the first step, and a page and pictures while the run goes on."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +13,15 @@ from ...errors import UserError
 from ...registry import DATASETS, FUNCTIONS
 from ...visualization.files import write_file, write_picture
 from ...visualization.panels import draw_row, hide_masked, stack_rows
-from ...visualization.report import HELD_OUT, PANELS, Report, draw_curves, write_report
+from ...visualization.report import HELD_OUT, Report, draw_curves, keys_of, write_report
 from ...visualization.training_log import Training, read_training
 from .live import duration
 
 PICTURES = 'pictures'
 PAGE = 'report.html'
+ROWS = ('Held-out images: original, what the encoder sees, what it makes of it, and that with the visible pixels put '
+        'back.')
+WHOSE = dict(backbone='mmdetection, mmsegmentation, mmpretrain', timm='timm', hf='Hugging Face')
 # Images in the grid of masked inputs, and in a row of it.
 INPUTS, COLUMNS = 8, 4
 
@@ -75,7 +78,6 @@ class Page:
         self.max_iters = max_iters
         self.batch_size = batch_size
         self._last: dict = {}
-        self.write('Reading the images.', running=True)
 
     def show(self, record: dict) -> None:
         """Take in a line of the log; a new page is written with each measure of held-out images."""
@@ -85,12 +87,14 @@ class Page:
             left = self._last['time'] * (self.max_iters - self._last['iter'])
             self.write(f'Step {self._last["iter"]:,} of {self.max_iters:,}; {duration(left)} left.', running=True)
 
-    def write(self, status: str, running: bool, commands: Sequence[str] = ()) -> Path:
+    def write(self, status: str, running: bool, files: Mapping[str, str] | None = None,
+              commands: Sequence[str] = ()) -> Path:
         """Write the page.
 
         Args:
             status (str): One sentence.
             running (bool): Whether more will come.
+            files (Mapping[str, str], optional): The exported encoder, or why there is none, by code base.
             commands (Sequence[str]): What to do next. Defaults to none.
 
         Returns:
@@ -103,7 +107,8 @@ class Page:
             title=self.title, status=status, progress=done, running=running, figures=self._figures(training),
             notes=[note for note in self.notes if not note.startswith('WARNING')],
             warnings=[note for note in self.notes if note.startswith('WARNING')], training=training,
-            pictures=self._pictures(), commands=commands))
+            pictures=self._pictures(), commands=commands,
+            files={WHOSE.get(base, base): place for base, place in (files or {}).items()}))
 
     def _figures(self, training: Training | None) -> dict[str, str]:
         figures = {}
@@ -118,19 +123,17 @@ class Page:
     def _write_pictures(self, training: Training | None) -> None:
         folder = self.out / PICTURES
         folder.mkdir(parents=True, exist_ok=True)
-        drawn = _drawn(self.out / 'train')
-        if drawn:
-            shutil.copyfile(drawn[-1], folder / 'reconstruction.png')
+        for name, source in _moments(self.out / 'train').items():
+            shutil.copyfile(source, folder / name)
         if training is not None:
-            keys = [key for key in PANELS if key in training.keys]
-            write_file(folder / 'curves.png', draw_curves(training, keys, 'png'))
+            write_file(folder / 'curves.png', draw_curves(training, keys_of(training), 'png'))
 
     def _pictures(self) -> list[tuple[str, Path]]:
-        captions = {'reconstruction.png': 'Held-out images: original, what the encoder sees, what it makes of it, and '
-                                          'that with the visible pixels put back.',
-                    'inputs.png': 'Crops of training images, and what the encoder sees of them.'}
-        places = [(caption, self.out / PICTURES / name) for name, caption in captions.items()]
-        return [(caption, path) for caption, path in places if path.is_file()]
+        folder = self.out / PICTURES
+        drawn = _moments(self.out / 'train')
+        captions = {name: f'After {_step_of(source):,} iterations. {ROWS}' for name, source in drawn.items()}
+        captions['inputs.png'] = 'Crops of training images, and what the encoder sees of them.'
+        return [(caption, folder / name) for name, caption in captions.items() if (folder / name).is_file()]
 
 
 def _training(work_dir: Path) -> Training | None:
@@ -140,6 +143,17 @@ def _training(work_dir: Path) -> Training | None:
         return None
 
 
-def _drawn(work_dir: Path) -> list[Path]:
-    """Pictures of reconstructions that the training has drawn, the newest last."""
-    return sorted(work_dir.glob('*/vis_data/vis_image/reconstruction_*.png'), key=lambda path: path.stat().st_mtime)
+def _moments(work_dir: Path) -> dict[str, Path]:
+    """Of the reconstructions that the training has drawn the last, that in the middle and the first, by their names."""
+    drawn = {_step_of(path): path for path in sorted(
+        work_dir.glob('*/vis_data/vis_image/reconstruction_*.png'), key=lambda path: path.stat().st_mtime)}
+    steps = sorted(drawn)
+    if not steps:
+        return {}
+    middle = min(steps, key=lambda step: (abs(step - steps[-1] / 2), -step))
+    names = {middle: 'reconstruction_middle.png', steps[0]: 'reconstruction_first.png', steps[-1]: 'reconstruction.png'}
+    return {names[step]: drawn[step] for step in sorted(names, reverse=True)}
+
+
+def _step_of(path: Path) -> int:
+    return int(path.stem.rpartition('_')[2])

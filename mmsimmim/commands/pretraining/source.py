@@ -33,7 +33,7 @@ def source_options(data: Data, out: Path) -> dict[str, Any]:
     Raises:
         UserError: Something of it is not there, or a list is empty.
     """
-    places = [os.path.abspath(os.fspath(place)) for place in ([data] if isinstance(data, (str, os.PathLike)) else data)]
+    places = places_of(data)
     if not places:
         raise UserError('No data were given: a folder of images, several, a text file of paths or a packed file.')
     for place in places:
@@ -44,6 +44,11 @@ def source_options(data: Data, out: Path) -> dict[str, Any]:
     if len(places) == 1 and not places[0].lower().endswith(LISTS):
         return dict(dataset_type='mmsimmim.PackedImageFolder', data_root=places[0])
     return _list_options(sorted({path for place in places for path in _files(place)}), places, out)
+
+
+def places_of(data: Data) -> list[str]:
+    """Absolute paths of what was given."""
+    return [os.path.abspath(os.fspath(place)) for place in ([data] if isinstance(data, (str, os.PathLike)) else data)]
 
 
 @contextmanager

@@ -7,7 +7,8 @@ from typing import Any
 from ...checkpoints.storage import writing
 from ...errors import UserError
 from ...shipped import configs_folder
-from ..config.loading import read_with_options
+from ..config.loading import find_config, read_config, read_with_options
+from ..config.options import SETTINGS
 
 NAME = 'pretrain_config.py'
 # Where MMEngine puts the folder of the config: the results may be moved.
@@ -30,7 +31,9 @@ def write_config(base: str, options: dict[str, Any], out: Path, comments: list[s
         UserError: An option does not fit into the config, or the file cannot be written.
     """
     shipped = configs_folder() / base
-    cfg, _ = read_with_options(str(shipped if shipped.is_file() else base), dict(options))
+    path = str(shipped) if shipped.is_file() else find_config(base)
+    _require_variables(path, options)
+    cfg, _ = read_with_options(path, dict(options))
     cfg.work_dir = WORK_DIR
     path = out / NAME
     header = '\n'.join(f'# {line}' for line in comments)
@@ -40,6 +43,15 @@ def write_config(base: str, options: dict[str, Any], out: Path, comments: list[s
         Path(temporary).write_text(f'{header}\n\n{cfg.pretty_text.strip()}\n', encoding='utf-8')
         os.replace(temporary, path)
     return path
+
+
+def _require_variables(path: str, options: dict[str, Any]) -> None:
+    """Refuse a config to which what is chosen would mean nothing."""
+    there = read_config(path)
+    lacking = [name for name in options if '.' not in name and name not in there and name not in SETTINGS]
+    if lacking:
+        raise UserError(f'{path} has no variable {", ".join(lacking)}, by which the choices of mmsimmim pretrain reach '
+                        'it. Inherit from a config in configs/pretrain/sized, or train yours by mmsimmim train.')
 
 
 def read_notes(config: Path) -> list[str]:

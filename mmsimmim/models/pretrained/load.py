@@ -91,7 +91,7 @@ def load(path: str,
         raise UserError(f'features={features!r}: it must be one of {", ".join(FEATURES)}.')
     if 'out_type' in settings:
         raise UserError('out_type follows from features=; leave it out.')
-    file = _read(path, ema)
+    file = read_file(path, ema)
     try:
         given = dict(settings, img_size=img_size, window_size=window_size)
         names = list(below(file.ours, 'backbone.'))
@@ -112,7 +112,16 @@ def load(path: str,
     return model
 
 
-def _read(path: str, ema: bool) -> File:
+def read_file(path: str, ema: bool = False) -> File:
+    """Read a checkpoint, and tell what it holds.
+
+    Args:
+        path (str): The file.
+        ema (bool): Take the running average of the parameters in it. Defaults to False.
+
+    Raises:
+        UserError: It cannot be read, or holds no supported encoder.
+    """
     checkpoint: Mapping[str, Any] = read_checkpoint(path)
     try:
         weights = state_dict_of(checkpoint, ema)

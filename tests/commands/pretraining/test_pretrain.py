@@ -62,7 +62,8 @@ def test_a_run_that_is_interrupted_and_resumed_equals_the_training_of_its_config
     assert 'of them are held out' in text and '6/6  loss' in text and 'mmsimmim reconstruct' in text
     assert result.checkpoint == out / 'train' / 'iter_6.pth' and set(result.files) == {'backbone', 'timm', 'hf'}
     assert json.loads((out / 'summary.json').read_text()) == json.loads(json.dumps(result.summary))
-    assert {path.name for path in (out / 'pictures').iterdir()} == {'inputs.png', 'curves.png', 'reconstruction.png'}
+    assert {path.name for path in (out / 'pictures').iterdir()} == {
+        'inputs.png', 'curves.png', 'reconstruction_first.png', 'reconstruction_middle.png', 'reconstruction.png'}
     page = (out / 'report.html').read_text()
     HTMLParser().feed(page)
     assert 'Finished after 6 iterations.' in page and 'http-equiv="refresh"' not in page

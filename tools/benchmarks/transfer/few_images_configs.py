@@ -16,6 +16,8 @@ from tools.benchmarks.transfer.transfer_configs import NORMALISATION
 
 CONFIGS = Path(__file__).resolve().parents[3] / 'configs'
 FOLDER = 'pretrain/simmim_swin-tiny-w6_1xb128-amp-coslr-100e_folder-192px.py'
+# Three times those of the demo.
+STEPS_OF_TREES = 420
 TREES = 'demo/atss_swin-demo-w8_fpn_1xb2-140i_trees-256px.py'
 
 
@@ -73,7 +75,10 @@ def trees_config(preset: Preset, data: Path, work_dir: Path, lr: float, seed: in
         seed (int): Of the training.
         checkpoint (Path, optional): Of the pre-training; None starts at random.
     """
-    cfg, _ = read_with_options(str(CONFIGS / TREES), {'data_root': f'{data}/', 'randomness.seed': seed})
+    cfg, _ = read_with_options(str(CONFIGS / TREES), {
+        'data_root': f'{data}/', 'randomness.seed': seed, 'train_cfg.max_iters': STEPS_OF_TREES,
+        'train_cfg.val_interval': STEPS_OF_TREES})
+    cfg.param_scheduler[1].update(end=STEPS_OF_TREES)
     width = SWIN[preset.arch]['embed_dims']
     cfg.model.backbone.update(arch=SWIN[preset.arch], window_size=WINDOW, out_indices=(1, 2, 3))
     cfg.model.neck.update(in_channels=[2 * width, 4 * width, 8 * width])

@@ -1,6 +1,5 @@
 """The parts of the benchmark of few images: speeds, pre-trainings and trainings with labels, each run once and kept."""
 
-import statistics
 import time
 from pathlib import Path
 
@@ -24,18 +23,21 @@ GUESS, SHORT, FIRST = 60., 20., 3
 
 
 @HOOKS.register_module()
-class StepTimesHook(Hook):
-    """Processor time after each iteration, in the runner's message hub."""
+class SpeedHook(Hook):
+    """Images per second of processor time, in the runner's message hub."""
 
     def before_train(self, runner) -> None:
-        self.times = [time.process_time()]
+        self.steps = []
+        self.last = time.process_time()
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        self.times.append(time.process_time())
+        now = time.process_time()
+        self.steps.append((len(data_batch['inputs']), now - self.last))
+        self.last = now
 
     def after_train(self, runner) -> None:
-        spent = [after - before for before, after in zip(self.times, self.times[1:])]
-        runner.message_hub.update_info('seconds_of_iteration', statistics.median(spent[FIRST:] or spent))
+        images, seconds = map(sum, zip(*(self.steps[FIRST:] or self.steps)))
+        runner.message_hub.update_info('images_per_second', images / seconds)
 
 
 class Benchmark:
@@ -76,8 +78,7 @@ class Benchmark:
         return self.parts.keep(f'speed_{data}_{arm}', lambda: self._speed(data, arm))
 
     def _speed(self, data: str, arm: str) -> dict:
-        tried = self._train(arm, data, 'speed', 0, GUESS, SHORT)
-        return dict(rate=tried['batch'] / tried['seconds_of_iteration'])
+        return dict(rate=self._train(arm, data, 'speed', 0, GUESS, SHORT)['rate'])
 
     def pretrain(self, data: str, arm: str, seed: int) -> dict:
         """Pre-train for the time of the preset."""
@@ -86,14 +87,14 @@ class Benchmark:
 
     def _train(self, arm: str, data: str, name: str, seed: int, rate: float, seconds: float) -> dict:
         cfg = ARMS[arm](self.preset, self.images(data), self._work_dir(data, arm, name), seed, rate, seconds)
-        cfg.custom_hooks = [*cfg.get('custom_hooks', []), dict(type='StepTimesHook')]
+        cfg.custom_hooks = [*cfg.get('custom_hooks', []), dict(type='mmsimmim.SpeedHook')]
         begin = time.process_time()
         runner = train(cfg)
         hub = runner.message_hub
         return dict(processor=time.process_time() - begin, steps=runner.iter, lr=cfg.optim_wrapper.optimizer.lr,
                     batch=min(cfg.train_dataloader.batch_size, len(runner.train_dataloader.dataset)),
                     img_size=cfg.model.backbone.img_size, loss=float(hub.get_scalar('train/loss').mean(20)),
-                    seconds_of_iteration=hub.get_info('seconds_of_iteration'))
+                    rate=hub.get_info('images_per_second'))
 
     def _work_dir(self, data: str, arm: str, name: str) -> Path:
         return self.out / 'pretraining' / f'{data}_{arm}_{name}'

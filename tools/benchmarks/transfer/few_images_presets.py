@@ -59,4 +59,4 @@ class Preset:
     @property
     def dense(self):
         """Of detectors and segmentors."""
-        return replace(DENSE['cpu'], arch=SWIN[self.arch], stages=4, window_size=WINDOW, det_steps=200, seg_steps=200)
+        return replace(DENSE['cpu'], arch=SWIN[self.arch], stages=4, window_size=WINDOW, det_steps=500, seg_steps=300)

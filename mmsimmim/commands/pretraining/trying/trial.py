@@ -11,6 +11,8 @@ from pathlib import Path
 
 from ....errors import UserError
 from ...common.launching import environment
+from ...config.loading import read_config
+from ..follow import killed_with_us
 
 # Seconds; compiling takes minutes.
 LIMIT = 900
@@ -118,8 +120,10 @@ def try_config(config: Path, images: int, devices: int, cores: int, on_cpu: bool
 
     Raises:
         UserError: Not even one image fits into the memory, or the config does not work.
-        TrialFailed: The process ended otherwise.
+        TrialFailed: The process ended otherwise, or the model is one for several devices.
     """
+    if read_config(str(config)).get('runner_type') == 'FlexibleRunner':
+        raise TrialFailed('The config shards the model, of which a trial on one device would tell nothing.')
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix='mmsimmim_trial_') as folder:
         result, output = Path(folder, 'result.json'), Path(folder, 'output.txt')
@@ -144,9 +148,10 @@ def _run(line: list[str], output: Path, devices: int) -> int | None:
     if devices > 1:
         env.setdefault('OMP_NUM_THREADS', '1')  # as torchrun
     with open(output, 'wb') as file:
+        process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, env=env)
+    with killed_with_us(process):
         try:
-            return subprocess.run(line, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, env=env,
-                                  timeout=LIMIT).returncode
+            return process.wait(LIMIT)
         except subprocess.TimeoutExpired:
             return None
 

@@ -1,0 +1,96 @@
+"""From the data and what is asked for to the config of a run."""
+
+import json
+import os
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ...errors import UserError
+from ...recipes import Recipe
+from .asked import asked_architecture
+from .choose import options_of, this_machine
+from .settle import settle
+from .source import places_of, source_options, taken_back
+from .start import read_start
+from .summary import plan_of, read_summary, write_summary
+from .survey import survey
+from .write import NAME, as_command_line, write_config
+
+# What of a request is given to the recipe.
+OF_RECIPE = ('img_size', 'object_size', 'epochs', 'hours', 'batch_size')
+
+
+def prepare(out: Path, request: Mapping[str, Any]) -> Path:
+    """Look at the data, choose a recipe, say both, and write the config and what is known into the folder.
+
+    Args:
+        out (Path): Folder for all results.
+        request (Mapping[str, Any]): Arguments of :func:`pretrain`, None or missing where they are to be chosen.
+
+    Returns:
+        Path: The config.
+
+    Raises:
+        UserError: Something given does not work; nothing is left in ``out``.
+    """
+    began = time.monotonic()
+    given = defaultdict(lambda: None, request)
+    settings, seed = given['settings'] or {}, given['seed'] or 0
+    _require_empty(out)
+    with taken_back(out, unless=out / NAME):
+        start = None if given['start_from'] is None else read_start(given['start_from'])
+        found = survey(source_options(given['data'], out))
+        print(*found.lines(), sep='\n')
+        machine = this_machine(1 if given['devices'] is None else given['devices'], given['precision'])
+        encoder = asked_architecture(given['arch'], settings, found.num_training, machine.on_cpu, start)
+        base = given['config'] or encoder.config
+
+        def options(recipe: Recipe) -> dict[str, Any]:
+            begun = {} if start is None else start.options(recipe)
+            return {**found.options, **options_of(recipe, encoder), **begun, 'randomness.seed': seed, **settings}
+
+        recipe, tried = settle(found, encoder, machine, {name: given[name] for name in OF_RECIPE}, settings,
+                               lambda recipe, folder: write_config(base, options(recipe), folder, []), began)
+        begun = [] if start is None else [start.line(recipe)]
+        chosen = [encoder.line, *begun, *tried, *recipe.reasons,
+                  *(f'WARNING: {warning}' for warning in recipe.warnings)]
+        print(*chosen, sep='\n')
+        write_config(base, options(recipe), out, [as_command_line(base, options(recipe)), *found.lines(), *chosen])
+    write_summary(out, dict(plan_of(found, encoder, machine, recipe), request=as_json(request)))
+    return out / NAME
+
+
+def require_request(out: Path, request: Mapping[str, Any]) -> None:
+    """Refuse to resume a run with other arguments than those that it was begun with.
+
+    Raises:
+        UserError: Something is other; or there is no run.
+    """
+    if not (out / NAME).is_file():
+        raise UserError(f'There is nothing to resume in {out}: it holds no {NAME}.')
+    before = read_summary(out).get('request', {})
+    for name, value in as_json(request).items():
+        if value != before.get(name):
+            was = 'was left to be chosen' if before.get(name) is None else f'was {before[name]}'
+            raise UserError(f'{name}={value}: in the run in {out} it {was}, and --resume (resume=True) goes on with '
+                            f'that. Leave it out; or begin another run from a checkpoint of this one: --start '
+                            f'{out / "train"}/iter_N.pth --out ANOTHER_FOLDER (start_from=).')
+
+
+def as_json(request: Mapping[str, Any]) -> dict[str, Any]:
+    """What was given, as it comes back from ``summary.json``; places as absolute paths."""
+    kept = {name: value for name, value in request.items() if value is not None}
+    if 'data' in kept:
+        kept['data'] = places_of(kept['data'])
+    if 'start_from' in kept:
+        kept['start_from'] = os.path.abspath(kept['start_from'])
+    return json.loads(json.dumps(kept, default=str))
+
+
+def _require_empty(out: Path) -> None:
+    if out.is_dir() and any(out.iterdir()):
+        raise UserError(f'{out} is not empty. Give another folder, or --resume (resume=True) to go on with the run in '
+                        'it.')
