@@ -1,20 +1,32 @@
 """From a folder to a backbone, an interruption in between, and the same weights by tools/train.py."""
 
+import contextlib
+import html
+import io
 import json
 import os
+import shlex
 import signal
 import sys
 import threading
 import time
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import MODELS, init_default_scope
 from PIL import Image
 
 import mmsimmim
+from mmsimmim.architectures import SWIN
 from mmsimmim.commands import train
+from mmsimmim.commands.config.loading import find_config, read_with_options
+from mmsimmim.commands.config.option_values import parse_value
 from mmsimmim.commands.pretraining import TrainingStopped, follow
+from mmsimmim.commands.pretraining.prepare import prepare
+from mmsimmim.commands.pretraining.trying.trial import TrialFailed
 from mmsimmim.errors import UserError
 from mmsimmim.interruption import RESUMABLE
 
@@ -38,9 +50,10 @@ def assert_equal(ours, theirs):
     assert ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
-@pytest.mark.slow
-def test_a_run_that_is_interrupted_and_resumed_equals_the_training_of_its_config(images, tmp_path, monkeypatch, capsys):
-    out = tmp_path / 'run'
+@pytest.fixture(scope='module')
+def run(images, tmp_path_factory):
+    """A run that was interrupted after two of six steps, and resumed."""
+    out = tmp_path_factory.mktemp('a folder') / 'run'
 
     def interrupt(process, work_dir, records=follow.records):
         sent = False
@@ -50,32 +63,116 @@ def test_a_run_that_is_interrupted_and_resumed_equals_the_training_of_its_config
                 process.send_signal(signal.SIGTERM)
             yield record
 
-    with monkeypatch.context() as patch:
+    printed = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
         patch.setattr('mmsimmim.commands.pretraining.run.records', interrupt)
-        with pytest.raises(TrainingStopped, match=r'--resume \(resume=True\) goes on') as stopped:
+        with pytest.raises(TrainingStopped) as stopped:
             mmsimmim.pretrain(images, out, arch='swin-atto', img_size=32, settings={
                 **SETTINGS, 'default_hooks.logger.interval': 1})
-    assert stopped.value.status == RESUMABLE and 'Stopped. mmsimmim pretrain --out' in (out / 'report.html').read_text()
+        page = (out / 'report.html').read_text()
+    with contextlib.redirect_stdout(printed):
+        result = mmsimmim.pretrain(images, out, resume=True)
+    return SimpleNamespace(out=out, stopped=stopped.value, page=page, result=result, text=printed.getvalue())
 
-    result = mmsimmim.pretrain(None, out, resume=True)
-    text = capsys.readouterr().out
-    assert 'of them are held out' in text and '6/6  loss' in text and 'mmsimmim reconstruct' in text
-    assert result.checkpoint == out / 'train' / 'iter_6.pth' and set(result.files) == {'backbone', 'timm', 'hf'}
-    assert json.loads((out / 'summary.json').read_text()) == json.loads(json.dumps(result.summary))
-    assert {path.name for path in (out / 'pictures').iterdir()} == {
-        'inputs.png', 'curves.png', 'reconstruction_first.png', 'reconstruction_middle.png', 'reconstruction.png'}
-    page = (out / 'report.html').read_text()
-    HTMLParser().feed(page)
-    assert 'Finished after 6 iterations.' in page and 'http-equiv="refresh"' not in page
 
-    monkeypatch.setattr(sys, 'argv', ['train', str(result.config), '--work-dir', str(tmp_path / 'other')])
-    train.main()
-    assert_equal(weights(result.checkpoint), weights(tmp_path / 'other' / 'iter_6.pth'))
-    trained = weights(result.checkpoint)
-    loaded = {name: value for name, value in mmsimmim.load(result.files['backbone']).state_dict().items()
-              if name.startswith('backbone.') and name != 'backbone.mask_token'}
-    assert len(loaded) > 50
-    assert_equal(loaded, {name: trained[name] for name in loaded})
+@pytest.mark.slow
+class TestRun:
+
+    def test_an_interruption_says_how_to_go_on(self, run):
+        command = f"mmsimmim pretrain --out '{run.out}' --resume"
+        assert run.stopped.status == RESUMABLE and command in str(run.stopped)
+        assert f'Stopped. {html.escape(command)} goes on' in run.page
+
+    def test_it_equals_the_training_of_its_config(self, run, tmp_path, monkeypatch):
+        monkeypatch.setattr(sys, 'argv', ['train', str(run.result.config), '--work-dir', str(tmp_path / 'other')])
+        train.main()
+        assert_equal(weights(run.result.checkpoint), weights(tmp_path / 'other' / 'iter_6.pth'))
+
+    def test_a_person_sees_data_progress_pictures_and_what_to_do_next(self, run):
+        assert 'of them are held out' in run.text and '6/6  loss' in run.text and 'mmsimmim reconstruct' in run.text
+        assert {path.name for path in (run.out / 'pictures').iterdir()} == {
+            'inputs.png', 'curves.png', 'reconstruction_first.png', 'reconstruction_middle.png', 'reconstruction.png'}
+        page = (run.out / 'report.html').read_text()
+        HTMLParser().feed(page)
+        assert 'Finished after 6 iterations.' in page and 'http-equiv="refresh"' not in page
+        assert page.index('After 6 iterations') < page.index('After 4') < page.index('After 2')
+        assert run.result.files['backbone'] in page
+
+    def test_the_summary_tells_data_recipe_and_result(self, run):
+        summary = json.loads((run.out / 'summary.json').read_text())
+        assert summary == json.loads(json.dumps(run.result.summary))
+        assert (summary['data']['images'], summary['data']['held_out'], summary['data']['formats']) == (
+            24, 1, {'PNG': 24})
+        assert (summary['recipe']['img_size'], summary['recipe']['steps'], summary['encoder']['name']) == (
+            32, 6, 'swin-atto')
+        assert summary['seconds'] > 1 and summary['images_per_second'] > 1
+        logged = [json.loads(line) for path in run.out.glob('train/*/vis_data/scalars.json')
+                  for line in path.read_text().splitlines()]
+        assert summary['last_loss'] == next(line['loss'] for line in logged if line.get('iter') == 6)
+
+    def test_the_exported_encoder_is_the_trained_one(self, run):
+        trained = weights(run.result.checkpoint)
+        loaded = {name: value for name, value in mmsimmim.load(run.result.files['backbone']).state_dict().items()
+                  if name.startswith('backbone.') and name != 'backbone.mask_token'}
+        assert len(loaded) > 50
+        assert_equal(loaded, {name: trained[name] for name in loaded})
+
+    def test_timm_computes_the_same_from_its_file(self, run):
+        timm = pytest.importorskip('timm.models.swin_transformer')
+        safetensors = pytest.importorskip('safetensors.torch')
+        model = timm.SwinTransformer(img_size=32, patch_size=4, window_size=4, num_classes=0, **{
+            key: SWIN['atto'][key] for key in ('depths', 'num_heads')}, embed_dim=SWIN['atto']['embed_dims'])
+        model.load_state_dict(safetensors.load_file(run.result.files['timm']))
+        ours = mmsimmim.load(run.result.files['backbone'], dtype=torch.float64)
+        images = torch.randn(2, 3, 32, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+        theirs = model.double().eval().forward_features(images).permute(0, 3, 1, 2)
+        torch.testing.assert_close(ours(images)[-1], theirs, rtol=1e-9, atol=1e-9)
+
+    def test_the_next_commands_build_a_detector_and_a_segmentor_from_it(self, run):
+        reconstruct, *commands = (shlex.split(command) for command in run.result.summary['next_commands'])
+        assert reconstruct[:2] == ['mmsimmim', 'reconstruct'] and os.path.isdir(reconstruct[2])
+        trained = torch.load(run.result.files['backbone'])
+        trained = trained.get('state_dict', trained)
+        for command in commands:
+            options = dict((key, parse_value(value)) for key, _, value in (word.partition('=') for word in command[4:]))
+            cfg, _ = read_with_options(find_config(command[2]), options)
+            init_default_scope(cfg.default_scope)
+            model = revert_sync_batchnorm(MODELS.build(cfg.model))
+            model.init_weights()
+            found = model.backbone.state_dict()
+            assert set(trained) <= set(found)
+            same = [name for name in trained if torch.equal(found[name], trained[name])]
+            assert len(same) >= len(trained) - 8  # the others are tables of 8 blocks, for windows of 7
+
+    def test_other_arguments_are_no_resuming(self, run):
+        for others in (dict(arch='swin-tiny'), dict(epochs=7), dict(settings=dict(max_iters=9)), dict(seed=1)):
+            with pytest.raises(UserError, match=f'{next(iter(others))}=.* --start .*iter_N.pth'):
+                mmsimmim.pretrain(None, run.out, resume=True, **others)
+
+    def test_a_finished_run_makes_what_is_missing_without_training(self, run, monkeypatch, capsys):
+        (run.out / 'backbone.pth').unlink()
+        monkeypatch.setattr('mmsimmim.commands.pretraining.run.start', None)
+        assert mmsimmim.pretrain(None, run.out, arch='swin-atto', resume=True) == run.result
+        assert 'is finished' in capsys.readouterr().out and (run.out / 'backbone.pth').is_file()
+
+    def test_another_run_begins_with_its_encoder_mask_token_and_decoder(self, run, images, tmp_path, monkeypatch):
+        def fail(*args):
+            raise TrialFailed('Not tried.')
+
+        monkeypatch.setattr('mmsimmim.commands.pretraining.settle.try_config', fail)
+        settings = {**SETTINGS, 'max_iters': 1, 'interval': 1, 'lr': 1e-30}
+        config = prepare(tmp_path / 'run', dict(data=images, start_from=run.result.checkpoint, img_size=32,
+                                                settings=settings))
+        notes = config.read_text()
+        assert 'Kept: encoder, mask token and decoder. Begun anew: optimizer' in notes and 'swin-atto' in notes
+        monkeypatch.setattr(sys, 'argv', ['train', str(config)])
+        train.main()
+        before, after = weights(run.result.checkpoint), weights(tmp_path / 'run' / 'train' / 'iter_1.pth')
+        assert before.keys() == after.keys()
+        for name, value in before.items():
+            torch.testing.assert_close(after[name], value, rtol=0, atol=1e-6)
+        with pytest.raises(UserError, match='another encoder than --arch swin-tiny.*Leave out --arch'):
+            prepare(tmp_path / 'other', dict(data=images, start_from=run.result.checkpoint, arch='swin-tiny'))
 
 
 def test_a_folder_that_holds_something_is_left_alone(images, tmp_path):
