@@ -1,4 +1,4 @@
-"""The quick start of the README, from an installed wheel: pre-training, then mmdet's Mask R-CNN from it, both short.
+"""The quick start of the README, from an installed wheel: one command, then mmdet's Mask R-CNN from its encoder.
 
     cd EMPTY_FOLDER && PYTHON_OF_THE_ENVIRONMENT quick_start.py DATA
 
@@ -14,8 +14,10 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+COMMAND = str(Path(sys.executable).with_name('mmsimmim'))
 # Few steps, and no processes for loading images.
 SHORT = ('train_dataloader.num_workers=0', 'val_dataloader.num_workers=0', 'train_cfg.max_epochs=1',
          'default_hooks.logger.interval=1')
@@ -43,21 +45,55 @@ def main() -> None:
     readme = importlib.metadata.metadata('mmsimmim').get_payload()
     check_installation()
 
-    command = re.search(r'^python (-m mmsimmim train mmsimmim::pretrain/(?:.*\\\n)*.*)$', readme, re.M)[1]
-    command = command.replace('\\\n', ' ').replace('/data/aerial', str(data / 'nuclei' / 'train'))
-    run([*shlex.split(command), *SHORT, 'train_dataloader.batch_size=4', 'param_scheduler.warmup=0'], 'pretrain.log')
-    check_losses('work_dirs/pretrain', 'loss')
-    checkpoint = Path('work_dirs/pretrain/epoch_1.pth')
-    check(checkpoint.is_file(), f'{checkpoint} is written')
+    pretrain(readme, data / 'aerial')
+    refuse(data / 'aerial')
+    backbone = pretrain_in_python(data / 'nuclei' / 'train')
 
     block = next(block for block in re.findall(r'```python\n(.*?)```', readme, re.S) if "'mmdet::" in block)
     config = Path('detector.py')
-    config.write_text(block.replace('epoch_100.pth', checkpoint.name) + DETECTION_DATA.format(root=f'{data}/nuclei'))
+    config.write_text(block.replace('work_dirs/pretrain/epoch_100.pth', str(backbone)).replace(", prefix='backbone.'", '')
+                      .replace("arch='tiny'", "arch='atto'") + DETECTION_DATA.format(root=f'{data}/nuclei'))
     run(['-m', 'mmsimmim', 'train', str(config), '--cfg-options', *SHORT], 'detector.log')
     report = re.search(r'(\d+) of (\d+) parameters', Path('detector.log').read_text())
     check(report and int(report[1]) > 0.9 * int(report[2]), f'of the encoder, {report and report[0]} matched')
     check_losses('work_dirs/detector', 'loss', 'loss_mask')
     check(Path('work_dirs/detector/epoch_1.pth').is_file(), 'work_dirs/detector/epoch_1.pth is written')
+
+
+def pretrain(readme: str, images: Path) -> None:
+    """The first command of the README, short; what it leaves is there, and is loaded by timm where that is installed."""
+    command = re.search(r'^(mmsimmim pretrain --data .*)$', readme, re.M)[1]
+    command = command.replace('/data/aerial', str(images)).replace('runs/aerial', 'aerial')
+    run_command([*shlex.split(command), '--arch', 'swin-atto', '--hours', '0.02'], 'pretrain.log')
+    summary = json.loads(Path('aerial/summary.json').read_text())
+    check(summary['last_loss'] < 0.8 * summary['first_loss'], f"loss {summary['first_loss']} to {summary['last_loss']}")
+    for name in ('report.html', 'pictures/inputs.png', 'pictures/curves.png', 'pictures/reconstruction.png',
+                 'backbone.pth', 'backbone_timm.safetensors', 'pretrain_config.py'):
+        check(Path('aerial', name).stat().st_size > 1000, f'aerial/{name} is written')
+    reconstruct = shlex.split(summary['next_commands'][0])
+    run_command(reconstruct, 'reconstruct.log')
+    check(len(list(Path('aerial/reconstructions').glob('*.png'))) == 8, 'pictures are reconstructed')
+
+
+def pretrain_in_python(images: Path) -> Path:
+    """The call, shorter still."""
+    import mmsimmim
+
+    result = mmsimmim.pretrain(images, 'nuclei', arch='swin-atto', img_size=64, epochs=20, batch_size=4)
+    encoder = mmsimmim.load(result.files['backbone'])
+    check(sum(weight.numel() for weight in encoder.parameters()) > 1e6, 'mmsimmim.load gives the encoder')
+    return Path(result.files['backbone'])
+
+
+def refuse(images: Path) -> None:
+    """Mistakes are one sentence each."""
+    for mistake in (['--data', 'nowhere'], ['--data', str(images), '--arch', 'swin-tinny'],
+                    ['--data', str(images), '--devices', '99'], ['--data', str(images), '--epochs', '3', '--hours', '1'],
+                    ['--data', str(images), '--set', 'lr=fast']):
+        done = subprocess.run([COMMAND, 'pretrain', '--out', 'refused', *mistake], capture_output=True, text=True)
+        lines = done.stderr.strip().splitlines()
+        check(done.returncode in (1, 2) and len(lines) == 1 and 'Traceback' not in done.stderr, done.stderr.strip())
+        check(not Path('refused').exists(), 'nothing is left of it')
 
 
 def check_installation() -> None:
@@ -82,11 +118,19 @@ def check_installation() -> None:
 
 
 def run(arguments: list[str], log: str) -> None:
+    """A program of the environment."""
+    run_command([sys.executable, *arguments], log)
+
+
+def run_command(words: list[str], log: str) -> None:
     """A command of the documentation, without what would lead it back to a checkout."""
-    print('$ python', shlex.join(arguments), flush=True)
+    print('$', shlex.join(words), flush=True)
+    words = [COMMAND if words[0] == 'mmsimmim' else words[0], *words[1:]]
+    begin = time.monotonic()
     environment = {name: value for name, value in os.environ.items() if name != 'PYTHONPATH'}
     with open(log, 'w') as file:
-        status = subprocess.run([sys.executable, *arguments], env=environment, stdout=file, stderr=file).returncode
+        status = subprocess.run(words, env=environment, stdout=file, stderr=file).returncode
+    print(f'{time.monotonic() - begin:.0f} s', flush=True)
     if status:
         sys.exit('\n'.join([*Path(log).read_text().splitlines()[-30:], f'FAILED with {status}']))
 
