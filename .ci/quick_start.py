@@ -34,6 +34,7 @@ test_dataloader = val_dataloader
 val_evaluator = dict(ann_file=data_root + '/instances_val.json')
 test_evaluator = val_evaluator
 model.update(
+    neck=dict(in_channels=[24, 48, 96, 192]),
     roi_head=dict(bbox_head=dict(num_classes=1), mask_head=dict(num_classes=1)),
     train_cfg=dict(rcnn=dict(sampler=dict(num=32))),
     test_cfg=dict(rpn=dict(max_per_img=50), rcnn=dict(max_per_img=5)))
@@ -51,8 +52,8 @@ def main() -> None:
 
     block = next(block for block in re.findall(r'```python\n(.*?)```', readme, re.S) if "'mmdet::" in block)
     config = Path('detector.py')
-    config.write_text(block.replace('work_dirs/pretrain/epoch_100.pth', str(backbone)).replace(", prefix='backbone.'", '')
-                      .replace("arch='tiny'", "arch='atto'") + DETECTION_DATA.format(root=f'{data}/nuclei'))
+    block = block.replace("='work_dirs/pretrain/epoch_100.pth', prefix='backbone.'", f"='{backbone}'")
+    config.write_text(block.replace("arch='tiny'", "arch='atto'") + DETECTION_DATA.format(root=f'{data}/nuclei'))
     run(['-m', 'mmsimmim', 'train', str(config), '--cfg-options', *SHORT], 'detector.log')
     report = re.search(r'(\d+) of (\d+) parameters', Path('detector.log').read_text())
     check(report and int(report[1]) > 0.9 * int(report[2]), f'of the encoder, {report and report[0]} matched')
@@ -61,7 +62,7 @@ def main() -> None:
 
 
 def pretrain(readme: str, images: Path) -> None:
-    """The first command of the README, short; what it leaves is there, and is loaded by timm where that is installed."""
+    """The first command of the README, short, and what it leaves."""
     command = re.search(r'^(mmsimmim pretrain --data .*)$', readme, re.M)[1]
     command = command.replace('/data/aerial', str(images)).replace('runs/aerial', 'aerial')
     run_command([*shlex.split(command), '--arch', 'swin-atto', '--hours', '0.02'], 'pretrain.log')
@@ -72,7 +73,7 @@ def pretrain(readme: str, images: Path) -> None:
         check(Path('aerial', name).stat().st_size > 1000, f'aerial/{name} is written')
     reconstruct = shlex.split(summary['next_commands'][0])
     run_command(reconstruct, 'reconstruct.log')
-    check(len(list(Path('aerial/reconstructions').glob('*.png'))) == 8, 'pictures are reconstructed')
+    check(len(list(Path('aerial/reconstructions').rglob('*.png'))) == 8, 'pictures are reconstructed')
 
 
 def pretrain_in_python(images: Path) -> Path:
@@ -87,10 +88,10 @@ def pretrain_in_python(images: Path) -> Path:
 
 def refuse(images: Path) -> None:
     """Mistakes are one sentence each."""
-    for mistake in (['--data', 'nowhere'], ['--data', str(images), '--arch', 'swin-tinny'],
-                    ['--data', str(images), '--devices', '99'], ['--data', str(images), '--epochs', '3', '--hours', '1'],
-                    ['--data', str(images), '--set', 'lr=fast']):
-        done = subprocess.run([COMMAND, 'pretrain', '--out', 'refused', *mistake], capture_output=True, text=True)
+    for mistake in (['--data', 'nowhere'], ['--arch', 'swin-tinny'], ['--devices', '99'], ['--set', 'lr=fast'],
+                    ['--epochs', '3', '--hours', '1']):
+        words = [COMMAND, 'pretrain', '--data', str(images), '--out', 'refused', *mistake]
+        done = subprocess.run(words, capture_output=True, text=True)
         lines = done.stderr.strip().splitlines()
         check(done.returncode in (1, 2) and len(lines) == 1 and 'Traceback' not in done.stderr, done.stderr.strip())
         check(not Path('refused').exists(), 'nothing is left of it')
