@@ -47,7 +47,8 @@ def choose_recipe(num_images: int,
                   img_size: int | None = None,
                   mask_patch_size: int | None = None,
                   mask_ratio: float | None = None,
-                  object_size: float | None = None) -> Recipe:
+                  object_size: float | None = None,
+                  pretrained: bool = False) -> Recipe:
     """Choose a recipe for images, encoder, machine and time; what is given stays as it is, and the rest follows it.
 
     A pure function. For a time budget first choose without one, measure how many images a second the first steps train
@@ -70,6 +71,8 @@ def choose_recipe(num_images: int,
         mask_ratio (float, optional): Share of the patches that is masked.
         object_size (float, optional): Side of what is to be recognised, in pixels of the images. Defaults to None:
             as large as in photographs.
+        pretrained (bool): Whether the encoder begins from a checkpoint, for which few images are enough. Defaults to
+            False.
 
     Returns:
         Recipe: With what was chosen and why in three lines, and warnings.
@@ -99,7 +102,8 @@ def choose_recipe(num_images: int,
         drop_path_rate=encoder.drop_path_rate, precision=machine.precision or fast_precision(machine.on_cpu),
         seconds=seconds and float(seconds), reasons=('', '', ''),
         warnings=())
-    told = dict(sizes=sizes, encoder=encoder, machine=machine, given=given, limited=length.limited)
+    told = dict(sizes=sizes, encoder=encoder, machine=machine, given=given, limited=length.limited,
+                pretrained=pretrained)
     return replace(recipe, reasons=reasons(recipe, **told), warnings=warnings(recipe, **told))
 
 

@@ -58,7 +58,9 @@ def warnings(recipe: Recipe, **told: Any) -> tuple[str, ...]:
     return tuple([*_of_images(recipe, **told), *_of_sizes(recipe, **told), *_of_length(recipe, **told)])
 
 
-def _of_images(recipe: Recipe, encoder: Encoder, **_: Any) -> Iterator[str]:
+def _of_images(recipe: Recipe, encoder: Encoder, pretrained: bool, **_: Any) -> Iterator[str]:
+    if pretrained:
+        return
     number = recipe.num_images
     if number < rule.FEWEST_IMAGES:
         yield (f'{_many(number, "image")}: 30 were too few to learn what holds for others, {rule.FEWEST_IMAGES} were '

@@ -58,3 +58,9 @@ def test_a_recipe_can_be_written_as_json():
     recipe = choose_recipe(350, PHOTOS, SMALL)
     written = json.loads(json.dumps(recipe.to_dict()))
     assert all(written[name] == getattr(recipe, name) for name in ('lr', 'max_iters', 'epochs', 'images_seen'))
+
+
+def test_from_a_checkpoint_few_images_are_enough():
+    new, pretrained = (' '.join(choose_recipe(60, epochs=9000, pretrained=known).warnings) for known in (False, True))
+    assert 'too few' in new and 'by heart' in new
+    assert 'too few' not in pretrained and 'by heart' not in pretrained

@@ -57,9 +57,12 @@ class Architecture(NamedTuple):
     def options(self) -> dict[str, Any]:
         """As variables and settings of that config."""
         encoder = self.encoder
-        stride = {} if self.family == 'vit' else dict(encoder_stride=encoder.stride)
-        return dict(arch=self.arch, in_channels=encoder.channels, model_patch_size=encoder.patch_size, **stride,
-                    **{f'model.backbone.arch.{key}': value for key, value in self.changes.items()})
+        options = dict(arch=self.arch, in_channels=encoder.channels, model_patch_size=encoder.patch_size)
+        if self.family != 'vit':
+            options['encoder_stride'] = encoder.stride
+        if 'depths' in self.changes:
+            options['model.backbone.out_indices'] = (len(self.changes['depths']) - 1, )
+        return {**options, **{f'model.backbone.arch.{key}': value for key, value in self.changes.items()}}
 
 
 def architecture(name: str) -> Architecture:

@@ -52,7 +52,8 @@ def prepare(out: Path, request: Mapping[str, Any]) -> Path:
             begun = {} if start is None else start.options(recipe)
             return {**found.options, **options_of(recipe, encoder), **begun, 'randomness.seed': seed, **settings}
 
-        recipe, tried = settle(found, encoder, machine, {name: given[name] for name in OF_RECIPE}, settings,
+        asked = dict({name: given[name] for name in OF_RECIPE}, pretrained=start is not None)
+        recipe, tried = settle(found, encoder, machine, asked, settings,
                                lambda recipe, folder: write_config(base, options(recipe), folder, []), began)
         begun = [] if start is None else [start.line(recipe)]
         chosen = [encoder.line, *begun, *tried, *recipe.reasons,

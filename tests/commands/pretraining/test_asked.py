@@ -69,10 +69,9 @@ class TestArchitecture:
         settings['model.backbone.arch.num_heads'] = [1, 2, 4]
         narrow = asked_architecture('swin-tiny', settings, 5_000, True)
         assert (narrow.encoder.stride, narrow.encoder.channels, narrow.encoder.width) == (16, 128, 32)
-        settings['model.backbone.out_indices'] = (2, )
         model = built(narrow, tmp_path, settings)
         assert dict(model.backbone.arch) == dict(SWIN['tiny'], embed_dims=32, depths=[1, 1, 2], num_heads=[1, 2, 4])
-        assert (model.neck.in_channels, model.neck.encoder_stride) == (128, 16)
+        assert (model.neck.in_channels, model.neck.encoder_stride, model.backbone.out_indices) == (128, 16, (2, ))
 
     def test_the_mlps_of_a_vit_stay_as_wide(self, tmp_path):
         narrow = asked_architecture('vit-tiny', {'model.backbone.arch.embed_dims': 96}, 5_000, True)
