@@ -27,7 +27,7 @@ class Task(NamedTuple):
 
 
 TASKS = dict(
-    cls=Task('photos', 'top-1', 'accuracy/top1', 1, (3e-4, 1e-3, 3e-3)),
+    cls=Task('photos', 'top-1', 'accuracy/top1', 1, (1e-3, 3e-3)),
     det=Task('nuclei', 'mask AP', 'coco/segm_mAP', 100, (1e-3, 3e-3)),
     seg=Task('nuclei', 'mIoU', 'mIoU', 1, (1e-3, 3e-3)),
     trees=Task('aerial', 'box AP', 'coco/bbox_mAP', 100, (1e-3, 3e-3)))
@@ -46,7 +46,7 @@ class Preset:
         arch (str): Of the Swin Transformer.
     """
 
-    seconds: float = 120.
+    seconds: float = 360.
     percent: int = 20
     arch: str = ARCH
 
