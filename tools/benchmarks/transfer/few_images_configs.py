@@ -9,8 +9,8 @@ from mmsimmim.architectures import SWIN
 from mmsimmim.commands.config.loading import read_with_options
 from mmsimmim.commands.pretraining.architectures import architecture
 from mmsimmim.commands.pretraining.choose import options_of
-from mmsimmim.registry import DATASETS
 from mmsimmim.recipes import Machine, choose_recipe
+from mmsimmim.registry import DATASETS
 from tools.benchmarks.transfer.few_images_presets import WINDOW, Preset
 from tools.benchmarks.transfer.transfer_configs import NORMALISATION
 

@@ -189,14 +189,14 @@ def table(results: dict) -> str:
         lines.append(f'| {task.data} | {task.measure} | {" | ".join(cells)} | {len(seeds)} |')
     lines += ['', '| data | pre-training | crop, px | steps | batch | rate | processor time, s | last loss |',
               '| --- |' + ' --- |' * 7]
-    for run in sorted(results['pretraining'], key=lambda run: (run['data'], run['arm'])):
-        lines.append(f"| {run['data']} | {STARTS[run['arm']]}, seed {run['seed']} | {run['img_size']} | {run['steps']:,} | "
-                     f"{run['batch']} | {run['lr']:.2g} | {run['processor']:.0f} | {run['loss']:.3f} |")
-    lines += ['', '| start | ' + ' | '.join(f'{name}, lr {lr:g}' for name, task in TASKS.items() for lr in task.lrs) + ' |',
-              '| --- |' + ' --- |' * sum(len(task.lrs) for task in TASKS.values())]
+    for run in sorted(results['pretraining'], key=lambda run: (run['data'], run['arm'], run['seed'])):
+        lines.append(f"| {run['data']} | {STARTS[run['arm']]}, seed {run['seed']} | {run['img_size']} | "
+                     f"{run['steps']:,} | {run['batch']} | {run['lr']:.2g} | {run['processor']:.0f} | {run['loss']:.3f} |")
+    tried = [(name, lr) for name, task in TASKS.items() for lr in task.lrs]
+    lines += ['', '| start | ' + ' | '.join(f'{name}, lr {lr:g}' for name, lr in tried) + ' |',
+              '| --- |' + ' --- |' * len(tried)]
     for start in STARTS:
         found = {(run['task'], run['lr']): run['score'] for run in results['choice'] if run['start'] == start}
-        cells = [f'{found[name, lr]:.1f}' if (name, lr) in found else '–' for name, task in TASKS.items()
-                 for lr in task.lrs]
+        cells = [f'{found[one]:.1f}' if one in found else '–' for one in tried]
         lines.append(f'| {STARTS[start]} | {" | ".join(cells)} |')
     return '\n'.join(lines) + '\n'
