@@ -191,7 +191,8 @@ def table(results: dict) -> str:
               '| --- |' + ' --- |' * 7]
     for run in sorted(results['pretraining'], key=lambda run: (run['data'], run['arm'], run['seed'])):
         lines.append(f"| {run['data']} | {STARTS[run['arm']]}, seed {run['seed']} | {run['img_size']} | "
-                     f"{run['steps']:,} | {run['batch']} | {run['lr']:.2g} | {run['processor']:.0f} | {run['loss']:.3f} |")
+                     f"{run['steps']:,} | {run['batch']} | {run['lr']:.2g} | {run['processor']:.0f} | "
+                     f"{run['loss']:.3f} |")
     tried = [(name, lr) for name, task in TASKS.items() for lr in task.lrs]
     lines += ['', '| start | ' + ' | '.join(f'{name}, lr {lr:g}' for name, lr in tried) + ' |',
               '| --- |' + ' --- |' * len(tried)]
