@@ -32,6 +32,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--set', nargs='+', action=OptionsAction, metavar='KEY=VALUE', default={}, dest='settings',
                         help='settings that win over all that is chosen, as --cfg-options of train')
     parser.add_argument('--start', metavar='FILE', dest='start_from', help='checkpoint whose encoder to begin with')
+    parser.add_argument('--labelled', metavar='FOLDER',
+                        help='with train/CLASS/ and val/CLASS/, or CLASS/ alone: curves of what frozen features are '
+                             'worth, from the untrained encoder on')
     parser.add_argument('--resume', action='store_true', help='go on with the run in OUT where it stopped')
     parser.add_argument('--seed', type=int, default=0, help='of weights, crops and masks (default: %(default)s)')
     args = parser.parse_args()

@@ -38,12 +38,14 @@ STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
 h1 { font-size: 1.6rem; margin: 0; } h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; }
 .status { margin: .4rem 0 1rem; } progress { width: 100%; height: .6rem; accent-color: var(--accent); }
-.figures { display: flex; flex-wrap: wrap; gap: .8rem; padding: 0; margin: 1rem 0; list-style: none; }
-.figures li { border: 1px solid var(--line); border-radius: .5rem; padding: .5rem .9rem; min-width: 8rem; }
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: .8rem; padding: 0;
+  margin: 1rem 0; list-style: none; }
+.figures li { border: 1px solid var(--line); border-radius: .5rem; padding: .5rem .9rem; }
 .figures b { display: block; font-size: 1.35rem; font-variant-numeric: tabular-nums; }
 p, dd { overflow-wrap: anywhere; } dl { margin: 0; } dt { font-weight: 600; } dd { margin: 0 0 .5rem; }
-.curves { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 19rem), 1fr)); gap: .5rem; }
-figure { margin: 0 0 1.2rem; overflow-x: auto; } figure img { width: 100%; height: auto; }
+.curves { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: .5rem; }
+figure { margin: 0 0 1.2rem; overflow-x: auto; }
+figure img { width: 100%; height: auto; border-radius: .3rem; display: block; }
 .rows img { width: auto; max-width: max(100%, 40rem); }
 figcaption { font-size: .9rem; opacity: .8; position: sticky; left: 0; }
 .warning { border-left: .3rem solid #d55e00; padding-left: .7rem; }
@@ -212,8 +214,11 @@ def draw_curves(training: Training, keys: Sequence[str], file_format: str = 'svg
 
 def _draw_panel(panel, training: Training, key: str) -> None:
     own, held_out = _series(training, key), _series(training, HELD_OUT)
-    dots = 'o-' if key.startswith('probe/') else '-'
-    panel.plot(*own, dots, label='training')
+    is_probe = key.startswith('probe/')
+    panel.plot(*own, 'o-' if is_probe else '-', label='training')
+    if is_probe and own[0][0] == 0:
+        panel.axhline(own[1][0], color=GREY, linestyle='--', label='untrained')
+        panel.legend(frameon=False)
     if key == 'loss' and held_out[0]:
         panel.plot(*held_out, 'o-', label='held-out images')
         panel.legend(frameon=False)

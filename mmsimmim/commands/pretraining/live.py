@@ -1,12 +1,17 @@
 """The line that a person watches while a training runs."""
 
+import os
 import sys
 import time
 from typing import TextIO
 
-HELD_OUT = 'reconstruction/masked_loss'
+from .pace import Pace, duration
+
+HELD_OUT, PROBE = 'reconstruction/masked_loss', 'probe/knn'
 # Seconds between two lines where there is no terminal.
 QUIET = 60
+# Of a terminal that does not tell.
+WIDTH = 80
 
 
 class LiveLine:
@@ -22,25 +27,22 @@ class LiveLine:
         self.max_iters = max_iters
         self.batch_size = batch_size
         self.stream = stream or sys.stdout
+        self._pace = Pace(max_iters)
         self._changes = self.stream.isatty()
         self._last = float('-inf')
         self._length = 0
-        self._held_out: float | None = None
+        self._measured: dict[str, float] = {}
 
     def show(self, record: dict) -> None:
         """Show what a line of the log says."""
-        self._held_out = record.get(HELD_OUT, self._held_out)
+        self._measured.update((key, record[key]) for key in (HELD_OUT, PROBE) if key in record)
         if 'loss' not in record:
             return
+        left = self._pace.left(record)
         done = record['iter'] >= self.max_iters
         if self._changes or done or time.monotonic() - self._last >= QUIET:
             self._last = time.monotonic()
-            self._write(self._text(record))
-
-    def say(self, text: str) -> None:
-        """Print a line that stays."""
-        self._clear()
-        print(text, file=self.stream, flush=True)
+            self._write(self._parts(record, left))
 
     def close(self) -> None:
         """End the line."""
@@ -48,28 +50,41 @@ class LiveLine:
             print(file=self.stream, flush=True)
             self._length = 0
 
-    def _text(self, record: dict) -> str:
-        left = record['time'] * (self.max_iters - record['iter'])
-        held_out = '' if self._held_out is None else f', held out {self._held_out:.4f}'
-        return (f'{record["iter"]}/{self.max_iters}  loss {record["loss"]:.4f}{held_out}  '
-                f'{self.batch_size / record["time"]:.0f} images/s  {duration(left)} left')
+    def _parts(self, record: dict, left: float | None) -> list[str]:
+        """What there is to say, the most important first."""
+        speed = images_per_second(record, self.batch_size)
+        parts = [f'{record["iter"]}/{self.max_iters}', f'loss {record["loss"]:.4f}', f'{duration(left)} left']
+        parts += [] if speed is None else [f'{speed} images/s']
+        parts += [f'held out {self._measured[HELD_OUT]:.4f}'] if HELD_OUT in self._measured else []
+        return parts + ([f'nearest neighbours {self._measured[PROBE]:.1f} %'] if PROBE in self._measured else [])
 
-    def _write(self, text: str) -> None:
+    def _write(self, parts: list[str]) -> None:
+        text = '  '.join(parts)
         if not self._changes:
             print(text, file=self.stream, flush=True)
             return
-        print(f'\r{text:{self._length}}', end='', file=self.stream, flush=True)
+        width = self._width()
+        while len(text) > width and len(parts) > 1:
+            parts = parts[:-1]
+            text = '  '.join(parts)
+        text = text[:width]
+        # Beyond the width the line would wrap, and a new one appear with each step.
+        print(f'\r{text:{min(self._length, width)}}', end='', file=self.stream, flush=True)
         self._length = len(text)
 
-    def _clear(self) -> None:
-        if self._changes and self._length:
-            print(f'\r{"":{self._length}}\r', end='', file=self.stream, flush=True)
-            self._length = 0
+    def _width(self) -> int:
+        """Characters of a line; in the last column some terminals wrap."""
+        try:
+            columns = os.get_terminal_size(self.stream.fileno()).columns
+        except (OSError, ValueError, AttributeError):  # a notebook, or a stream without a file
+            columns = 0
+        return max(1, (columns or WIDTH) - 1)
 
 
-def duration(seconds: float) -> str:
-    """A time in words."""
-    minutes = round(seconds / 60)
-    if minutes < 1:
-        return f'{seconds:.0f} s'
-    return f'{minutes // 60} h {minutes % 60:02} min' if minutes >= 60 else f'{minutes} min'
+def images_per_second(record: dict, batch_size: int) -> str | None:
+    """How many images a line of the log says are trained on; None where it does not tell."""
+    seconds = record.get('time') or 0
+    if not seconds > 0:
+        return None
+    speed = batch_size / seconds
+    return f'{speed:.0f}' if speed >= 10 else f'{speed:.2g}'

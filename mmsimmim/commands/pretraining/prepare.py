@@ -12,6 +12,7 @@ from ...errors import UserError
 from ...recipes import Recipe
 from .asked import asked_architecture
 from .choose import options_of, this_machine
+from .labelled import read_labelled
 from .settle import settle
 from .source import places_of, source_options, taken_back
 from .start import read_start
@@ -44,6 +45,7 @@ def prepare(out: Path, request: Mapping[str, Any]) -> Path:
         start = None if given['start_from'] is None else read_start(given['start_from'])
         found = survey(source_options(given['data'], out))
         print(*found.lines(), sep='\n')
+        labelled = None if given['labelled'] is None else read_labelled(given['labelled'], found)
         machine = this_machine(1 if given['devices'] is None else given['devices'], given['precision'])
         encoder = asked_architecture(given['arch'], settings, found.num_training, machine.on_cpu, start)
         base = given['config'] or encoder.config
@@ -56,10 +58,13 @@ def prepare(out: Path, request: Mapping[str, Any]) -> Path:
         recipe, tried = settle(found, encoder, machine, asked, settings,
                                lambda recipe, folder: write_config(base, options(recipe), folder, []), began)
         begun = [] if start is None else [start.line(recipe)]
-        chosen = [encoder.line, *begun, *tried, *recipe.reasons,
+        last = options(recipe)
+        hook, probed = (None, []) if labelled is None else labelled.plan(recipe, machine.devices, last['interval'])
+        chosen = [encoder.line, *begun, *tried, *recipe.reasons, *probed,
                   *(f'WARNING: {warning}' for warning in recipe.warnings)]
         print(*chosen, sep='\n')
-        write_config(base, options(recipe), out, [as_command_line(base, options(recipe)), *found.lines(), *chosen])
+        write_config(base, last, out, [as_command_line(base, last), *found.lines(), *chosen],
+                     [] if hook is None else [hook])
     write_summary(out, dict(plan_of(found, encoder, machine, recipe), request=as_json(request)))
     return out / NAME
 
@@ -86,8 +91,9 @@ def as_json(request: Mapping[str, Any]) -> dict[str, Any]:
     kept = {name: value for name, value in request.items() if value is not None}
     if 'data' in kept:
         kept['data'] = places_of(kept['data'])
-    if 'start_from' in kept:
-        kept['start_from'] = os.path.abspath(kept['start_from'])
+    for name in ('start_from', 'labelled'):
+        if name in kept:
+            kept[name] = os.path.abspath(kept[name])
     return json.loads(json.dumps(kept, default=str))
 
 

@@ -85,6 +85,7 @@ def pretrain(data: Data | None,
              config: str | None = None,
              settings: Mapping[str, Any] | None = None,
              start_from: str | os.PathLike | None = None,
+             labelled: str | os.PathLike | None = None,
              resume: bool = False,
              seed: int | None = None) -> Pretrained:
     """Pre-train an encoder on images without labels, by SimMIM.
@@ -110,6 +111,9 @@ def pretrain(data: Data | None,
         start_from (str | os.PathLike, optional): Checkpoint to begin with, any that ``mmsimmim inspect`` knows; of a
             pre-training mask token and decoder are kept, too. The encoder is told from it. Defaults to None: random
             weights.
+        labelled (str | os.PathLike, optional): Folder with ``train/CLASS/`` and ``val/CLASS/``, or with ``CLASS/``
+            alone, on which frozen features are probed before the first step and at each validation. No weight depends
+            on it. Defaults to None.
         resume (bool): Go on with the run in ``out`` where it stopped; other arguments must be as they were, or left
             out. Of a finished run it makes what is missing. Defaults to False.
         seed (int, optional): Of weights, crops and masks. Defaults to None: 0.
@@ -124,7 +128,7 @@ def pretrain(data: Data | None,
     out = Path(out).absolute()
     request = dict(data=data, arch=arch, img_size=img_size, object_size=object_size, epochs=epochs, hours=hours,
                    batch_size=batch_size, devices=devices, precision=precision, config=config, settings=settings,
-                   start_from=start_from, seed=seed)
+                   start_from=start_from, labelled=labelled, seed=seed)
     if resume:
         require_request(out, request)
     else:

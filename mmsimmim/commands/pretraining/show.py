@@ -7,18 +7,24 @@ from pathlib import Path
 import numpy as np
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from PIL import Image
 
 from ...datasets.seeding import SampleIndex
 from ...errors import UserError
 from ...registry import DATASETS, FUNCTIONS
 from ...visualization.files import write_file, write_picture
+from ...visualization.learning import draw_learning
 from ...visualization.panels import draw_row, hide_masked, stack_rows
 from ...visualization.report import HELD_OUT, Report, draw_curves, keys_of, write_report
 from ...visualization.training_log import Training, read_training
-from .live import duration
+from .live import PROBE, images_per_second
+from .pace import Pace, duration
 
 PICTURES = 'pictures'
 PAGE = 'report.html'
+LEARNING, INPUTS_PICTURE = 'learning.png', 'inputs.png'
+MOMENTS = ('reconstruction_first.png', 'reconstruction_middle.png', 'reconstruction.png')
+LEARNED = 'The same held-out images with the same masks: what the encoder makes of them at moments of the training.'
 ROWS = ('Held-out images: original, what the encoder sees, what it makes of it, and that with the visible pixels put '
         'back.')
 WHOSE = dict(backbone='mmdetection, mmsegmentation, mmpretrain', timm='timm', hf='Hugging Face')
@@ -45,7 +51,7 @@ def draw_inputs(cfg: Config, out: Path) -> Path:
     batch = FUNCTIONS.get(collate.pop('type'))(samples, **collate)
     pairs = [_pair(image, mask) for image, mask in zip(batch['inputs'], batch['data_samples'].mask)]
     rows = [_row(pairs[start:start + COLUMNS]) for start in range(0, len(pairs), COLUMNS)]
-    path = out / PICTURES / 'inputs.png'
+    path = out / PICTURES / INPUTS_PICTURE
     write_picture(str(path), stack_rows(rows))
     return path
 
@@ -78,14 +84,20 @@ class Page:
         self.max_iters = max_iters
         self.batch_size = batch_size
         self._last: dict = {}
+        self._pace = Pace(max_iters)
+        self._left: float | None = None
 
     def show(self, record: dict) -> None:
-        """Take in a line of the log; a new page is written with each measure of held-out images."""
+        """Take in a line of the log; a new page is written with each measure of held-out or labelled images."""
         if 'loss' in record:
-            self._last = record
-        elif HELD_OUT in record and self._last:
-            left = self._last['time'] * (self.max_iters - self._last['iter'])
-            self.write(f'Step {self._last["iter"]:,} of {self.max_iters:,}; {duration(left)} left.', running=True)
+            self._last, self._left = record, self._pace.left(record)
+        elif HELD_OUT in record or PROBE in record:
+            self.write(self._state(), running=True)
+
+    def _state(self) -> str:
+        if not self._last:
+            return f'Before the first of {self.max_iters:,} steps.'
+        return f'Step {self._last["iter"]:,} of {self.max_iters:,}; {duration(self._left)} left.'
 
     def write(self, status: str, running: bool, files: Mapping[str, str] | None = None,
               commands: Sequence[str] = ()) -> Path:
@@ -114,26 +126,44 @@ class Page:
         figures = {}
         if self._last:
             figures = {'loss': f'{self._last["loss"]:.4f}',
-                       'images per second': f'{self.batch_size / self._last["time"]:.0f}'}
-        held_out = [values[HELD_OUT] for _, values in training.records if HELD_OUT in values] if training else []
+                       'images per second': images_per_second(self._last, self.batch_size) or 'unknown'}
+        held_out, probed = ([values[key] for _, values in training.records if key in values] if training else []
+                            for key in (HELD_OUT, PROBE))
         if held_out:
             figures['held-out loss'] = f'{held_out[-1]:.4f}'
+        if probed:
+            figures['nearest neighbours'] = f'{probed[-1]:.1f} %'
+            figures['before training'] = f'{probed[0]:.1f} %'
         return figures
 
     def _write_pictures(self, training: Training | None) -> None:
         folder = self.out / PICTURES
         folder.mkdir(parents=True, exist_ok=True)
-        for name, source in _moments(self.out / 'train').items():
+        drawn = _moments(self.out / 'train')
+        for name, source in drawn.items():
             shutil.copyfile(source, folder / name)
+        learning = _learning([drawn[name] for name in MOMENTS if name in drawn])
+        if learning is not None:
+            write_picture(str(folder / LEARNING), learning)
         if training is not None:
             write_file(folder / 'curves.png', draw_curves(training, keys_of(training), 'png'))
 
     def _pictures(self) -> list[tuple[str, Path]]:
         folder = self.out / PICTURES
         drawn = _moments(self.out / 'train')
-        captions = {name: f'After {_step_of(source):,} iterations. {ROWS}' for name, source in drawn.items()}
-        captions['inputs.png'] = 'Crops of training images, and what the encoder sees of them.'
+        captions = {LEARNING: LEARNED} if len(drawn) > 1 else {}
+        captions |= {name: f'After {_step_of(source):,} iterations. {ROWS}' for name, source in drawn.items()
+                     if name == MOMENTS[-1] or not (folder / LEARNING).is_file()}
+        captions[INPUTS_PICTURE] = 'Crops of training images, and what the encoder sees of them.'
         return [(caption, folder / name) for name, caption in captions.items() if (folder / name).is_file()]
+
+
+def _learning(sheets: Sequence[Path]) -> np.ndarray | None:
+    """The held-out images at several moments in one picture; None if there is one moment alone."""
+    if len(sheets) < 2:
+        return None
+    return draw_learning([np.asarray(Image.open(sheet).convert('RGB')) for sheet in sheets],
+                         [f'after {_step_of(sheet):,}' for sheet in sheets])
 
 
 def _training(work_dir: Path) -> Training | None:
@@ -151,7 +181,7 @@ def _moments(work_dir: Path) -> dict[str, Path]:
     if not steps:
         return {}
     middle = min(steps, key=lambda step: (abs(step - steps[-1] / 2), -step))
-    names = {middle: 'reconstruction_middle.png', steps[0]: 'reconstruction_first.png', steps[-1]: 'reconstruction.png'}
+    names = dict(zip((middle, steps[0], steps[-1]), (MOMENTS[1], MOMENTS[0], MOMENTS[2])))
     return {names[step]: drawn[step] for step in sorted(names, reverse=True)}
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -84,7 +84,9 @@ def survey(options: dict[str, Any]) -> Survey:
     chosen = range(0, len(everything), max(1, len(everything) // HEADERS))
     with ThreadPoolExecutor(THREADS) as pool:
         headers = list(pool.map(lambda idx: _header(everything, idx), chosen))
-        copies = _find_copies(everything, pool) if len(everything) <= COPIES else None
+    copies = None
+    if len(everything) <= COPIES:
+        copies = [[shown(dataset.name_of(idx)) for dataset, idx in group] for group in same_content([everything])]
     known = [header for header in headers if isinstance(header, tuple)]
     unreadable = [header for header in headers if not isinstance(header, tuple)]
     if not known:
@@ -103,16 +105,25 @@ def _header(dataset: ImageFolder, idx: int) -> tuple[tuple[int, int], str] | str
         return f'{shown(dataset.name_of(idx))} ({shown(reason_of(error))})'
 
 
-def _find_copies(dataset: ImageFolder, pool: ThreadPoolExecutor) -> list[list[str]]:
-    """Names of files with the same content, of which only those of the same length are read."""
-    by_length: dict[int, list[int]] = defaultdict(list)
-    for idx, length in enumerate(pool.map(lambda idx: _length(dataset, idx), range(len(dataset)))):
-        by_length[length].append(idx)
-    alike = [idx for length, group in by_length.items() if length > 0 and len(group) > 1 for idx in group]
-    by_content: dict[bytes | None, list[str]] = defaultdict(list)
-    for idx, digest in zip(alike, pool.map(lambda idx: _digest(dataset, idx), alike)):
-        by_content[digest].append(shown(dataset.name_of(idx)))
-    return [names for digest, names in by_content.items() if digest is not None and len(names) > 1]
+def same_content(datasets: Sequence[ImageFolder]) -> list[list[tuple[ImageFolder, int]]]:
+    """Groups of files with the same content, of which only those of the same length are read.
+
+    Args:
+        datasets (Sequence[ImageFolder]): Where to look.
+
+    Returns:
+        list[list[tuple[ImageFolder, int]]]: Dataset and index of each file, of groups of two and more.
+    """
+    files = [(dataset, idx) for dataset in datasets for idx in range(len(dataset))]
+    with ThreadPoolExecutor(THREADS) as pool:
+        by_length: dict[int, list] = defaultdict(list)
+        for file, length in zip(files, pool.map(lambda file: _length(*file), files)):
+            by_length[length].append(file)
+        alike = [file for length, group in by_length.items() if length > 0 and len(group) > 1 for file in group]
+        by_content: dict[bytes | None, list] = defaultdict(list)
+        for file, digest in zip(alike, pool.map(lambda file: _digest(*file), alike)):
+            by_content[digest].append(file)
+    return [group for digest, group in by_content.items() if digest is not None and len(group) > 1]
 
 
 def _length(dataset: ImageFolder, idx: int) -> int:

@@ -1,6 +1,7 @@
 """The config of a run, written where its results go."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ NAME = 'pretrain_config.py'
 WORK_DIR = '{{ fileDirname }}/train'
 
 
-def write_config(base: str, options: dict[str, Any], out: Path, comments: list[str]) -> Path:
+def write_config(base: str, options: dict[str, Any], out: Path, comments: list[str],
+                 hooks: Sequence[dict[str, Any]] = ()) -> Path:
     """Write a config as one file that ``tools/train.py`` runs as it is.
 
     Args:
@@ -23,6 +25,7 @@ def write_config(base: str, options: dict[str, Any], out: Path, comments: list[s
         options (dict[str, Any]): As given to ``--cfg-options``.
         out (Path): The folder.
         comments (list[str]): What to say at its top.
+        hooks (Sequence[dict[str, Any]]): To add to its ``custom_hooks``. Defaults to none.
 
     Returns:
         Path: The file, ``pretrain_config.py`` in the folder. Its run writes into ``train`` beside it.
@@ -35,6 +38,8 @@ def write_config(base: str, options: dict[str, Any], out: Path, comments: list[s
     _require_variables(path, options)
     cfg, _ = read_with_options(path, dict(options))
     cfg.work_dir = WORK_DIR
+    if hooks:
+        cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), *hooks]
     path = out / NAME
     header = '\n'.join(f'# {line}' for line in comments)
     temporary = f'{path}.tmp'

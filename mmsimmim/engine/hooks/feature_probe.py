@@ -36,7 +36,8 @@ class FeatureProbeHook(Hook):
 
     Args:
         train (str | dict): Labelled images to fit to: a folder with one folder per class, read by
-            :class:`mmsimmim.LabelledImageFolder`, or the config of a dataset whose samples have ``gt_label``.
+            :class:`mmsimmim.LabelledImageFolder`, or the config of that (its ``pipeline`` may be left out), or of
+            another dataset whose samples have ``gt_label``.
         val (str | dict): Labelled images to classify, of the same classes.
         interval (int): Epochs or iterations between two measurements. Defaults to 10.
         by_epoch (bool): Whether the interval counts epochs. Defaults to True.
@@ -132,6 +133,8 @@ class FeatureProbeHook(Hook):
         source = self.sources[side]
         if isinstance(source, dict):
             dataset = dict(source)
+            if dataset.get('type') == 'mmsimmim.LabelledImageFolder' and 'pipeline' not in dataset:
+                dataset['pipeline'] = self._find_pipeline(runner)
         else:
             _check_folder(source, side)
             dataset = dict(type='mmsimmim.LabelledImageFolder', data_root=str(source),

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shlex
+import shutil
 import signal
 import sys
 import threading
@@ -42,6 +43,19 @@ def images(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope='module')
+def labelled(images, tmp_path_factory):
+    """Two classes; two of those to classify are trained on."""
+    folder = tmp_path_factory.mktemp('labelled')
+    for number in range(36):
+        place = folder / ('train' if number < 24 else 'val') / f'class{number % 2}' / f'{number}.png'
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.new('RGB', (40, 40), (number, 255 * (number % 2), 0)).save(place)
+    for number in range(2):
+        shutil.copy(sorted(images.iterdir())[number], folder / 'val' / 'class0')
+    return folder
+
+
 def weights(path):
     return torch.load(path, weights_only=False)['state_dict']
 
@@ -51,7 +65,7 @@ def assert_equal(ours, theirs):
 
 
 @pytest.fixture(scope='module')
-def run(images, tmp_path_factory):
+def run(images, labelled, tmp_path_factory):
     """A run that was interrupted after two of six steps, and resumed."""
     out = tmp_path_factory.mktemp('a folder') / 'run'
 
@@ -67,7 +81,7 @@ def run(images, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
         patch.setattr('mmsimmim.commands.pretraining.run.records', interrupt)
         with pytest.raises(TrainingStopped) as stopped:
-            mmsimmim.pretrain(images, out, arch='swin-atto', img_size=32, settings={
+            mmsimmim.pretrain(images, out, arch='swin-atto', img_size=32, labelled=labelled, settings={
                 **SETTINGS, 'default_hooks.logger.interval': 1})
         page = (out / 'report.html').read_text()
     with contextlib.redirect_stdout(printed):
@@ -88,14 +102,29 @@ class TestRun:
         train.main()
         assert_equal(weights(run.result.checkpoint), weights(tmp_path / 'other' / 'iter_6.pth'))
 
+    def test_labelled_images_are_probed_from_before_the_first_step_on_and_change_no_weight(self, run, tmp_path,
+                                                                                           monkeypatch):
+        assert '2 classes, 24 images to fit to and 14 to classify' in run.text and '3 times after' in run.text
+        logged = [json.loads(line) for path in sorted(run.out.glob('train/*/vis_data/scalars.json'))
+                  for line in path.read_text().splitlines()]
+        probed = {line['step']: line['probe/knn'] for line in logged if 'probe/knn' in line}
+        assert {0, 2, 4, 6} == set(probed) and all(0 <= value <= 100 for value in probed.values())
+        page = (run.out / 'report.html').read_text()
+        assert f'nearest neighbours, in percent: {probed[0]:.4g} at iteration 0, {probed[6]:.4g} at 6' in page
+        monkeypatch.setattr(sys, 'argv', ['train', str(run.result.config), '--work-dir', str(tmp_path / 'other'),
+                                          '--cfg-options', 'custom_hooks=None'])
+        train.main()
+        assert_equal(weights(run.result.checkpoint), weights(tmp_path / 'other' / 'iter_6.pth'))
+
     def test_a_person_sees_data_progress_pictures_and_what_to_do_next(self, run):
         assert 'of them are held out' in run.text and '6/6  loss' in run.text and 'mmsimmim reconstruct' in run.text
         assert {path.name for path in (run.out / 'pictures').iterdir()} == {
-            'inputs.png', 'curves.png', 'reconstruction_first.png', 'reconstruction_middle.png', 'reconstruction.png'}
+            'inputs.png', 'curves.png', 'learning.png', 'reconstruction_first.png', 'reconstruction_middle.png',
+            'reconstruction.png'}
         page = (run.out / 'report.html').read_text()
         HTMLParser().feed(page)
         assert 'Finished after 6 iterations.' in page and 'http-equiv="refresh"' not in page
-        assert page.index('After 6 iterations') < page.index('After 4') < page.index('After 2')
+        assert page.index('at moments of the training') < page.index('After 6 iterations')
         assert run.result.files['backbone'] in page
 
     def test_the_summary_tells_data_recipe_and_result(self, run):
