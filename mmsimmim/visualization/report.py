@@ -35,14 +35,15 @@ REFRESH = 20
 
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8881; --accent: #0072b2; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 0 auto; padding: 1.5rem 1rem 4rem;
+  overflow-wrap: anywhere; }
 h1 { font-size: 1.6rem; margin: 0; } h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; }
 .status { margin: .4rem 0 1rem; } progress { width: 100%; height: .6rem; accent-color: var(--accent); }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: .8rem; padding: 0;
   margin: 1rem 0; list-style: none; }
 .figures li { border: 1px solid var(--line); border-radius: .5rem; padding: .5rem .9rem; }
 .figures b { display: block; font-size: 1.35rem; font-variant-numeric: tabular-nums; }
-p, dd { overflow-wrap: anywhere; } dl { margin: 0; } dt { font-weight: 600; } dd { margin: 0 0 .5rem; }
+dl { margin: 0; } dt { font-weight: 600; } dd { margin: 0 0 .5rem; }
 .curves { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: .5rem; }
 figure { margin: 0 0 1.2rem; overflow-x: auto; }
 figure img { width: 100%; height: auto; border-radius: .3rem; display: block; }

@@ -1,6 +1,7 @@
 """What a person looks at: the masked inputs before the first step, and a page and pictures while the run goes on."""
 
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -28,6 +29,8 @@ LEARNED = 'The same held-out images with the same masks: what the encoder makes 
 ROWS = ('Held-out images: original, what the encoder sees, what it makes of it, and that with the visible pixels put '
         'back.')
 WHOSE = dict(backbone='mmdetection, mmsegmentation, mmpretrain', timm='timm', hf='Hugging Face')
+# Seconds between two pages.
+PERIOD = 60
 # Images in the grid of masked inputs, and in a row of it.
 INPUTS, COLUMNS = 8, 4
 
@@ -86,12 +89,13 @@ class Page:
         self._last: dict = {}
         self._pace = Pace(max_iters)
         self._left: float | None = None
+        self._written = time.monotonic()
 
     def show(self, record: dict) -> None:
-        """Take in a line of the log; a new page is written with each measure of held-out or labelled images."""
+        """Take in a line of the log; a new page is written with each measure of held-out images, and once a minute."""
         if 'loss' in record:
             self._last, self._left = record, self._pace.left(record)
-        elif HELD_OUT in record or PROBE in record:
+        if HELD_OUT in record or time.monotonic() - self._written >= PERIOD:
             self.write(self._state(), running=True)
 
     def _state(self) -> str:
@@ -112,6 +116,7 @@ class Page:
         Returns:
             Path: It.
         """
+        self._written = time.monotonic()
         training = _training(self.out / 'train')
         self._write_pictures(training)
         done = self._last.get('iter', 0) / self.max_iters if running or not commands else 1.

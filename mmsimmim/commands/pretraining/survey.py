@@ -75,11 +75,14 @@ def survey(options: dict[str, Any]) -> Survey:
         Survey: What was found.
 
     Raises:
-        UserError: There are no images, or none that can be read.
+        UserError: There are no images, or one alone, or none that can be read.
     """
     settings = {key: value for key, value in options.items() if key != 'dataset_type'}
     settings['type'] = options['dataset_type']
     everything: ImageFolder = DATASETS.build(settings)
+    if len(everything) < 2:
+        raise UserError(f'{options["data_root"]} holds a single image: one is held out to measure on, and nothing is '
+                        'left to train on. Give two at least; to learn what holds for others takes some hundred.')
     training = DATASETS.build(dict(settings, split='train'))
     chosen = range(0, len(everything), max(1, len(everything) // HEADERS))
     with ThreadPoolExecutor(THREADS) as pool:
