@@ -44,7 +44,7 @@ def duration(seconds: float | None) -> str:
     """A time in words."""
     if seconds is None:
         return 'unknown time'
-    minutes = round(seconds / 60)
-    if minutes < 1:
+    if seconds < 59.5:
         return f'{seconds:.0f} s'
+    minutes = round(seconds / 60)
     return f'{minutes // 60} h {minutes % 60:02} min' if minutes >= 60 else f'{minutes} min'

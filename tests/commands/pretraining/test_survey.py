@@ -104,3 +104,8 @@ class TestSurvey:
             (tmp_path / f'{number}.png').write_bytes(b'nothing')
         with pytest.raises(UserError, match=r'None of 3 images in .* can be read. For example 0.png \(not an image\)'):
             survey(source_options(tmp_path, tmp_path))
+
+    def test_a_single_image_is_told(self, tmp_path):
+        Image.new('RGB', (20, 30)).save(tmp_path / 'one.png')
+        with pytest.raises(UserError, match='holds a single image.* two at least'):
+            survey(source_options(tmp_path, tmp_path))

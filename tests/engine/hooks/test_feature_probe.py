@@ -115,6 +115,13 @@ def test_scores_are_those_of_the_weights(cfg, tmp_path):
         runner.log_dir, f'{runner.timestamp}.log').read_text()
 
 
+def test_a_dataset_without_a_pipeline_is_read_as_the_validation_set(cfg, tmp_path):
+    sides = {side: dict(type='mmsimmim.LabelledImageFolder', data_root=str(tmp_path / side))
+             for side in ('train', 'val')}
+    runner, _ = train(cfg, sides)
+    assert scores(runner)[3] == pytest.approx(expected_scores(runner, tmp_path))
+
+
 def test_at_start_and_by_iterations(cfg, tmp_path):
     cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=5, val_interval=5)
     runner, _ = train(cfg, dict(by_epoch=False, at_start=True))
