@@ -137,8 +137,8 @@ def _classes(settings: dict[str, Any], folder: str) -> list[str]:
     try:
         classes = list(DATASETS.build(dict(type='mmsimmim.LabelledImageFolder', data_root=root)).metainfo['classes'])
     except UserError as error:
-        raise UserError(f'--labelled {shown(folder)} has no classes. Sort the images into one folder per class, or '
-                        f'those into {TRAIN}/ and {VAL}/. ({error})') from error
+        raise UserError(f'--labelled {shown(folder)} has no classes, folders with images. Sort the images into one '
+                        f'folder per class, and these into {TRAIN}/ and {VAL}/ where they are divided.') from error
     if len(classes) < 2:
         raise UserError(f'--labelled {shown(folder)} has a single class, {shown(classes[0])}: there is nothing to tell '
                         f'apart. Give a folder with one folder per class, or with {TRAIN}/CLASS and {VAL}/CLASS.')

@@ -117,7 +117,9 @@ class TestPace:
         assert Pace(100).left(dict(iter=1, loss=1.)) is None and Pace(100).left(record(1, seconds=math.nan)) is None
 
 
-@pytest.mark.parametrize('seconds, words', [(0, '0 s'), (49.5, '50 s'), (59.6, '1 min'), (90, '2 min'), (3599, '1 h 00 min'),
-                                            (7260, '2 h 01 min'), (None, 'unknown time')])
+@pytest.mark.parametrize('seconds, words', [
+    (0, '0 s'), (49.5, '50 s'), (59.6, '1 min'), (90, '2 min'), (3599, '1 h 00 min'), (7260, '2 h 01 min'),
+    (None, 'unknown time')
+])
 def test_durations_in_words(seconds, words):
     assert duration(seconds) == words

@@ -68,7 +68,7 @@ def test_between_moments_it_is_written_once_a_minute(run, monkeypatch):
     begin = show.time.monotonic()
     for seconds, written in ((59, False), (61, True), (100, False), (125, True)):
         (run.out / 'report.html').unlink(missing_ok=True)
-        monkeypatch.setattr(show.time, 'monotonic', lambda: begin + seconds)
+        monkeypatch.setattr(show.time, 'monotonic', lambda now=begin + seconds: now)
         run.step(seconds // 2)
         assert (run.out / 'report.html').exists() == written
 
