@@ -51,8 +51,10 @@ class Survey(NamedTuple):
         widths, heights = zip(*self.sizes)
         formats = ', '.join(f'{count:,} {name}' for name, count in Counter(self.formats).most_common())
         sample = '' if self.looked_at == self.num_images else f' in {self.looked_at:,} looked at'
+        held_out = self.num_images - self.num_training
+        verb = 'is' if held_out == 1 else 'are'
         return (f'{self.num_images:,} images ({formats}{sample}), {min(widths)} to {max(widths)} pixels wide and '
-                f'{min(heights)} to {max(heights)} high. {self.num_images - self.num_training:,} of them are held out.')
+                f'{min(heights)} to {max(heights)} high. {held_out:,} of them {verb} held out.')
 
     def _warn_of_unreadable(self) -> Iterable[str]:
         if self.unreadable:

@@ -117,7 +117,7 @@ class TestRun:
         assert_equal(weights(run.result.checkpoint), weights(tmp_path / 'other' / 'iter_6.pth'))
 
     def test_a_person_sees_data_progress_pictures_and_what_to_do_next(self, run):
-        assert 'of them are held out' in run.text and '6/6  loss' in run.text and 'mmsimmim reconstruct' in run.text
+        assert '1 of them is held out' in run.text and '6/6  loss' in run.text and 'mmsimmim reconstruct' in run.text
         assert {path.name for path in (run.out / 'pictures').iterdir()} == {
             'inputs.png', 'curves.png', 'learning.png', 'reconstruction_first.png', 'reconstruction_middle.png',
             'reconstruction.png'}
