@@ -216,7 +216,7 @@ def draw_curves(training: Training, keys: Sequence[str], file_format: str = 'svg
 def _draw_panel(panel, training: Training, key: str) -> None:
     own, held_out = _series(training, key), _series(training, HELD_OUT)
     is_probe = key.startswith('probe/')
-    panel.plot(*own, 'o-' if is_probe else '-', label='training')
+    panel.plot(*own, 'o-' if is_probe else '-', label='pre-trained so far' if is_probe else 'training')
     if is_probe and own[0][0] == 0:
         panel.axhline(own[1][0], color=GREY, linestyle='--', label='untrained')
         panel.legend(frameon=False)

@@ -168,7 +168,7 @@ def _learning(sheets: Sequence[Path]) -> np.ndarray | None:
     if len(sheets) < 2:
         return None
     return draw_learning([np.asarray(Image.open(sheet).convert('RGB')) for sheet in sheets],
-                         [f'after {_step_of(sheet):,}' for sheet in sheets])
+                         [f'after {_step_of(sheet):,} iterations' for sheet in sheets])
 
 
 def _training(work_dir: Path) -> Training | None:
