@@ -10,6 +10,7 @@ from typing import Any
 
 from ...errors import shown
 from ...interruption import RESUMABLE
+from ..common.folder_lock import locked
 from ..config.loading import read_config
 from .finish import export, is_finished, last_checkpoint
 from .follow import OUTPUT, ending_with_us, records, start
@@ -147,6 +148,8 @@ def _train(config: Path, resume: bool) -> Page:
     if resume and is_finished(out / 'train', max_iters):
         print(f'The run in {out} is finished: there is nothing to train.')
         return page
+    with locked([str(out / 'train')]):  # by a training of this folder that is alive it is refused
+        pass
     print(f'Crops and masks: {draw_inputs(cfg, out)}')
     line = LiveLine(max_iters, batch_size)
     page.write('Reading the images.', running=True)

@@ -45,7 +45,7 @@ class TestNames:
             architecture(name)
 
     @pytest.mark.parametrize('images, cpu, gpu', [
-        (30, 'swin-atto', 'swin-atto'), (900, 'swin-femto', 'swin-femto'), (2_000, 'swin-femto', 'swin-nano'),
+        (30, 'swin-atto', 'swin-atto'), (700, 'swin-femto', 'swin-femto'), (1_500, 'swin-femto', 'swin-nano'),
         (50_000, 'swin-femto', 'swin-tiny')])
     def test_where_none_is_given_it_fits_images_and_device(self, images, cpu, gpu):
         assert (default_architecture(images, True).name, default_architecture(images, False).name) == (cpu, gpu)
