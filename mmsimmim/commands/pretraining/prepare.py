@@ -15,7 +15,7 @@ from .choose import options_of, this_machine
 from .settle import settle
 from .source import places_of, source_options, taken_back
 from .start import read_start
-from .summary import plan_of, read_summary, write_summary
+from .summary import plan_of, read_summary, took, write_summary
 from .survey import survey
 from .write import NAME, as_command_line, write_config
 
@@ -60,7 +60,8 @@ def prepare(out: Path, request: Mapping[str, Any]) -> Path:
                   *(f'WARNING: {warning}' for warning in recipe.warnings)]
         print(*chosen, sep='\n')
         write_config(base, options(recipe), out, [as_command_line(base, options(recipe)), *found.lines(), *chosen])
-    write_summary(out, dict(plan_of(found, encoder, machine, recipe), request=as_json(request)))
+    plan = dict(plan_of(found, encoder, machine, recipe), seed=seed, request=as_json(request))
+    write_summary(out, took(plan, time.monotonic() - began))
     return out / NAME
 
 

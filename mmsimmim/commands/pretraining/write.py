@@ -34,7 +34,8 @@ def write_config(base: str, options: dict[str, Any], out: Path, comments: list[s
     path = str(shipped) if shipped.is_file() else find_config(base)
     _require_variables(path, options)
     cfg, _ = read_with_options(path, dict(options))
-    cfg.work_dir = WORK_DIR
+    # MMEngine puts the folder's name between the quotes as it is.
+    cfg.work_dir = WORK_DIR if str(out) == repr(str(out))[1:-1] and "'" not in str(out) else str(out / 'train')
     path = out / NAME
     header = '\n'.join(f'# {line}' for line in comments)
     temporary = f'{path}.tmp'
