@@ -1,7 +1,6 @@
 """What a pre-training leaves, taken into other code bases, and the commands that it ends with, given."""
 
 import errno
-import json
 import os
 import shlex
 import sys
@@ -69,7 +68,8 @@ class TestCodeBases:
         for backbone in (dict(type='SwinTransformer', **ATTO), dict(type='mmsimmim.SwinTransformer', arch='atto')):
             model = build(framework, dict(backbone, **common), channels=WIDTHS)
             model.backbone.init_weights()
-            maps.append(model.backbone.double().eval()(inputs))
+            model.double().eval()
+            maps.append(model.backbone(inputs))
         assert [level.shape[1] for level in maps[0]] == WIDTHS
         for theirs, ours in zip(*maps):
             assert_same(ours, theirs)
@@ -113,7 +113,7 @@ class TestNextCommands:
              'train_dataloader.dataset.pipeline.4.transforms.0.0.scales=[(64,64)]',
              'train_dataloader.dataset.pipeline.4.transforms.1.2.scales=[(64,64)]')),
         (2, ('data_root={data}', 'train_images=images', 'train_labels=labels', 'img_suffix=.png',
-             'train_cfg.max_iters=1', 'model.decode_head.channels=16', 'train_dataloader.batch_size=2')),
+             'train_cfg.max_iters=1', 'param_scheduler.0.end=1', 'param_scheduler.1.begin=0', 'model.decode_head.channels=16', 'train_dataloader.batch_size=2')),
     ])
     def test_a_detector_and_a_segmentor_train_from_it(self, run, tmp_path, monkeypatch, number, short):
         write_data(tmp_path)
