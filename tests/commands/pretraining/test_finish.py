@@ -4,21 +4,20 @@ import errno
 import os
 import shlex
 import sys
-from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
-from mmengine.config import ConfigDict
-from torch import nn
+from mmengine.config import Config
 
 import mmsimmim
 from mmsimmim.__main__ import main
 from mmsimmim.architectures import SWIN
-from mmsimmim.checkpoints.reading import files as checkpoint_files
+from mmsimmim.checkpoints import write_checkpoint
 from mmsimmim.commands.pretraining import finish
 from mmsimmim.commands.pretraining.following import next_commands
 from mmsimmim.errors import UserError
+from mmsimmim.registry import MODELS
 from tests.downstream.stock_models import build
 from tests.downstream.tiny_data import CLASSES, write_data
 
@@ -129,3 +128,96 @@ class TestNextCommands:
         same = [name for name, value in trained.items()
                 if found[name].shape == value.shape and torch.allclose(found[name], value, rtol=0, atol=1e-6)]
         assert len(same) == len(trained) - 8  # the others are tables of 8 blocks, for windows of 7
+
+
+class TestPlaceholders:
+    """What the commands say where the run itself cannot tell."""
+
+    def commands(self, folder, **changes):
+        cfg = Config(dict(model=dict(backbone=dict(type='mmsimmim.SwinTransformer', arch='tiny')),
+                          train_dataloader=dict(dataset=dict(data_root=str(folder)))))
+        cfg.merge_from_dict(changes)
+        return next_commands(cfg, folder / 'pretrain_config.py', folder / 'iter_1.pth', str(folder / 'backbone.pth'))
+
+    def test_of_a_listed_image_not_all_of_the_folder(self, tmp_path):
+        (tmp_path / 'images.txt').write_text('b/2.png\na/1.png\n')
+        reconstruct, *_ = self.commands(tmp_path, **{
+            'train_dataloader.dataset.list_file': str(tmp_path / 'images.txt')})
+        assert shlex.split(reconstruct)[2] == str(tmp_path / 'a' / '1.png')
+
+    def test_the_configs_fit_a_tiny_swin_as_they_are(self, tmp_path):
+        assert not any('in_channels' in command or 'arch' in command for command in self.commands(tmp_path))
+
+    def test_a_comma_in_a_path_does_not_make_a_list(self, tmp_path):
+        folder = tmp_path / 'a, b'
+        for command in self.commands(folder)[1:]:
+            words = shlex.split(command)
+            assert words[:3] == ['cd', str(folder), '&&'] and 'model.backbone.init_cfg.checkpoint=backbone.pth' in words
+
+    def test_another_encoder_has_no_shipped_detector(self, tmp_path):
+        _, probe, train = self.commands(tmp_path, **{'model.backbone.type': 'mmsimmim.VisionTransformer'})
+        assert probe.startswith('mmsimmim probe ') and train.startswith('mmsimmim train your_detector.py ')
+
+
+class TestExport:
+
+    @pytest.fixture
+    def checkpoint(self, tmp_path):
+        """Of a Swin whose last stage has a smaller window."""
+        encoder = MODELS.build(dict(type='mmsimmim.SwinTransformer', arch='atto', img_size=96, window_size=6))
+        path = tmp_path / 'iter_1.pth'
+        torch.save(dict(state_dict={f'backbone.{name}': value for name, value in encoder.state_dict().items()}), path)
+        return path
+
+    def test_a_code_base_without_such_an_encoder_has_the_reason(self, checkpoint, tmp_path):
+        files = finish.export(checkpoint, tmp_path)
+        assert files['hf'].startswith('not written: the stages of this Swin have different windows')
+        assert sorted(path.name for path in tmp_path.iterdir()) == [
+            'backbone.pth', 'backbone_timm.safetensors', 'iter_1.pth']
+
+    def test_nan_is_the_same_as_nan(self, checkpoint, tmp_path):
+        content = torch.load(checkpoint)
+        content['state_dict']['backbone.norm3.bias'].fill_(float('nan'))
+        torch.save(content, checkpoint)
+        finish.export(checkpoint, tmp_path)
+        assert torch.load(tmp_path / 'backbone.pth')['state_dict']['backbone.norm3.bias'].isnan().all()
+
+    def test_a_file_with_other_weights_is_not_left(self, checkpoint, tmp_path, monkeypatch):
+        def write(path, state_dict, *args):
+            changed = {**state_dict, 'backbone.norm3.bias': state_dict['backbone.norm3.bias'] + 1e-7}
+            write_checkpoint(path, changed, *args)
+
+        monkeypatch.setattr(finish, 'write_checkpoint', write)
+        with pytest.raises(UserError, match=r'other weights than were written: 1 of 119 .* norm3.bias\. .*was removed'):
+            finish.export(checkpoint, tmp_path)
+        assert os.listdir(tmp_path) == ['iter_1.pth']
+
+    def test_a_file_that_is_cut_off_is_not_left(self, checkpoint, tmp_path, monkeypatch):
+        def write(path, *args):
+            write_checkpoint(path, *args)
+            os.truncate(path, os.path.getsize(path) // 2)
+
+        monkeypatch.setattr(finish, 'write_checkpoint', write)
+        with pytest.raises(UserError, match='cut off or damaged.* The file was removed'):
+            finish.export(checkpoint, tmp_path)
+        assert os.listdir(tmp_path) == ['iter_1.pth']
+
+
+@pytest.mark.slow
+def test_a_full_disk_loses_no_training(run, monkeypatch):
+    """What is exported before stays, nothing is half-written, and what is missing is made when there is room."""
+    files, save = run.result.files, 'safetensors.torch.save_file'
+    before = Path(files['timm']).read_bytes()
+
+    def fill(state_dict, target, metadata):
+        Path(target).write_bytes(b'half')
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(save, fill)
+        with pytest.raises(UserError, match='No space left on device.*What was trained is in .*iter_6.pth: mmsimmim'):
+            mmsimmim.pretrain(None, run.out, resume=True)
+    assert Path(files['timm']).read_bytes() == before and not list(run.out.glob('*.tmp'))
+    assert 'not exported yet' in (run.out / 'report.html').read_text()
+    assert mmsimmim.pretrain(None, run.out, resume=True) == run.result
+    assert 'Finished after 6' in (run.out / 'report.html').read_text()
