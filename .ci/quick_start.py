@@ -67,9 +67,10 @@ def pretrain(readme: str, images: Path) -> None:
     lines = [line.strip() for block in re.findall(r'```shell\n(.*?)```', readme, re.S) for line in block.splitlines()]
     command = next(line for line in lines if line.startswith('mmsimmim pretrain --data'))
     command = command.replace('/data/aerial', str(images)).replace('runs/aerial', 'aerial')
-    run_command([*shlex.split(command), '--arch', 'swin-atto', '--hours', '0.03'], 'pretrain.log')
+    run_command([*shlex.split(command), '--arch', 'swin-atto', '--epochs', '30'], 'pretrain.log')
     summary = json.loads(Path('aerial/summary.json').read_text())
-    check(summary['last_loss'] < 0.95 * summary['first_loss'], f"loss {summary['first_loss']} to {summary['last_loss']}")
+    first, last = summary['first_loss'], summary['last_loss']
+    check(last < 0.8 * first, f'loss {first} to {last}')
     for name in ('report.html', 'pictures/inputs.png', 'pictures/curves.png', 'pictures/reconstruction.png',
                  'backbone.pth', 'backbone_timm.safetensors', 'pretrain_config.py'):
         check(Path('aerial', name).stat().st_size > 1000, f'aerial/{name} is written')
@@ -110,7 +111,7 @@ def pretrain_in_python(images: Path) -> Path:
     """The call, shorter still."""
     import mmsimmim
 
-    result = mmsimmim.pretrain(images, 'nuclei', arch='swin-atto', img_size=64, epochs=20, batch_size=4)
+    result = mmsimmim.pretrain(images, 'nuclei', arch='swin-atto', img_size=64, hours=0.01, batch_size=4)
     encoder = mmsimmim.load(result.files['backbone'])
     check(sum(weight.numel() for weight in encoder.parameters()) > 1e6, 'mmsimmim.load gives the encoder')
     return Path(result.files['backbone'])

@@ -1,6 +1,7 @@
 """The config of a run, written where its results go."""
 
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -75,9 +76,7 @@ def _text(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         brackets = '[]' if isinstance(value, list) else '()'
         return f'"{brackets[0]}{",".join(map(str, value))}{brackets[1]}"'
-    if isinstance(value, str) and "'" in value:
-        raise UserError(f'{value!r} holds a quote, which no command line of ours carries; rename it.')
-    return f"'{value}'" if isinstance(value, str) and set(value) - _PLAIN else str(value)
+    return shlex.quote(value) if isinstance(value, str) and set(value) - _PLAIN else str(value)
 
 
 _PLAIN = set('abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-:')

@@ -21,6 +21,7 @@ from mmsimmim.errors import UserError
 from mmsimmim.interruption import RESUMABLE
 from tests.commands.pretraining.conftest import SETTINGS
 
+
 def weights(path):
     return torch.load(path, weights_only=False)['state_dict']
 
@@ -50,7 +51,7 @@ class TestRun:
         HTMLParser().feed(page)
         assert 'Finished after 6 iterations.' in page and 'http-equiv="refresh"' not in page
         assert page.index('After 6 iterations') < page.index('After 4') < page.index('After 2')
-        assert run.result.files['backbone'] in page
+        assert html.escape(run.result.files['backbone']) in page
 
     def test_the_summary_tells_data_recipe_and_result(self, run):
         summary = json.loads((run.out / 'summary.json').read_text())
