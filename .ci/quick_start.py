@@ -6,6 +6,7 @@ DATA is a folder like demo/data. Commands and config are those of the README tha
 makes them short on a CPU is added. Ends with 1 where something does not hold.
 """
 
+import importlib
 import importlib.metadata
 import json
 import math
@@ -63,24 +64,54 @@ def main() -> None:
 
 def pretrain(readme: str, images: Path) -> None:
     """The first command of the README, short, and what it leaves."""
-    command = re.search(r'^(mmsimmim pretrain --data .*)$', readme, re.M)[1]
+    lines = [line.strip() for block in re.findall(r'```shell\n(.*?)```', readme, re.S) for line in block.splitlines()]
+    command = next(line for line in lines if line.startswith('mmsimmim pretrain --data'))
     command = command.replace('/data/aerial', str(images)).replace('runs/aerial', 'aerial')
-    run_command([*shlex.split(command), '--arch', 'swin-atto', '--hours', '0.02'], 'pretrain.log')
+    run_command([*shlex.split(command), '--arch', 'swin-atto', '--epochs', '30'], 'pretrain.log')
     summary = json.loads(Path('aerial/summary.json').read_text())
-    check(summary['last_loss'] < 0.8 * summary['first_loss'], f"loss {summary['first_loss']} to {summary['last_loss']}")
+    first, last = summary['first_loss'], summary['last_loss']
+    check(last < 0.8 * first, f'loss {first} to {last}')
     for name in ('report.html', 'pictures/inputs.png', 'pictures/curves.png', 'pictures/reconstruction.png',
                  'backbone.pth', 'backbone_timm.safetensors', 'pretrain_config.py'):
         check(Path('aerial', name).stat().st_size > 1000, f'aerial/{name} is written')
     reconstruct = shlex.split(summary['next_commands'][0])
     run_command(reconstruct, 'reconstruct.log')
     check(len(list(Path('aerial/reconstructions').rglob('*.png'))) == 8, 'pictures are reconstructed')
+    check(summary['seconds'] < 240, f"the command took {summary['seconds']:.0f} s")
+    for framework in ('mmdet', 'mmseg'):
+        load_in(framework, summary['files']['backbone'])
+
+
+def load_in(framework: str, backbone: str) -> None:
+    """The framework's own Swin, as its configs have it, takes every weight from the file."""
+    import torch
+    from mmengine.config import ConfigDict
+    from mmengine.registry import MODELS, DefaultScope
+
+    from mmsimmim.architectures import SWIN
+
+    importlib.import_module(f'{framework}.models')
+    weights = torch.load(backbone, weights_only=True)['state_dict']
+    table = weights['backbone.stages.0.blocks.0.attn.w_msa.relative_position_bias_table']
+    with DefaultScope.overwrite_default_scope(framework):
+        theirs = MODELS.build(ConfigDict(
+            type='SwinTransformer', **SWIN['atto'], window_size=(math.isqrt(len(table)) + 1) // 2,
+            init_cfg=dict(type='Pretrained', checkpoint=backbone)))
+    theirs.init_weights()
+    found = theirs.state_dict()
+    given = {name.removeprefix('backbone.'): value for name, value in weights.items()}
+    # the last map of small crops has smaller windows, whose tables are resized
+    resized = [name for name, value in given.items() if 'table' in name and found[name].shape != value.shape]
+    same = [name for name, value in given.items() if name not in resized and torch.equal(found[name], value)]
+    check(len(same) + len(resized) == len(given) > 100 and len(resized) <= 2,
+          f'{framework} loads {len(same)} of {len(given)} weights as they are, and {len(resized)} tables resized')
 
 
 def pretrain_in_python(images: Path) -> Path:
     """The call, shorter still."""
     import mmsimmim
 
-    result = mmsimmim.pretrain(images, 'nuclei', arch='swin-atto', img_size=64, epochs=20, batch_size=4)
+    result = mmsimmim.pretrain(images, 'nuclei', arch='swin-atto', img_size=64, hours=0.01, batch_size=4)
     encoder = mmsimmim.load(result.files['backbone'])
     check(sum(weight.numel() for weight in encoder.parameters()) > 1e6, 'mmsimmim.load gives the encoder')
     return Path(result.files['backbone'])

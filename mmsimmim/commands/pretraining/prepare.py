@@ -16,7 +16,7 @@ from .labelled import read_labelled
 from .settle import settle
 from .source import places_of, source_options, taken_back
 from .start import read_start
-from .summary import plan_of, read_summary, write_summary
+from .summary import plan_of, read_summary, took, write_summary
 from .survey import survey
 from .write import NAME, as_command_line, write_config
 
@@ -65,7 +65,8 @@ def prepare(out: Path, request: Mapping[str, Any]) -> Path:
         print(*chosen, sep='\n')
         write_config(base, last, out, [as_command_line(base, last), *found.lines(), *chosen],
                      [] if hook is None else [hook])
-    write_summary(out, dict(plan_of(found, encoder, machine, recipe), request=as_json(request)))
+    plan = dict(plan_of(found, encoder, machine, recipe), seed=seed, request=as_json(request))
+    write_summary(out, took(plan, time.monotonic() - began))
     return out / NAME
 
 

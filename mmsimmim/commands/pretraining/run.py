@@ -4,11 +4,12 @@ import os
 import shlex
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...errors import shown
+from ...errors import UserError, shown
 from ...interruption import RESUMABLE
 from ..common.folder_lock import locked
 from ..config.loading import read_config
@@ -19,7 +20,7 @@ from .live import LiveLine
 from .prepare import prepare, require_request
 from .show import PAGE, Page, draw_inputs
 from .source import Data
-from .summary import reached, read_summary, write_summary
+from .summary import reached, read_summary, took, write_summary
 from .write import NAME, read_notes
 
 # Of the output of a training that failed.
@@ -164,8 +165,7 @@ def _train(config: Path, resume: bool) -> Page:
                     page.show(record)
     finally:
         line.close()
-        summary['seconds'] = summary.get('seconds', 0) + time.monotonic() - began
-        write_summary(out, summary)
+        write_summary(out, took(summary, time.monotonic() - began, 'training_seconds'))
         if process.returncode:
             page.write(f'Stopped. {resuming(out)} goes on.', running=False)
     if process.returncode:
@@ -176,13 +176,26 @@ def _train(config: Path, resume: bool) -> Page:
 def _finish(config: Path, page: Page) -> Pretrained:
     """Export the encoder, and write down what came out."""
     out = config.parent
+    began, summary = time.monotonic(), read_summary(out)
     checkpoint = last_checkpoint(out / 'train')
-    files = export(checkpoint, out)
+    files = _export(checkpoint, out, page)
     commands = next_commands(read_config(str(config)), config, checkpoint, files['backbone'])
-    summary = dict(read_summary(out), config=str(config), checkpoint=str(checkpoint), files=files,
+    if 'files' not in summary:  # what is made again took no longer
+        summary = took(summary, time.monotonic() - began)
+    summary.update(config=str(config), checkpoint=str(checkpoint), files=files,
                    **reached(out / 'train', page.batch_size), next_commands=commands)
     write_summary(out, summary)
     page.write(f'Finished after {page.max_iters:,} iterations.', running=False, files=files, commands=commands)
     print(f'Finished: {out / PAGE}. The encoder for mmdet, mmsegmentation and mmpretrain: {files["backbone"]}', 'Next:',
           *commands, sep='\n')
     return Pretrained(out, config, checkpoint, files, summary)
+
+
+def _export(checkpoint: Path, out: Path, page: Page) -> dict[str, str]:
+    """Export the encoder; where that fails, say on the page too that the training is not lost."""
+    try:
+        return export(checkpoint, out)
+    except UserError as error:
+        with suppress(UserError):  # the disk may be full for the page, too
+            page.write(f'Trained; the encoder is not exported yet. {resuming(out)} does it.', running=False)
+        raise UserError(f'{error} What was trained is in {checkpoint}: {resuming(out)} exports it.') from error

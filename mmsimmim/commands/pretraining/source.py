@@ -51,6 +51,11 @@ def places_of(data: Data) -> list[str]:
     return [os.path.abspath(os.fspath(place)) for place in ([data] if isinstance(data, (str, os.PathLike)) else data)]
 
 
+def first_image(root: str, list_file: str) -> str:
+    """Path of the first image in the list of a run, or in one of another config."""
+    return os.path.join(root, read_list(list_file)[0])
+
+
 @contextmanager
 def taken_back(out: Path, unless: Path) -> Iterator[None]:
     """Remove ``images.txt``, and the folder made for it, where something fails before there is a config.

@@ -19,7 +19,9 @@ from .live import HELD_OUT
 from .survey import Survey
 
 NAME = 'summary.json'
-PACKAGES = ('torch', 'mmengine', 'onedl-mmengine', 'mmpretrain', 'onedl-mmpretrain')
+OPENMMLAB = ('mmengine', 'mmcv', 'mmpretrain', 'mmdet', 'mmsegmentation')
+PACKAGES = ('torch', 'torchvision', *OPENMMLAB, *(f'onedl-{name}' for name in OPENMMLAB), 'mmcv-lite', 'timm',
+            'transformers')
 
 
 def plan_of(found: Survey, encoder: Architecture, machine: Machine, recipe: Recipe) -> dict[str, Any]:
@@ -61,7 +63,13 @@ def reached(work_dir: Path, batch_size: int) -> dict[str, Any]:
         last_loss=steps[-1]['loss'] if steps else None,
         held_out_loss=held_out[-1] if held_out else None,
         best_held_out_loss=min(held_out, default=None),
+        images_seen=batch_size * max((at for at, values in records if 'loss' in values), default=0),
         images_per_second=batch_size / statistics.median(times) if times and statistics.median(times) else None)
+
+
+def took(summary: dict[str, Any], seconds: float, *also: str) -> dict[str, Any]:
+    """The summary after some more ``seconds`` of the whole, and of what is named."""
+    return {**summary, **{name: summary.get(name, 0) + seconds for name in ('seconds', *also)}}
 
 
 def write_summary(out: Path, content: dict[str, Any]) -> Path:

@@ -1,6 +1,7 @@
 """The config of a run, written where its results go."""
 
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,8 @@ def write_config(base: str, options: dict[str, Any], out: Path, comments: list[s
     path = str(shipped) if shipped.is_file() else find_config(base)
     _require_variables(path, options)
     cfg, _ = read_with_options(path, dict(options))
-    cfg.work_dir = WORK_DIR
+    # MMEngine puts the folder's name between the quotes as it is.
+    cfg.work_dir = WORK_DIR if str(out) == repr(str(out))[1:-1] and "'" not in str(out) else str(out / 'train')
     if hooks:
         cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), *hooks]
     path = out / NAME
@@ -79,9 +81,7 @@ def _text(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         brackets = '[]' if isinstance(value, list) else '()'
         return f'"{brackets[0]}{",".join(map(str, value))}{brackets[1]}"'
-    if isinstance(value, str) and "'" in value:
-        raise UserError(f'{value!r} holds a quote, which no command line of ours carries; rename it.')
-    return f"'{value}'" if isinstance(value, str) and set(value) - _PLAIN else str(value)
+    return shlex.quote(value) if isinstance(value, str) and set(value) - _PLAIN else str(value)
 
 
 _PLAIN = set('abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-:')
