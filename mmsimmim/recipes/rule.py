@@ -25,7 +25,7 @@ ENOUGH_STEPS = 5_000
 RATE_BY_STEPS = -1 / 3
 # Of an encoder half as wide the best rate was 1.3 times as high.
 RATE_BY_NARROWNESS = 1 / 2
-# Of 600 steps of 32 images, of an encoder as wide as the published ones. With a quarter of the rate of the lowest loss on
+# Of 600 steps of 32 images, of an encoder as wide as the published ones. At a quarter of the rate of the lowest loss on
 # photographs features are as good, and microscopy, which may get stuck from half of it on, learns. That of shorter runs
 # and smaller batches is lower, with the square root of the steps and with the batch.
 SHORT_STEPS, SHORT_BATCH, SHORT_RATE = 600, 32, 2.5e-4
