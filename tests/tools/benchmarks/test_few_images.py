@@ -81,6 +81,7 @@ def test_the_recipe_is_that_of_the_time(configs, presets, images, tmp_path):
 
 
 def test_speed_is_of_processor_time_without_the_first_steps(parts, monkeypatch):
+    monkeypatch.setattr(parts, 'FIRST', 3)
     clock = iter([0., 10., 20., 30., 31., 33.])
     monkeypatch.setattr(time, 'process_time', lambda: next(clock))
     runner = SimpleNamespace(message_hub=MessageHub.get_instance('speed_of_few_images'))

@@ -19,7 +19,7 @@ STARTS = dict(recipe='chosen recipe', folder='folder config', random='random wei
 # The learning rates are chosen on another draw of the labels than those that are reported.
 SEED_OF_CHOICE = 1000
 # Images per second and seconds of the run that finds the speed of an arm, of whose steps the first are left out.
-GUESS, SHORT, FIRST = 60., 20., 3
+GUESS, SHORT, FIRST = 60., 30., 10
 
 
 @HOOKS.register_module()

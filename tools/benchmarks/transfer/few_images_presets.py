@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from mmsimmim.architectures import SWIN
+from mmsimmim.recipes.rule import SHORT_RATE
 from tools.benchmarks.transfer.dense_transfer_presets import PRESETS as DENSE
 from tools.benchmarks.transfer.transfer_presets import PRESETS as CLASSES
 
@@ -44,11 +45,13 @@ class Preset:
         seconds (float): Processor time of a pre-training.
         percent (int): How many of the training images have labels.
         arch (str): Of the Swin Transformer.
+        short_rate (float): Of the rule that chooses the recipe: results of another one are not mixed with these.
     """
 
     seconds: float = 360.
     percent: int = 20
     arch: str = ARCH
+    short_rate: float = SHORT_RATE
 
     @property
     def classes(self):
