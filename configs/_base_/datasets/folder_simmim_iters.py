@@ -16,6 +16,7 @@ mask_patch_size = 32
 mask_ratio = 0.6
 model_patch_size = 4  # of the encoder
 crop_ratio_range = (0.67, 1.0)  # share of the image's area that a crop has
+max_value = None  # of grey images of more than 8 bits: which value becomes white
 
 mask = dict(
     type='mmsimmim.SimMIMMaskGenerator',
@@ -26,11 +27,15 @@ mask = dict(
 
 train_pipeline = [
     dict(
-        type='mmsimmim.LoadRandomResizedCrop', scale=img_size, crop_ratio_range=crop_ratio_range, flip_prob=0.5),
+        type='mmsimmim.LoadRandomResizedCrop',
+        scale=img_size,
+        crop_ratio_range=crop_ratio_range,
+        flip_prob=0.5,
+        max_value=max_value),
     dict(type='mmsimmim.PackImage')
 ]
 val_pipeline = [
-    dict(type='mmsimmim.LoadImage'),
+    dict(type='mmsimmim.LoadImage', max_value=max_value),
     dict(type='ResizeEdge', scale=img_size, edge='short', backend='pillow', interpolation='bilinear'),
     dict(type='CenterCrop', crop_size=img_size),
     dict(mask, seed=0),

@@ -2,13 +2,16 @@
 
 import hashlib
 import os
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from ...datasets import ImageFolder
 from ...datasets.transforms.loading.image_bytes import UnreadableImage, open_image, reason_of
+from ...datasets.transforms.loading.losses import Lost
 from ...errors import UserError, shown
 from ...registry import DATASETS
 
@@ -16,6 +19,8 @@ from ...registry import DATASETS
 HEADERS = 2000
 # Files among which copies are looked for: those of the same length are read whole.
 COPIES = 100_000
+# Images that are read whole.
+READ = 16
 # What a thread waits for is the storage.
 THREADS = 16
 
@@ -32,6 +37,7 @@ class Survey(NamedTuple):
         formats (dict[str, int]): How many of those are JPEG, PNG, ...
         unreadable (list[str]): Names of the others, and why.
         copies (list[list[str]]): Names of files with the same content; None if there are too many files to look.
+        lost (list[str]): What some of the images hold that is not read, a sentence each.
     """
 
     options: dict[str, Any]
@@ -42,10 +48,12 @@ class Survey(NamedTuple):
     formats: dict[str, int]
     unreadable: list[str]
     copies: list[list[str]] | None
+    lost: list[str]
 
     def lines(self) -> list[str]:
         """What a person should know of it, a sentence or two each."""
-        return [self._found(), *self._warn_of_unreadable(), *self._warn_of_copies()]
+        return [self._found(), *self._warn_of_unreadable(), *self._warn_of_copies(),
+                *(f'WARNING: {text}' for text in self.lost)]
 
     def _found(self) -> str:
         widths, heights = zip(*self.sizes)
@@ -98,7 +106,7 @@ def survey(options: dict[str, Any]) -> Survey:
         raise UserError(f'None of {len(headers)} images in {options["data_root"]} can be read. For example '
                         f'{unreadable[0]}.')
     return Survey(options, len(everything), len(training), len(headers), [size for size, _ in known],
-                  dict(Counter(kind for _, kind in known)), unreadable, copies)
+                  dict(Counter(kind for _, kind in known)), unreadable, copies, _lost(settings))
 
 
 def _header(dataset: ImageFolder, idx: int) -> tuple[tuple[int, int], str] | str:
@@ -108,6 +116,17 @@ def _header(dataset: ImageFolder, idx: int) -> tuple[tuple[int, int], str] | str
             return image.size, image.format
     except Exception as error:  # Pillow's decoders raise many types for broken files
         return f'{shown(dataset.name_of(idx))} ({shown(reason_of(error))})'
+
+
+def _lost(settings: dict[str, Any]) -> list[str]:
+    """What readers say of some images that hold more than they read."""
+    dataset = DATASETS.build(dict(settings, pipeline=[dict(type='mmsimmim.LoadImage')]))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        for idx in range(0, len(dataset), max(1, len(dataset) // READ)):
+            with suppress(UserError):
+                dataset[idx]
+    return [shown(str(warning.message)) for warning in caught if issubclass(warning.category, Lost)]
 
 
 def same_content(datasets: Sequence[ImageFolder]) -> list[list[tuple[ImageFolder, int]]]:

@@ -2,6 +2,7 @@
 
 import os
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -109,3 +110,10 @@ class TestSurvey:
         Image.new('RGB', (20, 30)).save(tmp_path / 'one.png')
         with pytest.raises(UserError, match='holds a single image.* two at least'):
             survey(source_options(tmp_path, tmp_path))
+
+
+def test_images_that_would_be_read_as_black_are_told_of(tmp_path):
+    for number in range(3):
+        Image.fromarray(np.full((8, 8), 200 + number, np.uint16)).save(tmp_path / f'{number}.tif')
+    lost = [line for line in survey(source_options(tmp_path, tmp_path / 'out')).lines() if line.startswith('WARNING')]
+    assert len(lost) == 1 and 'max_value=200' in lost[0]

@@ -8,6 +8,7 @@ from ....registry import TRANSFORMS
 from .all_pixels import load_all_pixels
 from .image_bytes import MAX_PIXELS, ImageBytes, UnreadableImage, open_image, pillow_limit, reason_of
 from .jpeg import decode, turn_upright
+from .losses import Losses
 
 __all__ = ['LoadImage', 'UnreadableImage']
 
@@ -24,7 +25,8 @@ class LoadImage(BaseTransform):
     components are decoded by OpenCV, which takes less time for the same pixels; Pillow decodes all else.
 
     More than 8 bits: colour images keep the upper 8 bits of each channel. Single-channel images of 16 or 32 bits and
-    of floating point are scaled so that ``max_value`` becomes 255, and clipped to 0..255.
+    of floating point are scaled so that ``max_value`` becomes 255, and clipped to 0..255. Where that leaves less than
+    5 % of the range, or pages and transparency are dropped, a warning says so once for each folder.
 
     **Required Keys:** ``img_path``; or ``img_bytes`` (bytes, the content of a file), which is read in its place; or
     ``img`` (np.ndarray, (H, W, 3) or (H, W, 4), uint8, blue, green, red; or (H, W), grey), which comes before both
@@ -95,8 +97,11 @@ class LoadImage(BaseTransform):
         source = file.source()
         with pillow_limit(self.max_pixels), open_image(source) as image:
             self._check_size(*image.size)
+            losses = Losses(image, file.path)
             load_all_pixels(image, source, file.data)
-            return self._to_rgb(ImageOps.exif_transpose(image))[..., ::-1]
+            pixels = self._to_rgb(ImageOps.exif_transpose(image))
+            losses.warn(image, pixels, self.max_value)
+            return pixels[..., ::-1]
 
     def _check_size(self, width: int, height: int) -> None:
         if self.max_pixels is not None and width * height > self.max_pixels:
