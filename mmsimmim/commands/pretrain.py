@@ -26,17 +26,17 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--epochs', type=float, help='how often each image is seen')
     parser.add_argument('--hours', type=float, help='how long the run may take')
     parser.add_argument('--batch-size', type=int, help='images of a step, of all devices')
-    parser.add_argument('--devices', type=int, default=1, help='processes, each with a GPU where there are any')
+    parser.add_argument('--devices', type=int, help='processes, each with a GPU where there are any (default: 1)')
     parser.add_argument('--precision', choices=['bf16', 'fp16', 'fp32'], help='default: the fastest of the device')
     parser.add_argument('--config', help='another config than the one for the encoder, shipped or your own')
-    parser.add_argument('--set', nargs='+', action=OptionsAction, metavar='KEY=VALUE', default={}, dest='settings',
+    parser.add_argument('--set', nargs='+', action=OptionsAction, metavar='KEY=VALUE', dest='settings',
                         help='settings that win over all that is chosen, as --cfg-options of train')
     parser.add_argument('--start', metavar='FILE', dest='start_from', help='checkpoint whose encoder to begin with')
     parser.add_argument('--labelled', metavar='FOLDER',
                         help='with train/CLASS/ and val/CLASS/, or CLASS/ alone: curves of what frozen features are '
                              'worth, from the untrained encoder on')
     parser.add_argument('--resume', action='store_true', help='go on with the run in OUT where it stopped')
-    parser.add_argument('--seed', type=int, default=0, help='of weights, crops and masks (default: %(default)s)')
+    parser.add_argument('--seed', type=int, help='of weights, crops and masks (default: 0)')
     args = parser.parse_args()
     if not (args.data or args.resume):
         parser.error('--data is needed, or --resume')

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ..errors import UserError
-from .checks import is_whole
+from .whole import is_whole
 
 # A core has enough to do with 8 images at a time, and gains nothing by more than 64.
 IMAGES_OF_A_CORE, MOST_OF_A_CORE = 8, 64

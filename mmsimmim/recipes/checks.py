@@ -1,11 +1,12 @@
 """What was given for a recipe, refused where it is out of range or does not go together."""
 
 import math
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 from ..errors import UserError
 from .encoder import Encoder
+from .whole import is_whole
 
 WHOLE = ('steps', 'batch_size', 'img_size', 'mask_patch_size')
 
@@ -57,8 +58,3 @@ def check_mask(img_size: int, mask_patch_size: int, encoder: Encoder) -> None:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
-
-
-def is_whole(value: Any) -> bool:
-    """Whether it is a whole number from 1 on, of Python or NumPy."""
-    return isinstance(value, Integral) and not isinstance(value, bool) and value >= 1

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..architectures import FAMILIES
 from ..errors import UserError
+from .whole import is_whole
 
 MLP_RATIO = 4
 # Of the narrowest encoders whose rates the paper has, Swin-B and ViT-B; Swin V2 has the same rates.
@@ -57,6 +58,7 @@ class Encoder:
         if sizes is None:
             raise UserError(f'There is no {family} {arch!r}; there are {", ".join(FAMILIES[family])}. Or give its '
                             'sizes.')
+        _require_whole(family, sizes)
         try:
             return _vit(sizes, patch_size or 16) if family == 'vit' else _swin(family, arch, sizes, patch_size or 4)
         except KeyError as error:
@@ -89,6 +91,13 @@ class Encoder:
         while window < 4:
             window *= 2
         return window
+
+
+def _require_whole(family: str, sizes: Mapping[str, Any]) -> None:
+    for name, value in sizes.items():
+        numbers = value if isinstance(value, (list, tuple)) else [value]
+        if name != 'extra_norm_every_n_blocks' and not all(is_whole(number) for number in numbers):
+            raise UserError(f'{name} of a {family} must be whole numbers from 1 on, got {value!r}.')
 
 
 def _swin(family: str, arch: str | Mapping[str, Any], sizes: Mapping[str, Any], patch_size: int) -> Encoder:

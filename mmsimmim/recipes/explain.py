@@ -46,8 +46,11 @@ def _length_line(recipe: Recipe, machine: Machine, given: dict[str, Any], limite
 
 
 def _rate_line(recipe: Recipe, given: dict[str, Any]) -> str:
-    why = ('as asked for' if given['lr'] else
-           f'from {rule.RATE:g} of {rule.STEPS:,} steps of {rule.BATCH}, for this length, batch and width')
+    fixed = (rule.RATE, rule.STEPS, rule.BATCH)
+    if rule.is_short(recipe.steps, recipe.batch_size):
+        fixed = (rule.SHORT_RATE, rule.SHORT_STEPS, rule.SHORT_BATCH)
+    why = 'from {:g} of {:,} steps of {}, for this length, batch and width'.format(*fixed)
+    why = 'as asked for' if given['lr'] else why
     curve = (f'cosine to {recipe.lr * recipe.min_ratio:.2g}' if recipe.schedule == 'cosine' else
              f'a tenth from step {recipe.milestone:,} on')
     return (f'Learning rate {recipe.lr:.2g} ({why}), {_many(recipe.warmup, "step")} of warm-up, then {curve}; '

@@ -98,9 +98,21 @@ def rate_for(steps: int, batch: int, narrowness: float = 1.0) -> float:
         batch (int): Images of a step.
         narrowness (float): See :attr:`Encoder.narrowness`. Defaults to 1, that of the published encoders.
     """
-    long = RATE * (steps / STEPS)**RATE_BY_STEPS
-    short = SHORT_RATE * math.sqrt(steps / SHORT_STEPS) * batch / SHORT_BATCH
-    return min(min(long, short) * narrowness**RATE_BY_NARROWNESS, HIGHEST_RATE * narrowness)
+    rate = min(_long_rate(steps), _short_rate(steps, batch))
+    return min(rate * narrowness**RATE_BY_NARROWNESS, HIGHEST_RATE * narrowness)
+
+
+def is_short(steps: int, batch: int) -> bool:
+    """Whether the rate is that of a short run."""
+    return _short_rate(steps, batch) < _long_rate(steps)
+
+
+def _long_rate(steps: int) -> float:
+    return RATE * (steps / STEPS)**RATE_BY_STEPS
+
+
+def _short_rate(steps: int, batch: int) -> float:
+    return SHORT_RATE * math.sqrt(steps / SHORT_STEPS) * batch / SHORT_BATCH
 
 
 def warmup_for(steps: int) -> int:

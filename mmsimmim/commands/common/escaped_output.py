@@ -30,7 +30,8 @@ class EscapedStream:
 
     def write(self, text: str) -> int:
         """Write a text; its length."""
-        if sys._getframe(1).f_globals.get('__name__') in COLOURING:
+        caller = sys._getframe(0).f_back  # none where the interpreter itself prints a traceback
+        if caller is not None and caller.f_globals.get('__name__') in COLOURING:
             self.stream.write(text)
         else:
             rest = text.lstrip('\r')

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ...checkpoints.storage import check_folder
 from ...errors import UserError
 from ...recipes import Recipe
-from .asked import asked_architecture
+from .asked import asked_architecture, check_names
 from .choose import options_of, this_machine
 from .labelled import read_labelled
 from .settle import settle
@@ -20,8 +21,9 @@ from .summary import plan_of, read_summary, took, write_summary
 from .survey import survey
 from .write import NAME, as_command_line, write_config
 
-# What of a request is given to the recipe.
-OF_RECIPE = ('img_size', 'object_size', 'epochs', 'hours', 'batch_size')
+# What of a request is given to the recipe, and what stands for what is left out.
+OPTIONS_OF_RECIPE = ('img_size', 'object_size', 'epochs', 'hours', 'batch_size')
+DEFAULTS = dict(devices=1, seed=0, settings={})
 
 
 def prepare(out: Path, request: Mapping[str, Any]) -> Path:
@@ -41,12 +43,13 @@ def prepare(out: Path, request: Mapping[str, Any]) -> Path:
     given = defaultdict(lambda: None, request)
     settings, seed = given['settings'] or {}, given['seed'] or 0
     _require_empty(out)
+    machine = this_machine(1 if given['devices'] is None else given['devices'], given['precision'])
+    check_names(given['arch'], settings, given['config'])
     with taken_back(out, unless=out / NAME):
         start = None if given['start_from'] is None else read_start(given['start_from'])
         found = survey(source_options(given['data'], out))
         print(*found.lines(), sep='\n')
         labelled = None if given['labelled'] is None else read_labelled(given['labelled'], found)
-        machine = this_machine(1 if given['devices'] is None else given['devices'], given['precision'])
         encoder = asked_architecture(given['arch'], settings, found.num_training, machine.on_cpu, start)
         base = given['config'] or encoder.config
 
@@ -54,7 +57,7 @@ def prepare(out: Path, request: Mapping[str, Any]) -> Path:
             begun = {} if start is None else start.options(recipe)
             return {**found.options, **options_of(recipe, encoder), **begun, 'randomness.seed': seed, **settings}
 
-        asked = dict({name: given[name] for name in OF_RECIPE}, pretrained=start is not None)
+        asked = dict({name: given[name] for name in OPTIONS_OF_RECIPE}, pretrained=start is not None)
         recipe, tried = settle(found, encoder, machine, asked, settings,
                                lambda recipe, folder: write_config(base, options(recipe), folder, []), began)
         begun = [] if start is None else [start.line(recipe)]
@@ -80,7 +83,7 @@ def require_request(out: Path, request: Mapping[str, Any]) -> None:
         raise UserError(f'There is nothing to resume in {out}: it holds no {NAME}.')
     before = read_summary(out).get('request', {})
     for name, value in as_json(request).items():
-        if value != before.get(name):
+        if value != before.get(name, DEFAULTS.get(name)):
             was = 'was left to be chosen' if before.get(name) is None else f'was {before[name]}'
             raise UserError(f'{name}={value}: in the run in {out} it {was}, and --resume (resume=True) goes on with '
                             f'that. Leave it out; or begin another run from a checkpoint of this one: --start '
@@ -99,6 +102,7 @@ def as_json(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _require_empty(out: Path) -> None:
+    check_folder(str(out))
     if out.is_dir() and any(out.iterdir()):
         raise UserError(f'{out} is not empty. Give another folder, or --resume (resume=True) to go on with the run in '
                         'it.')

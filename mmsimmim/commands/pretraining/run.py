@@ -15,8 +15,8 @@ from ..common.folder_lock import locked
 from ..config.loading import read_config
 from .finish import export, is_finished, last_checkpoint
 from .follow import OUTPUT, ending_with_us, records, start
-from .following import next_commands
 from .live import LiveLine
+from .next_commands import next_commands
 from .prepare import prepare, require_request
 from .show import PAGE, Page, draw_inputs
 from .source import Data
@@ -60,8 +60,9 @@ class TrainingStopped(RuntimeError):
         if status == RESUMABLE:
             super().__init__(f'Interrupted; {resuming(out)} (resume=True) goes on.')
         else:
+            again = '' if any(out.glob('train/*.pth')) else f' To begin anew, remove {out} first.'
             super().__init__(f'The training ended with status {status}:\n{_tail(out / OUTPUT)}\n'
-                             f'All that it printed is in {out / OUTPUT}.')
+                             f'All that it printed is in {out / OUTPUT}.{again}')
 
 
 def resuming(out: Path) -> str:
@@ -70,7 +71,10 @@ def resuming(out: Path) -> str:
 
 
 def _tail(path: Path) -> str:
-    lines = path.read_text(encoding='utf-8', errors='backslashreplace').splitlines()
+    """The mistake that it ended with, or else its last lines."""
+    lines = path.read_text(encoding='utf-8', errors='backslashreplace').splitlines()[-LINES:]
+    mistake = next((number for number, line in enumerate(lines) if line.startswith('error: ')), 0)
+    lines = lines[mistake:]
     return '\n'.join(shown(line[:LINE]) for line in lines[-LINES:])
 
 

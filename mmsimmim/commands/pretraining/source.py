@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -69,9 +69,11 @@ def taken_back(out: Path, unless: Path) -> Iterator[None]:
         yield
     finally:
         if not unless.is_file():
-            (out / NAME).unlink(missing_ok=True)
-            if out.is_dir() and not there:
-                out.rmdir()
+            with suppress(OSError):
+                (out / NAME).unlink()
+            if not there:
+                with suppress(OSError):
+                    out.rmdir()
 
 
 def _files(place: str) -> Iterator[str]:

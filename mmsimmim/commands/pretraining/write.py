@@ -34,8 +34,7 @@ def write_config(base: str, options: dict[str, Any], out: Path, comments: list[s
     Raises:
         UserError: An option does not fit into the config, or the file cannot be written.
     """
-    shipped = configs_folder() / base
-    path = str(shipped) if shipped.is_file() else find_config(base)
+    path = find_base(base)
     _require_variables(path, options)
     cfg, _ = read_with_options(path, dict(options))
     # MMEngine puts the folder's name between the quotes as it is.
@@ -50,6 +49,15 @@ def write_config(base: str, options: dict[str, Any], out: Path, comments: list[s
         Path(temporary).write_text(f'{header}\n\n{cfg.pretty_text.strip()}\n', encoding='utf-8')
         os.replace(temporary, path)
     return path
+
+
+def find_base(base: str) -> str:
+    """Path of a config: a shipped one, as ``FOLDER/NAME.py`` or ``mmsimmim::FOLDER/NAME.py``, or one of a person's."""
+    return str(configs_folder() / base) if _is_shipped(base) else find_config(base)
+
+
+def _is_shipped(base: str) -> bool:
+    return not os.path.isabs(base) and (configs_folder() / base).is_file() and not os.path.isfile(base)
 
 
 def _require_variables(path: str, options: dict[str, Any]) -> None:
@@ -73,7 +81,8 @@ def read_notes(config: Path) -> list[str]:
 
 def as_command_line(base: str, options: dict[str, Any]) -> str:
     """The command that trains the same without this file."""
-    return f'mmsimmim train mmsimmim::{base} --cfg-options ' + ' '.join(
+    name = f'mmsimmim::{base}' if _is_shipped(base) else base if '::' in base else shlex.quote(os.path.abspath(base))
+    return f'mmsimmim train {name} --cfg-options ' + ' '.join(
         f'{key}={_text(value)}' for key, value in options.items())
 
 

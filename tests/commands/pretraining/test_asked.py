@@ -7,9 +7,9 @@ import pytest
 from mmsimmim.architectures import SWIN, VIT
 from mmsimmim.commands.config.loading import read_with_options
 from mmsimmim.commands.pretraining.architectures import architecture, default_architecture, names
-from mmsimmim.commands.pretraining.asked import asked_architecture, asked_recipe
+from mmsimmim.commands.pretraining.asked import asked_architecture, asked_recipe, check_names
 from mmsimmim.commands.pretraining.choose import choose, options_of
-from mmsimmim.commands.pretraining.write import NAME, write_config
+from mmsimmim.commands.pretraining.write import NAME, as_command_line, write_config
 from mmsimmim.errors import UserError
 from mmsimmim.recipes import Encoder, Machine
 
@@ -100,5 +100,39 @@ class TestRecipe:
         whole, parts = self.recipe(dict(max_iters=1000)), self.recipe(dict(max_iters=1000), batch_size=256)
         assert (whole.accumulation, whole.steps) == (1, 1000)
         assert parts.accumulation == 4 and parts.steps == 250 and parts.warmup == 25
-        with pytest.raises(UserError, match='epochs and steps'):
+        with pytest.raises(UserError, match='--epochs and --set max_iters'):
             self.recipe(dict(max_iters=1000), epochs=3)
+
+
+class TestMistakes:
+
+    @pytest.mark.parametrize('settings, message', [
+        ({'max_iter': 5}, 'set max_iter=...: there is no such variable in .* Did you mean max_iters'),
+        ({'optim_wrapper.optimizer.lr': 0.1}, 'set lr, which the rest of the recipe follows'),
+        ({'train_cfg.max_iters': 5}, 'set max_iters'),
+    ])
+    def test_names_are_refused_before_the_images_are_looked_at(self, settings, message):
+        with pytest.raises(UserError, match=message):
+            check_names(None, settings, None)
+        check_names('swin-tiny', {'lr': 1e-3, 'window_size': 4, 'load_from': 'x', 'model.backbone.with_cp': True}, None)
+
+    @pytest.mark.parametrize('settings, asked, message', [
+        (dict(accumulative_counts=4), {}, 'accumulative_counts=... needs batch_size='),
+        (dict(accumulative_counts='x', batch_size=8), {}, 'accumulative_counts must be a whole number from 1 on'),
+        (dict(max_iters=5), dict(epochs=2), '--epochs and --set max_iters=... both say'),
+    ])
+    def test_settings_that_do_not_go_together(self, settings, asked, message):
+        with pytest.raises(UserError, match=message):
+            asked_recipe(asked, settings, CPU)
+
+    def test_numbers_of_an_encoder_are_whole(self):
+        with pytest.raises(UserError, match="embed_dims of a swin must be whole numbers from 1 on, got 'wide'"):
+            assert asked_architecture('swin-tiny', {'model.backbone.arch.embed_dims': 'wide'}, 100, True).encoder
+
+
+def test_the_command_in_a_config_of_ones_own_names_it(tmp_path):
+    assert as_command_line('pretrain/sized/simmim_swin_amp-coslr_folder.py', {}).startswith(
+        'mmsimmim train mmsimmim::pretrain/sized/')
+    own = str(tmp_path / 'my config.py')
+    assert as_command_line(own, dict(lr=1)) == f"mmsimmim train '{own}' --cfg-options lr=1"
+    assert as_command_line('mmsimmim::x.py', {}).startswith('mmsimmim train mmsimmim::x.py')

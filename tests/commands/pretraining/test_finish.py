@@ -15,7 +15,7 @@ from mmsimmim.__main__ import main
 from mmsimmim.architectures import SWIN
 from mmsimmim.checkpoints import write_checkpoint
 from mmsimmim.commands.pretraining import finish
-from mmsimmim.commands.pretraining.following import next_commands
+from mmsimmim.commands.pretraining.next_commands import next_commands
 from mmsimmim.errors import UserError
 from mmsimmim.registry import MODELS
 from tests.downstream.stock_models import build

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import mmsimmim
+from mmsimmim.commands import pretrain as pretrain_command
 from mmsimmim.commands import train
 from mmsimmim.commands.pretraining import TrainingStopped, follow
 from mmsimmim.commands.pretraining.prepare import prepare
@@ -136,10 +137,33 @@ def test_what_cannot_be_is_one_sentence_before_anything_is_written(images, tmp_p
 
 
 def test_a_training_that_fails_shows_the_end_of_its_output(tmp_path):
+    (tmp_path / follow.OUTPUT).write_text('first\n' * 30)
+    text = str(TrainingStopped(tmp_path, -11))
+    assert text.startswith('The training ended with status -11:\nfirst') and text.count('first\n') == 15
+    assert f'remove {tmp_path} first' in text
     (tmp_path / follow.OUTPUT).write_text('first\n' * 30 + 'error: \x1b[2J no room\n')
     text = str(TrainingStopped(tmp_path, 1))
-    assert text.startswith('The training ended with status 1:\nfirst') and text.count('first') == 14
-    assert 'error: \\x1b[2J no room' in text
+    assert 'status 1:\nerror: \\x1b[2J no room' in text and 'first\n' not in text
+
+
+def test_a_run_is_resumed_by_the_bare_command_whatever_it_was_begun_with(tmp_path, monkeypatch):
+    done = []
+    monkeypatch.setattr('mmsimmim.commands.pretraining.run._train', lambda config, resume: done.append(resume))
+    monkeypatch.setattr('mmsimmim.commands.pretraining.run._finish', lambda config, page: None)
+    for request in ({}, dict(seed=3, devices=2, settings=dict(lr=1e-3)), dict(seed=0, devices=1, settings={})):
+        (tmp_path / 'pretrain_config.py').touch()
+        (tmp_path / 'summary.json').write_text(json.dumps(dict(request=request)))
+        monkeypatch.setattr(sys, 'argv', ['pretrain', '--out', str(tmp_path), '--resume'])
+        pretrain_command.main()
+    assert done == [True] * 3
+    mmsimmim.pretrain(None, tmp_path, seed=0, devices=1, resume=True)
+
+
+def test_a_place_that_takes_no_files_is_refused_first(images, tmp_path):
+    (tmp_path / 'file').touch()
+    for out in (tmp_path / 'file', tmp_path / 'file' / 'below'):
+        with pytest.raises(UserError, match='cannot be written'):
+            mmsimmim.pretrain(images, out)
 
 
 def test_lines_of_the_log_are_read_as_they_come(tmp_path):
