@@ -210,39 +210,55 @@ def draw(runs: Runs, out: Path) -> list[Path]:
 
 def _draw_rates(runs: Runs) -> plt.Figure:
     figure, panels = plt.subplots(1, 2, figsize=(10, 3.6), layout='constrained')
-    some = runs.where(images=1515, batch=32, seed=0)
+    some = runs.where(images=1515, batch=32)
     for panel, measure in zip(panels, ('held_out_loss', 'crossed')):
         for colour, steps in zip(COLOURS, [steps for steps in some.values('steps') if steps]):
-            lines = sorted(runs_with(some, 'steps', steps).lines, key=lambda line: line['lr'])
-            panel.plot([line['lr'] for line in lines], [line[measure] for line in lines], 'o-', color=colour,
-                       label=f'{steps:,} steps')
-        for line in runs_with(some, 'steps', 0).lines:
-            panel.axhline(line[measure], color='grey', linestyle=':', label='untrained')
+            _draw_seeds(panel, runs_with(some, 'steps', steps), measure, colour, f'{steps:,} steps')
+        if 0 in some.values('steps'):
+            panel.axhline(_mean(runs_with(some, 'steps', 0), measure), color='grey', linestyle=':', label='untrained')
         panel.set(xscale='log', xlabel='peak learning rate', ylabel=MEASURES[measure])
         panel.grid(alpha=0.3)
     panels[0].legend(fontsize='small')
     return figure
 
 
+def _draw_seeds(panel: plt.Axes, runs: Runs, measure: str, colour: str, label: str) -> None:
+    """A line through the means of the seeds, and a dot for each of them."""
+    rates = runs.values('lr')
+    panel.plot(rates, [_mean(runs_with(runs, 'lr', lr), measure) for lr in rates], '-', color=colour,
+               label=label)
+    panel.plot([line['lr'] for line in runs.lines], [line[measure] for line in runs.lines], 'o', color=colour,
+               markersize=4)
+
+
 def _draw_lengths(runs: Runs) -> plt.Figure:
-    """Of each number of images and steps the rate with the smallest held-out loss."""
+    """Of each number of images and steps the rate with the smallest held-out loss, means of its seeds."""
     figure, panels = plt.subplots(1, 2, figsize=(10, 3.6), layout='constrained')
-    some = Runs(line for line in runs.where(batch=32, seed=0).lines if line['steps'])
+    some = Runs(line for line in runs.where(batch=32).lines if line['steps'])
     for colour, images in zip(COLOURS, some.values('images')):
         chosen = runs_with(some, 'images', images)
-        best = [min(runs_with(chosen, 'steps', steps).lines, key=lambda line: line['held_out_loss'])
-                for steps in chosen.values('steps')]
-        steps = [line['steps'] for line in best]
+        best = [_best_of(runs_with(chosen, 'steps', steps)) for steps in chosen.values('steps')]
         for panel, measure in zip(panels, ('held_out_loss', 'crossed')):
-            panel.plot(steps, [line[measure] for line in best], 'o-', color=colour, label=f'{images:,} images')
+            panel.plot(chosen.values('steps'), [_mean(one, measure) for one in best], 'o-', color=colour,
+                       label=f'{images:,} images')
             panel.set(xscale='log', xlabel='steps of 32 images', ylabel=MEASURES[measure])
-        panels[0].plot(steps, [line['training_loss'] for line in best], '--', color=colour, alpha=0.6)
+        panels[0].plot(chosen.values('steps'), [_mean(one, 'training_loss') for one in best], '--', color=colour,
+                       alpha=0.6)
     for panel in panels:
         panel.set_xticks([150, 600, 2400, 9600], ['150', '600', '2,400', '9,600'])
         panel.minorticks_off()
         panel.grid(alpha=0.3)
     panels[1].legend(fontsize='small', title='dashed: training images', loc='lower right')
     return figure
+
+
+def _best_of(runs: Runs) -> Runs:
+    """Those of the rate whose seeds have the smallest mean held-out loss."""
+    return min((runs_with(runs, 'lr', lr) for lr in runs.values('lr')), key=lambda some: _mean(some, 'held_out_loss'))
+
+
+def _mean(runs: Runs, measure: str) -> float:
+    return statistics.mean(runs.measured(measure))
 
 
 def _draw_rule(runs: Runs) -> plt.Figure:
@@ -259,8 +275,9 @@ def _draw_rule(runs: Runs) -> plt.Figure:
               [_by_rule(best) for best in points], 'o', color=COLOURS[0], label='measured')
     rate.plot([lr for _, _, lr in PUBLISHED], [rule.rate_for(steps, batch) for steps, batch, _ in PUBLISHED], 's',
               color=COLOURS[1], label='published')
-    rate.plot([1e-4, 1e-2], [1e-4, 1e-2], color='grey', linewidth=0.8)
-    rate.set(xscale='log', yscale='log', xlabel='best rate', ylabel='rate of the rule')
+    for share, style, label in ((1, '-', 'equal'), (1 / 4, ':', 'a quarter')):
+        rate.plot([1e-4, 1e-2], [1e-4 * share, 1e-2 * share], style, color='grey', linewidth=0.8, label=label)
+    rate.set(xscale='log', yscale='log', xlabel='rate of the lowest held-out loss', ylabel='rate of the rule')
     for panel in (length, rate):
         panel.grid(alpha=0.3)
         panel.legend(fontsize='small')
