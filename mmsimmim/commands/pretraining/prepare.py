@@ -60,8 +60,8 @@ def prepare(out: Path, request: Mapping[str, Any]) -> Path:
         asked = dict({name: given[name] for name in OPTIONS_OF_RECIPE}, pretrained=start is not None)
         recipe, tried = settle(found, encoder, machine, asked, settings,
                                lambda recipe, folder: write_config(base, options(recipe), folder, []), began)
-        begun = [] if start is None else [start.line(recipe)]
         last = options(recipe)
+        begun = [] if start is None else [start.line(last)]
         hook, probed = (None, []) if labelled is None else labelled.plan(recipe, machine.devices, last['interval'])
         chosen = [encoder.line, *begun, *tried, *recipe.reasons, *probed,
                   *(f'WARNING: {warning}' for warning in recipe.warnings)]

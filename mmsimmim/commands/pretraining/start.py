@@ -1,6 +1,7 @@
 """A run that begins with a checkpoint: which encoder that is, what is kept of it, and what begins anew."""
 
 import os
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ...checkpoints import Contents
@@ -22,17 +23,21 @@ class Start(NamedTuple):
         contents (Contents): What it holds.
         img_size (int, optional): Side of the crops that it was trained on, pixels; None where it does not tell.
         window_size (Any): Its windows; None where it does not tell.
+        decoder (tuple[int, int], optional): Outputs and inputs of its linear decoder; None if it has none.
     """
 
     path: str
     contents: Contents
     img_size: int | None
     window_size: Any
+    decoder: tuple[int, int] | None
 
     @property
     def is_whole(self) -> bool:
-        """Whether it is a pre-training, whose mask token and decoder are kept as well."""
-        return self.contents.mask_token and self.contents.decoder
+        """Whether it is a pre-training of images with three channels, whose mask token and decoder are kept as well."""
+        encoder = self.architecture(None).encoder if is_whole(self.contents) else None
+        return (encoder is not None and self.contents.mask_token
+                and self.decoder == (3 * encoder.stride**2, encoder.channels))
 
     def architecture(self, asked: Architecture | None) -> Architecture:
         """The encoder of the checkpoint.
@@ -72,16 +77,23 @@ class Start(NamedTuple):
             return dict(where, window_size=self.window_size)
         return where
 
-    def line(self, recipe: Recipe) -> str:
-        """What a person should know of it."""
-        kept = 'encoder, mask token and decoder' if self.is_whole else 'the encoder'
-        new = 'optimizer, schedule and count of steps' if self.is_whole else (
-            'mask token, decoder, optimizer, schedule and count of steps')
+    def line(self, options: Mapping[str, Any]) -> str:
+        """What a person should know of it.
+
+        Args:
+            options (Mapping[str, Any]): All options of the config.
+        """
+        if self.path not in (options.get('load_from'), options.get('model.backbone.init_cfg.checkpoint')):
+            return f'WARNING: {self.path} tells the encoder, but what is set leaves its weights out.'
+        kept, new = ['encoder'], ['optimizer', 'schedule', 'count of steps']
+        (kept if self.contents.mask_token else new).insert(len(kept) if self.contents.mask_token else 0, 'mask token')
+        (kept if self.is_whole else new).insert(len(kept) if self.is_whole else 0, 'decoder')
+        windows, window = [window for window in self.contents.windows if window], options.get('window_size')
         resized = ''
-        windows = [window for window in self.contents.windows if window]
-        if windows and recipe.window_size and not self._keeps_windows(recipe) and recipe.window_size != max(windows):
-            resized = f' Position biases of windows of {max(windows)} are resized to {recipe.window_size}.'
-        return (f'Start: {self.path} ({describe(self.contents)}). Kept: {kept}. Begun anew: {new}.{resized}')
+        if windows and isinstance(window, int) and window != max(windows):
+            resized = f' Position biases of windows of {max(windows)} are resized to {window}.'
+        return (f'Start: {self.path} ({describe(self.contents)}). Kept: {", ".join(kept)}. Begun anew: '
+                f'{", ".join(new)}.{resized}')
 
     def _keeps_windows(self, recipe: Recipe) -> bool:
         return recipe.window_size is not None and self.window_size is not None and self.img_size == recipe.img_size
@@ -99,7 +111,9 @@ def read_start(path: str | os.PathLike) -> Start:
     path = os.path.abspath(os.fspath(path))
     file = read_file(path)
     img_size = file.notes.backbone.get('img_size') or file.contents.resolution
-    return Start(path, file.contents, img_size, file.notes.backbone.get('window_size'))
+    decoder = file.ours.get('neck.decoder.0.weight')
+    return Start(path, file.contents, img_size, file.notes.backbone.get('window_size'),
+                 None if decoder is None else tuple(decoder.shape[:2]))
 
 
 def _differ(one: Any, other: Any) -> bool:

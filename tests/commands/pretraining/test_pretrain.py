@@ -103,7 +103,7 @@ class TestRun:
         config = prepare(tmp_path / 'run', dict(data=images, start_from=run.result.checkpoint, img_size=128,
                                                 settings=settings))
         notes = config.read_text()
-        assert 'Kept: encoder, mask token and decoder. Begun anew: optimizer' in notes and 'swin-atto' in notes
+        assert 'Kept: encoder, mask token, decoder. Begun anew: optimizer' in notes and 'swin-atto' in notes
         monkeypatch.setattr(sys, 'argv', ['train', str(config)])
         train.main()
         before, after = weights(run.result.checkpoint), weights(tmp_path / 'run' / 'train' / 'iter_1.pth')
