@@ -63,6 +63,7 @@ def _child(function: Callable[[], None], sender, folder: Path | None, memory: in
         if _is_forbidden(event, args, folder):
             forbidden.append((event, args))
 
+    _forget_earlier_runs()
     sys.addaudithook(note)
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         answer = _answer(function)
@@ -73,6 +74,16 @@ def _child(function: Callable[[], None], sender, folder: Path | None, memory: in
     sender.send(answer)
     sender.close()
     os._exit(0)
+
+
+def _forget_earlier_runs() -> None:
+    """Drop the visualizers of runs before the fork, which MMEngine gives to later ones of their name."""
+    visualization = sys.modules.get('mmengine.visualization')
+    kinds = [visualization.Visualizer] if visualization else []
+    while kinds:
+        kind = kinds.pop()
+        kind._instance_dict.clear()
+        kinds += kind.__subclasses__()
 
 
 def _answer(function: Callable[[], None]) -> tuple[Outcome, str]:
