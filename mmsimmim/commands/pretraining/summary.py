@@ -13,6 +13,7 @@ from ...checkpoints.storage import writing
 from ...errors import UserError
 from ...json_text import parse_json
 from ...recipes import Machine, Recipe
+from ...recipes.whole import is_whole
 from ...visualization.training_log import read_training
 from .architectures import Architecture
 from .live import HELD_OUT
@@ -94,10 +95,12 @@ def read_summary(out: Path) -> dict[str, Any]:
     try:
         content = parse_json(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise UserError(f'{path}, which mmsimmim pretrain writes before the first step, cannot be read: {error}.'
-                        ) from error
-    if not isinstance(content, dict):
-        raise UserError(f'{path} is none that mmsimmim pretrain has written: it holds no object.')
+        raise UserError(f'{path}, which mmsimmim pretrain writes before the first step, cannot be read: {error}. Train '
+                        'the config beside it by mmsimmim train, or remove the folder and begin anew.') from error
+    machine = content.get('machine') if isinstance(content, dict) else None
+    if not isinstance(machine, dict) or not is_whole(machine.get('devices')):
+        raise UserError(f'{path} is none that mmsimmim pretrain has written: it does not say machine.devices. Train '
+                        'the config beside it by mmsimmim train, or remove the folder and begin anew.')
     return content
 
 

@@ -152,11 +152,20 @@ def test_a_run_is_resumed_by_the_bare_command_whatever_it_was_begun_with(tmp_pat
     monkeypatch.setattr('mmsimmim.commands.pretraining.run._finish', lambda config, page: None)
     for request in ({}, dict(seed=3, devices=2, settings=dict(lr=1e-3)), dict(seed=0, devices=1, settings={})):
         (tmp_path / 'pretrain_config.py').touch()
-        (tmp_path / 'summary.json').write_text(json.dumps(dict(request=request)))
+        (tmp_path / 'summary.json').write_text(json.dumps(dict(request=request, machine=dict(devices=1))))
         monkeypatch.setattr(sys, 'argv', ['pretrain', '--out', str(tmp_path), '--resume'])
         pretrain_command.main()
     assert done == [True] * 3
     mmsimmim.pretrain(None, tmp_path, seed=0, devices=1, resume=True)
+
+
+@pytest.mark.parametrize('content', [None, '{"machine":', '[]', '{}', '{"machine": {"devices": "two"}}'])
+def test_a_summary_that_is_missing_or_damaged_is_one_sentence(tmp_path, content):
+    (tmp_path / 'pretrain_config.py').touch()
+    if content is not None:
+        (tmp_path / 'summary.json').write_text(content)
+    with pytest.raises(UserError, match='summary.json.* begin anew'):
+        mmsimmim.pretrain(None, tmp_path, resume=True)
 
 
 def test_a_place_that_takes_no_files_is_refused_first(images, tmp_path):

@@ -63,7 +63,8 @@ def _of_range(image: Image.Image, pixels: np.ndarray, max_value: float | None, d
     if not deep:
         return (f' has 16 bits for each colour, of which the upper 8 are read, and they are 0 to {pixels.max()}: as '
                 'good as black. Scale the files to their range.')
-    low, high = image.getextrema()
+    values = np.asarray(image)  # Pillow's own extrema know no images of the other byte order
+    low, high = np.nanmin(values), np.nanmax(values)
     return (f' has values of {low:g} to {high:g}, and {max_value or DEEP:g} becomes 255: it is as good as black. Set '
             f'max_value={high:g}, or the largest value of all of your images, for LoadImage and LoadRandomResizedCrop '
             f'in the pipelines (mmsimmim pretrain: --set max_value={high:g}).')

@@ -35,6 +35,18 @@ def test_values_that_become_black(tmp_path, name):
     assert told(tmp_path / name, max_value=239) == []
 
 
+def test_values_of_the_other_byte_order_and_floats(tmp_path):
+    path = tmp_path / 'dark.pgm'
+    path.write_bytes(b'P5\n20 12\n65535\n' + GREY.astype('>u2').tobytes())
+    assert 'values of 0 to 239' in told(path)[0]
+    losses._told.clear()
+    big_endian = Image.frombytes('I;16B', GREY.shape[::-1], GREY.astype('>u2').tobytes())
+    assert 'of 0 to 239, and 65535' in losses._of_range(big_endian, GREY, None, True)
+    floats = GREY.astype(np.float32)
+    floats[0, 0] = np.nan
+    assert 'of 1 to 239, and 1e+06' in losses._of_range(Image.fromarray(floats), GREY, 1e6, True)
+
+
 def test_colours_of_more_bits_that_become_black(tmp_path):
     cv2.imwrite(str(tmp_path / 'dark.png'), np.stack([GREY * 8] * 3, -1))
     text, = told(tmp_path / 'dark.png')
